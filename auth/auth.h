@@ -1,0 +1,90 @@
+/* Users, credentials, policies: who may do what, for both protocols.
+ *
+ * Records are lakeFS's (FORMATS.md 6.5): partition "auth" (users/, groups/, policies/, uCredentials/,
+ * gUsers/, uPolicies/, gPolicies/), and lakeFS's single user in "basicAuth", taken over as an
+ * administrator. Secrets at rest: salt[8] | nonce[24] | secretbox, key = scrypt(auth.encrypt.secret_key).
+ * Opened secrets and users' policies are cached for auth.cache.ttl, bounded by auth.cache.size; unknown
+ * keys are remembered, too (briefly, bounded), so that a stranger can't make every request scan.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "kv/kv.h"
+
+struct auth;
+struct auth_user;
+
+struct auth_options {
+	struct kv *kv; /* borrowed */
+	struct str encrypt_secret;
+	int64_t cache_ms, cache_jitter_ms;
+	size_t cache_size;
+};
+struct auth *auth_new(const struct auth_options *o);
+void auth_free(struct auth *x);
+
+/* Counted; immutable: a user's name and effective policies as of when they were read. */
+struct str auth_user_name(const struct auth_user *u);
+struct auth_user *auth_user_ref(struct auth_user *u); /* any thread */
+void auth_user_unref(struct auth_user *u);            /* NULL is allowed */
+
+/* The owner of an access key, and its secret (in the arena). InvalidAccessKeyId; CORRUPT when the secret
+ * can't be opened, saying that auth.encrypt.secret_key is not the one it was sealed with; WOULD_BLOCK. */
+rc auth_find_key(struct auth *x, enum kv_wait wait, struct str access_key, struct arena *a,
+		 struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
+
+/* What an operation demands: a tree. Children of AND and OR are `kids`. */
+enum auth_need_kind { NEED_PERMISSION, NEED_AND, NEED_OR };
+struct auth_need {
+	enum auth_need_kind kind;
+	struct str action;   /* "fs:ReadObject" */
+	struct str resource; /* "arn:lakefs:fs:::repository/r/object/p" */
+	const struct auth_need *kids;
+	size_t kids_n;
+};
+
+struct auth_context {
+	struct str source_ip;  /* STR_NONE: not known: conditions on it don't apply */
+	struct str storage_id; /* the same */
+};
+
+/* RC_OK, or AccessDenied naming the action and resource (API.md 2.5: a deny wins, then an allow).
+ * Pure; any thread. */
+rc auth_allows(const struct auth_user *u, const struct auth_need *need,
+	       const struct auth_context *ctx, struct err *reterr);
+/* Whether any statement allows the action on anything: the entrance of filtered listings. */
+bool auth_allows_somewhere(const struct auth_user *u, struct str action);
+
+/* Policies (API.md 2.2), public for tests. */
+struct auth_statement {
+	bool allow;
+	struct str *actions;
+	size_t actions_n;
+	struct str *resources;
+	size_t resources_n;
+	struct auth_condition {
+		struct str op, field;
+		struct str *values;
+		size_t values_n;
+	} *conditions;
+	size_t conditions_n;
+};
+/* A user that has exactly these statements; for tests and internal callers. */
+struct auth_user *auth_user_of(struct str name, const struct auth_statement *s, size_t n);
+
+/* First start. Makes groups and policies (API.md 2.4), the user in Admins, its credentials (made up where
+ * STR_NONE), installation metadata and the schema version; ret in `a`. EXISTS once set up. */
+struct auth_credentials {
+	struct str access_key, secret;
+};
+rc auth_setup(struct auth *x, struct str user_name, const struct auth_credentials *given,
+	      struct arena *a, struct auth_credentials *ret, struct err *reterr);
+/* Setup was done (installation_metadata/setup_timestamp). */
+rc auth_is_setup(struct auth *x, bool *ret, struct err *reterr);
+/* One more administrator with credentials (`sluice superuser`): EXISTS when the user is there. */
+rc auth_superuser(struct auth *x, struct str user_name, const struct auth_credentials *given,
+		  struct arena *a, struct auth_credentials *ret, struct err *reterr);
+/* kv/schema/version: absent or 4 is right; else CONFIG with the remedy (TRAPS.md 20). */
+rc auth_check_schema(struct kv *kv, struct err *reterr);

@@ -1,0 +1,207 @@
+/* The object store interface: what every kind of store looks like from above.
+ *
+ * A pointer names an object: store id, the repository's storage namespace and a key relative to it
+ * (or a full address). Physical keys never derive from logical ones.
+ *
+ * Two forms. The *asynchronous* one is for loops: the caller owns a struct backend_op, which lives
+ * until its done(), always later, always on op->home's loop. The *blocking* one is for workers
+ * (asserts !on_loop()). An adapter implements the one that is natural to it (local and mem: blocking;
+ * s3, azure, gcs: asynchronous over the loop's libcurl) and backend.c derives the other: blocking
+ * calls run on the `data` worker pool, or a worker waits for the loop.
+ *
+ * Writes: a put is all or nothing. Until done() says RC_OK nobody sees the object; a body that fails
+ * (BODY_FAIL, a mismatching digest) leaves nothing behind. RC_OK means durable: it survives a crash.
+ *
+ * Errors: NOT_FOUND, INVALID (a pointer that the store can't have), EXISTS, InvalidRange, IO,
+ * UNKNOWN_OUTCOME (writes), SlowDown, ServiceUnavailable; a failed body's own error passes unchanged.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/body.h"
+#include "base/work.h"
+
+enum address_type { ADDRESS_RELATIVE = 1, ADDRESS_FULL = 2 }; /* lakeFS's numbers */
+
+struct object_ptr {
+	struct str store_id;  /* the store's id; "" in a single-store configuration */
+	struct str space;     /* storage namespace: "local://name/...", "s3://bucket/prefix" */
+	struct str key;       /* RELATIVE: below the namespace; FULL: a whole address */
+	enum address_type type;
+};
+
+/* Capability bits. */
+enum {
+	BACKEND_CAP_FILE = 1,     /* get may answer with a file descriptor (sendfile) */
+	BACKEND_CAP_BLOCKING = 2, /* the blocking form needs no loop: a worker may do all of it */
+	BACKEND_CAP_COPY = 4,     /* copy inside the store without the bytes passing through here */
+	BACKEND_CAP_PRESIGN = 8,
+	BACKEND_CAP_MULTIPART = 16,
+	BACKEND_CAP_NOWAIT = 32,  /* get_file_nowait may succeed */
+};
+
+struct backend;
+
+struct backend_stat {
+	uint64_t size;
+	int64_t mtime_s;
+	struct str etag; /* the store's own, without quotes; STR_NONE where it has none (local) */
+};
+
+struct backend_put_options {
+	struct str content_type;  /* STR_NONE: the store's default */
+	struct str storage_class; /* STR_NONE */
+	bool if_absent;           /* EXISTS when there is one (stores that can; else INVALID) */
+};
+
+struct backend_part {
+	unsigned number; /* 1 to 10,000 */
+	struct str etag; /* as put_part answered */
+	uint64_t size;
+};
+
+struct backend_list_entry {
+	struct str key; /* relative to the namespace */
+	struct backend_stat stat;
+};
+
+/* Blocking form. Bodies are pulled to the end on the calling worker and must never answer BODY_WAIT
+ * (memory, a whole relay, a file); streaming bodies go through the asynchronous form or a writer. */
+struct backend_writer;
+
+struct backend_blocking_ops {
+	/* A stream into the store: open, any number of writes, then commit or abort (either frees it).
+	 * One thread at a time. */
+	rc (*open_writer)(struct backend *b, const struct object_ptr *to,
+			  const struct backend_put_options *o, struct backend_writer **ret,
+			  struct err *reterr);
+	rc (*write)(struct backend_writer *w, const void *p, size_t n, struct err *reterr);
+	rc (*commit)(struct backend_writer *w, struct arena *a, struct backend_stat *ret,
+		     struct err *reterr);
+	void (*abort)(struct backend_writer *w);
+	/* Reads [offset, offset + n) into dst; fewer only at the object's end. */
+	rc (*read)(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
+		   size_t n, size_t *ret_n, struct err *reterr);
+	/* An open file positioned anywhere (CAP_FILE); the caller closes it. */
+	rc (*open_file)(struct backend *b, const struct object_ptr *p, int *ret_fd,
+			struct backend_stat *ret, struct err *reterr);
+	/* On loops, too: WOULD_BLOCK unless the name is cached (CAP_NOWAIT). */
+	rc (*open_file_nowait)(struct backend *b, const struct object_ptr *p, int *ret_fd,
+			       struct backend_stat *ret, struct err *reterr);
+	rc (*head)(struct backend *b, const struct object_ptr *p, struct arena *a,
+		   struct backend_stat *ret, struct err *reterr);
+	/* Removing what isn't there is no error. */
+	rc (*remove)(struct backend *b, const struct object_ptr *p, struct err *reterr);
+	/* Up to `max` keys below space with the prefix, after `after`, in byte order. */
+	rc (*list)(struct backend *b, struct str space, struct str prefix, struct str after,
+		   size_t max, struct arena *a, struct backend_list_entry **ret, size_t *ret_n,
+		   bool *ret_more, struct err *reterr);
+	rc (*copy)(struct backend *b, const struct object_ptr *from, const struct object_ptr *to,
+		   struct arena *a, struct backend_stat *ret, struct err *reterr);
+	/* Multipart: parts of an upload to `to`; a part put again replaces the old one only when it is
+	 * whole. complete joins the parts in the given order into `to`, and is repeatable after a
+	 * crash until it has answered RC_OK once; abort is idempotent. */
+	rc (*mpu_create)(struct backend *b, const struct object_ptr *to,
+			 const struct backend_put_options *o, struct arena *a,
+			 struct str *ret_upload_id, struct err *reterr);
+	rc (*mpu_open_part)(struct backend *b, const struct object_ptr *to, struct str upload_id,
+			    unsigned number, struct backend_writer **ret, struct err *reterr);
+	rc (*mpu_complete)(struct backend *b, const struct object_ptr *to, struct str upload_id,
+			   const struct backend_part *parts, size_t n, struct arena *a,
+			   struct backend_stat *ret, struct err *reterr);
+	rc (*mpu_abort)(struct backend *b, const struct object_ptr *to, struct str upload_id,
+			struct err *reterr);
+};
+
+/* Asynchronous form (one shape for all): fill `in`, call the function, wait for done(). */
+struct backend_op {
+	void (*done)(struct backend_op *op);
+	struct mailbox *home;
+	struct arena *a; /* results live here; the op's alone until done() */
+	struct object_ptr to, from;
+	struct backend_put_options put;
+	struct body *body;        /* put, part: pulled by the store; closed by the caller after done() */
+	struct str upload_id;     /* part, complete, abort; out of create */
+	unsigned part;
+	const struct backend_part *parts;
+	size_t parts_n;
+	uint64_t offset, length;  /* get; length UINT64_MAX: to the end */
+	/* out */
+	rc result;
+	struct err err;
+	struct backend_stat stat;
+	struct body *got;         /* get: the bytes, pulled on the loop of `home`; the caller closes it */
+	/* private to backend.c and the adapter */
+	struct work work;
+	void *impl;
+	bool cancelled;
+};
+
+struct backend_async_ops {
+	void (*put)(struct backend *b, struct backend_op *op);
+	void (*get)(struct backend *b, struct backend_op *op);
+	void (*head)(struct backend *b, struct backend_op *op);
+	void (*remove)(struct backend *b, struct backend_op *op);
+	void (*copy)(struct backend *b, struct backend_op *op);
+	void (*mpu_create)(struct backend *b, struct backend_op *op);
+	void (*mpu_put_part)(struct backend *b, struct backend_op *op);
+	void (*mpu_complete)(struct backend *b, struct backend_op *op);
+	void (*mpu_abort)(struct backend *b, struct backend_op *op);
+};
+
+struct backend {
+	const char *type; /* "local", "mem", "s3", "azure", "gs" */
+	struct str id;    /* the store's id in the configuration */
+	unsigned caps;
+	const struct backend_blocking_ops *blocking; /* NULL: derived from async */
+	const struct backend_async_ops *async;       /* NULL: derived from blocking */
+	struct work_pool *pool;                      /* where derived asynchronous calls run */
+	/* Whether a namespace may live in this store ("local://..."); the reason in reterr. */
+	rc (*check_space)(struct backend *b, struct str space, struct err *reterr);
+	/* A URL that gives the bearer this one access until `expires_s`; UNSUPPORTED without CAP_PRESIGN. */
+	rc (*presign)(struct backend *b, const struct object_ptr *p, struct str method,
+		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr);
+	void (*free)(struct backend *b);
+};
+
+/* Asynchronous calls, on the loop of op->home. A full pool answers SlowDown through done(). */
+void backend_put(struct backend *b, struct backend_op *op);
+void backend_get(struct backend *b, struct backend_op *op);
+void backend_head(struct backend *b, struct backend_op *op);
+void backend_remove(struct backend *b, struct backend_op *op);
+void backend_copy(struct backend *b, struct backend_op *op);
+void backend_mpu_create(struct backend *b, struct backend_op *op);
+void backend_mpu_put_part(struct backend *b, struct backend_op *op);
+void backend_mpu_complete(struct backend *b, struct backend_op *op);
+void backend_mpu_abort(struct backend *b, struct backend_op *op);
+/* The caller lost interest: done() still comes, soon, with CANCELLED or the outcome. */
+void backend_cancel(struct backend_op *op);
+
+/* Blocking calls, on workers. Bodies as above. */
+rc backend_put_now(struct backend *b, const struct object_ptr *to,
+		   const struct backend_put_options *o, struct body *body, struct arena *a,
+		   struct backend_stat *ret, struct err *reterr);
+rc backend_read_now(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
+		    size_t n, size_t *ret_n, struct err *reterr);
+rc backend_head_now(struct backend *b, const struct object_ptr *p, struct arena *a,
+		    struct backend_stat *ret, struct err *reterr);
+rc backend_remove_now(struct backend *b, const struct object_ptr *p, struct err *reterr);
+
+/* Adapters. */
+struct backend_local_options {
+	struct str id;
+	struct str path; /* the root folder; made when missing */
+	struct work_pool *pool;
+	bool sync;       /* false only in tests */
+};
+rc backend_local_open(const struct backend_local_options *o, struct backend **ret,
+		      struct err *reterr);
+struct backend *backend_mem_new(struct str id, struct work_pool *pool);
+void backend_free(struct backend *b); /* NULL is allowed; no call may be under way */
+
+/* Filters own `next` and forward what they don't change. */
+struct backend *backend_fault_new(struct backend *next);
+enum backend_call { BACKEND_CALL_PUT = 1, BACKEND_CALL_GET = 2, BACKEND_CALL_REMOVE = 4,
+		    BACKEND_CALL_MPU = 8, BACKEND_CALL_ALL = 15 };
+void backend_fault_arm(struct backend *fault, unsigned mask, uint64_t nth, enum err_code code,
+		       bool after);

@@ -1,0 +1,93 @@
+/* Body streams: the one contract for bytes that pass through.
+ *
+ * A body is pulled into the caller's buffer. Stages (dechunk, length guard, digests, range clip)
+ * are bodies over another body, so that a request's data is a chain with the socket or the store
+ * at its far end:   PUT: socket -> relay -> dechunk -> digests -> store;  GET: store -> clip -> socket.
+ *
+ * Threads. A body is used by one thread at a time; whoever has it may pass it on (through a work
+ * queue, which orders memory). A *source* (socket, curl) may be pulled on its loop only; body_relay
+ * makes a chain that may be pulled on a worker out of one that may not. body_arm and its callback
+ * are always on the loop.
+ *
+ * Waiting. BODY_WAIT means that nothing is there now. The owner then calls body_arm (on the loop),
+ * after which the callback fires exactly once, later, never from inside body_arm or body_pull; or
+ * it closes the body and the callback never fires. A failed body stays failed, an ended one ended.
+ */
+#pragma once
+
+#include "base/err.h"
+
+enum body_state {
+	BODY_MORE, /* *ret_n bytes, at least 1, were put into dst */
+	BODY_END,  /* all has been read and whatever there was to verify is right */
+	BODY_WAIT,
+	BODY_FAIL, /* reterr says why */
+};
+
+struct body;
+typedef void body_ready_fn(void *ud);
+
+typedef enum body_state body_pull_fn(struct body *b, void *dst, size_t cap, size_t *ret_n,
+				     struct err *reterr);
+typedef void body_arm_fn(struct body *b, body_ready_fn *fn, void *ud);
+typedef void body_close_fn(struct body *b);
+
+struct body_ops {
+	const char *name;
+	body_pull_fn *pull;
+	body_arm_fn *arm;     /* optional: NULL asks the body below */
+	body_close_fn *close; /* releases this stage only; never the one below. Final, in any state */
+};
+
+struct body {
+	const struct body_ops *ops;
+	struct body *below; /* NULL at the far end */
+	/* Bytes that will come in all, -1 when unknown until the end. A hint to plan with: it is
+	 * the length guard that enforces it. */
+	int64_t length;
+	uint32_t magic;
+};
+
+#define BODY_MAGIC 0x626f6479u
+
+void body_init(struct body *b, const struct body_ops *ops, struct body *below, int64_t length);
+/* cap at least 1. */
+enum body_state body_pull(struct body *b, void *dst, size_t cap, size_t *ret_n, struct err *reterr);
+void body_arm(struct body *b, body_ready_fn *fn, void *ud);
+/* Closes b and all below it, top first. */
+void body_close(struct body *b);
+
+struct arena;
+
+/* A body over memory that outlives it; never waits. */
+struct body *body_mem_new(struct arena *a, struct str bytes);
+
+/* Fails with IncompleteBody when fewer, with EntityTooLarge or InvalidRequest when more than
+ * `length` bytes come; BODY_END only after exactly that many. */
+struct body *body_length_new(struct arena *a, struct body *below, uint64_t length);
+
+/* Fails with EntityTooLarge once more than `max` bytes came; for bodies of unknown length. */
+struct body *body_max_new(struct arena *a, struct body *below, uint64_t max);
+
+/* Passes bytes [offset, offset + n) of what is below, then ends without reading the rest. */
+struct body *body_clip_new(struct arena *a, struct body *below, uint64_t offset, uint64_t n);
+
+/* Updates each digest of the set as bytes pass (base/digest.h); finishes none. */
+struct digest_set;
+struct body *body_digest_new(struct arena *a, struct body *below, struct digest_set *set);
+
+/* Calls check(ud, reterr) once, when all below has ended, before ending itself: where expectations
+ * (Content-MD5, checksums) are compared with what was computed. A failure of check is the body's. */
+typedef rc body_check_fn(void *ud, struct err *reterr);
+struct body *body_check_new(struct arena *a, struct body *below, body_check_fn *check, void *ud);
+
+/* The relay: two slots of `slot_bytes`, filled from `below` on the loop while the other is drained
+ * on a worker. Pulling answers BODY_WAIT at the end of each slot; body_arm then swaps slots on the
+ * loop, calls back as soon as the other is full or the source has ended, and begins to refill the
+ * emptied one. Slots are malloced when first needed (small bodies: one, of the size needed) and
+ * freed on close. So no lock is needed and a worker never waits for a client.
+ *
+ * body_relay_whole: true once everything that the source will ever give is in the slot at hand (so
+ * that pulling it to BODY_END or BODY_FAIL won't wait): a small body needs one job only. */
+struct body *body_relay_new(struct arena *a, struct body *below, size_t slot_bytes);
+bool body_relay_whole(const struct body *relay);

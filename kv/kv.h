@@ -1,0 +1,140 @@
+/* The KV interface: (partition, key) -> value, all byte strings; keys ordered bytewise in a partition.
+ *
+ * What the whole server knows about repositories, branches, tags, commits and staged objects is kept
+ * behind these few calls, so a driver needs no more than get, set, set_if, delete and scan (see
+ * docs/kv-drivers.md, the guide for writers of drivers). Partition and key are never empty; a value
+ * may be. There are no transactions over several keys but the optional guarded set.
+ *
+ * Threads: every call may come from any thread at once. All may block, so they are for workers
+ * (drivers assert !on_loop()), except get with KV_NOWAIT.
+ *
+ * Durability: when set, set_if, set_guarded or delete return RC_OK, the change survives a crash of
+ * the process and the machine (database.local.sync_writes: false relaxes that, as in lakeFS).
+ *
+ * Errors: NOT_FOUND (get), PREDICATE (set_if, set_guarded: nothing was written), WOULD_BLOCK,
+ * SlowDown (throttled: nothing was written), IO and CORRUPT (reads), and, for writes,
+ * UNKNOWN_OUTCOME: the change may or may not be there. An unknown outcome is never treated as failure:
+ * what the value names must not be removed.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+
+struct kv;
+struct kv_iter;
+
+enum kv_wait {
+	KV_BLOCK,
+	/* Answer from memory or WOULD_BLOCK; allowed on loops. */
+	KV_NOWAIT,
+};
+
+/* What must hold for a conditional write. */
+enum kv_cond {
+	KV_IF_ABSENT,
+	KV_IF_PRESENT,
+	KV_IF_VALUE, /* the current value is, byte for byte, the one given (as read, never re-encoded) */
+};
+
+struct kv_entry {
+	struct str key, value;
+};
+
+typedef rc kv_get_fn(struct kv *kv, enum kv_wait wait, struct str partition, struct str key,
+		     struct arena *a, struct str *ret_value, struct err *reterr);
+typedef rc kv_set_fn(struct kv *kv, struct str partition, struct str key, struct str value,
+		     struct err *reterr);
+typedef rc kv_set_if_fn(struct kv *kv, struct str partition, struct str key, struct str value,
+			enum kv_cond cond, struct str current, struct err *reterr);
+typedef rc kv_delete_fn(struct kv *kv, struct str partition, struct str key, struct err *reterr);
+/* Entries of the partition with key >= from, ascending. `batch` hints how many the caller wants
+ * (0: unknown). An iterator sees at least everything acknowledged before it was made; what is written
+ * meanwhile may or may not be seen. One thread at a time; it lives for one page of output, at most. */
+typedef rc kv_scan_fn(struct kv *kv, struct str partition, struct str from, size_t batch,
+		      struct kv_iter **ret, struct err *reterr);
+/* Sets only while the guard key's value is exactly `guard_value` at the instant of the write, in one
+ * step against every set_if on the guard key. PREDICATE when it isn't. */
+typedef rc kv_set_guarded_fn(struct kv *kv, struct str partition, struct str key, struct str value,
+			     struct str guard_partition, struct str guard_key,
+			     struct str guard_value, struct err *reterr);
+typedef void kv_free_fn(struct kv *kv);
+
+struct kv_ops {
+	const char *name;
+	kv_get_fn *get;
+	kv_set_fn *set;
+	kv_set_if_fn *set_if;
+	kv_delete_fn *delete;
+	kv_scan_fn *scan;
+	kv_free_fn *free;
+	kv_set_guarded_fn *set_guarded; /* optional: NULL */
+	/* False: KV_NOWAIT always answers WOULD_BLOCK. */
+	bool has_nowait;
+	/* The driver's process is the data's only owner: what it remembers can't go stale. */
+	bool sole_owner;
+};
+
+/* First member of each driver's struct. */
+struct kv {
+	const struct kv_ops *ops;
+};
+
+typedef rc kv_iter_seek_fn(struct kv_iter *it, struct str from, struct err *reterr);
+typedef rc kv_iter_next_fn(struct kv_iter *it, struct kv_entry *ret, bool *ret_end,
+			   struct err *reterr);
+typedef void kv_iter_close_fn(struct kv_iter *it);
+
+struct kv_iter_ops {
+	/* Moves to the first key >= from; from must not lie before where the iterator stands. */
+	kv_iter_seek_fn *seek;
+	/* The entry's bytes live until the next call on the iterator. */
+	kv_iter_next_fn *next;
+	kv_iter_close_fn *close;
+};
+
+struct kv_iter {
+	const struct kv_iter_ops *ops;
+};
+
+/* The calls; they check the arguments and count (metrics kv_requests_total, kv_request_seconds). */
+rc kv_get(struct kv *kv, enum kv_wait wait, struct str partition, struct str key, struct arena *a,
+	  struct str *ret_value, struct err *reterr);
+rc kv_set(struct kv *kv, struct str partition, struct str key, struct str value, struct err *reterr);
+rc kv_set_if(struct kv *kv, struct str partition, struct str key, struct str value,
+	     enum kv_cond cond, struct str current, struct err *reterr);
+/* Deleting what isn't there is no error. */
+rc kv_delete(struct kv *kv, struct str partition, struct str key, struct err *reterr);
+rc kv_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
+	   struct kv_iter **ret, struct err *reterr);
+/* Where the driver has none: UNSUPPORTED; ask kv_has_guarded first. */
+rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct str value,
+		  struct str guard_partition, struct str guard_key, struct str guard_value,
+		  struct err *reterr);
+bool kv_has_guarded(const struct kv *kv);
+rc kv_iter_next(struct kv_iter *it, struct kv_entry *ret, bool *ret_end, struct err *reterr);
+rc kv_iter_seek(struct kv_iter *it, struct str from, struct err *reterr);
+void kv_iter_close(struct kv_iter *it); /* NULL is allowed */
+void kv_iter_closep(struct kv_iter **it);
+void kv_free(struct kv *kv); /* NULL is allowed; no call may be under way */
+
+/* Drivers. A folder in use by another process, or one that Badger wrote, is a clear error (CONFIG)
+ * with its remedy, and nothing is written. */
+struct kv_rocksdb_options {
+	struct str path; /* made when missing */
+	bool sync_writes;
+	size_t block_cache_bytes;
+	size_t write_buffer_bytes;
+};
+rc kv_rocksdb_open(const struct kv_rocksdb_options *o, struct kv **ret, struct err *reterr);
+/* In memory, sorted: the executable specification. */
+struct kv *kv_mem_new(void);
+
+/* A filter over a driver for tests: the n-th call from now (counting calls of `mask`) fails with
+ * `code`; `after`: the call is carried out first (an unknown outcome). Owns `next`. */
+enum kv_call { KV_CALL_GET = 1, KV_CALL_SET = 2, KV_CALL_SET_IF = 4, KV_CALL_DELETE = 8,
+	       KV_CALL_SCAN = 16, KV_CALL_GUARDED = 32, KV_CALL_WRITES = 2 | 4 | 8 | 32 };
+struct kv *kv_fault_new(struct kv *next);
+void kv_fault_arm(struct kv *fault, unsigned mask, uint64_t nth, enum err_code code, bool after);
+/* Calls of any kind so far: a sweep fails the 1st, 2nd, ... until a run passes untouched. */
+uint64_t kv_fault_calls(const struct kv *fault, unsigned mask);

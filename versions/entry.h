@@ -1,0 +1,44 @@
+/* Entries: what a path points at (Entry and StagedEntryData, FORMATS.md 3 and 5).
+ *
+ * Identity = SHA-256 over size, ETag, metadata and content type. What sluice keeps beyond lakeFS:
+ * content-derived attributes in fields from 1000 on (outside the identity): checksums and part sizes;
+ * what a user sets, in metadata keys "::sluice::..." (inside it).
+ */
+#pragma once
+
+#include "backends/backend.h"
+#include "base/clock.h"
+#include "base/digest.h"
+
+struct meta {
+	struct str key, value; /* UTF-8 */
+};
+
+struct entry {
+	struct str address;
+	enum address_type address_type; /* BY_PREFIX_DEPRECATED (0) is resolved when read */
+	struct timestamp modified;
+	int64_t size;
+	struct str etag; /* lower-case hex, no quotes; multipart: S3's hex-N */
+	struct meta *metadata; /* ascending by key, no duplicates */
+	size_t metadata_n;
+	struct str content_type;
+	/* extension fields */
+	struct str checksum[DIGEST_KINDS]; /* raw bytes; STR_NONE when not known */
+	bool checksum_composite;           /* of a multipart object: over the parts' checksums */
+	uint64_t *part_sizes;
+	size_t parts_n; /* 0: not multipart */
+};
+
+/* Emitted in ascending field order, maps sorted. */
+struct str entry_encode(const struct entry *e, struct arena *a);
+/* CORRUPT. Unknown fields are ignored. */
+rc entry_decode(struct str bytes, struct arena *a, struct entry *ret, struct err *reterr);
+void entry_identity(const struct entry *e, uint8_t out[32]);
+/* Sorts metadata by key; the last of equal keys wins. */
+void entry_sort_metadata(struct entry *e);
+
+/* StagedEntryData; data STR_NONE: a tombstone. */
+struct str staged_encode(struct str key, const struct entry *e_or_null, struct arena *a);
+rc staged_decode(struct str bytes, struct arena *a, struct entry *ret, bool *ret_tombstone,
+		 struct err *reterr);

@@ -1,0 +1,66 @@
+/* The life of an object, for both protocols: choose an address, stream the body into the repository's
+ * store, stage the entry, clean up.
+ *
+ * put:   address --body--> stored --stage--> visible
+ *           \---fail--> removed   \--fails before the KV write was sent--> removed
+ *                                  \--write sent, outcome unknown--> body stays; GC's business
+ */
+#pragma once
+
+#include "versions/entry.h"
+#include "versions/branch.h"
+
+/* What a path of a ref (a branch now) points at: staging, sealed tokens, commit. A miss reads the
+ * branch again and repeats if it moved. NOT_FOUND: no such ref or no such path (err's text says which). */
+rc object_stat(struct vcall *c, const struct repo *r, struct str ref, struct str path,
+	       struct entry *ret);
+/* Where its bytes are. */
+struct object_ptr object_pointer(const struct repo *r, const struct entry *e);
+
+/* A fresh relative address, "data/<xid>/<xid>". Thread-safe. */
+struct str object_new_address(struct versions *v, struct arena *a);
+
+enum stage_cond { STAGE_ALWAYS, STAGE_IF_ABSENT, STAGE_IF_ETAG };
+/* Writes the entry under the branch's token; if the token changed meanwhile, again (a few times), so
+ * that a commit never loses it. NOT_FOUND (branch), ReadOnlyRepository, PREDICATE (cond fails),
+ * UNKNOWN_OUTCOME. *ret_sent: a KV write naming the body may have been sent: only GC may delete it now. */
+rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct str path,
+		const struct entry *e, enum stage_cond cond, struct str etag, bool *ret_sent);
+/* Removing what isn't there is no error. NOT_FOUND: no such branch. */
+rc object_delete(struct vcall *c, const struct repo *r, struct str branch, struct str path);
+
+/* Writing an object: asynchronous, on a loop. The caller owns it until done() (always later, on home's
+ * loop), fills the first part and gives a body whose digests (at least MD5) are taken by `digests`. */
+struct object_put {
+	void (*done)(struct object_put *p);
+	struct mailbox *home;
+	struct versions *v;
+	struct arena *a;
+	const struct repo *repo;
+	struct str branch, path;
+	struct body *relay;   /* body's far end on the worker side (body_relay_whole) */
+	struct body *body;    /* the chain's head; closed by the caller after done() */
+	struct digest_set *digests;
+	struct str content_type, storage_class;
+	struct meta *metadata;
+	size_t metadata_n;
+	enum stage_cond cond;
+	struct str cond_etag;
+	/* Called on a worker once the body is whole and before it is staged; may complete the entry
+	 * (checksums) or refuse. NULL: nothing. */
+	rc (*complete)(struct object_put *p, struct entry *e);
+	void *ud;
+	/* out */
+	rc result;
+	struct err err;
+	struct entry entry;
+	/* private */
+	struct object_ptr to;
+	struct backend *backend;
+	struct backend_op op;
+	struct work work;
+	bool cancelled;
+};
+void object_put_start(struct object_put *p);
+/* The client went away: done() still comes. */
+void object_put_cancel(struct object_put *p);

@@ -1,0 +1,32 @@
+/* Repositories: a name, pinned to one store and namespace (RepositoryData, FORMATS.md 5 and 6.4). */
+#pragma once
+
+#include "versions/versions.h"
+
+struct repo {
+	struct str id, storage_namespace, default_branch, instance_uid, storage_id;
+	struct str partition; /* "<id>-<instance uid>": where its branches, tags, commits are */
+	struct timestamp created;
+	bool read_only, in_deletion;
+};
+
+struct repo_create {
+	struct str id, storage_namespace, default_branch; /* default_branch STR_NONE: main */
+	struct str storage_id; /* STR_NONE: registry_default() */
+	bool bare, read_only;
+};
+
+/* In FORMATS.md's order: dummy object, first commit record, branch, repository record (create if
+ * absent); what a crash leaves behind is invisible, and creating again succeeds. EXISTS; INVALID (name,
+ * namespace in use or not of the store's kind, unknown storage id). */
+rc repo_create(struct vcall *c, const struct repo_create *in, struct repo *ret);
+/* Cached for repo_cache_ms. NOT_FOUND; a repository in deletion is not found. */
+rc repo_get(struct vcall *c, struct str id, struct repo *ret);
+/* Ascending, names > after with the prefix, at most max. */
+rc repo_list(struct vcall *c, struct str prefix, struct str after, size_t max, struct repo **ret,
+	     size_t *ret_n, bool *ret_more);
+/* Marks, deletes branches, tags, commits and metadata, then the record; objects stay. Repeatable. */
+rc repo_delete(struct vcall *c, struct str id);
+/* The store that it is pinned to. ServiceUnavailable with the remedy when it isn't configured. The
+ * backend lives as long as the registry that the versions hold. */
+rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret);
