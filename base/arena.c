@@ -112,6 +112,7 @@ struct str arena_printf(struct arena *a, const char *fmt, ...)
 	int n;
 	char *p;
 
+	assert(fmt);
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
