@@ -1,0 +1,264 @@
+/* A pool: one lock, one condition, a doubly linked queue.
+ *
+ *             submit            worker takes it          run() returned
+ *   IDLE/DONE ------> QUEUED ----------------> RUNNING ----------------> (mail) DONE, done()
+ *                        \________ cancel: taken out of the queue ______/
+ *
+ * Moves out of QUEUED are made under the pool's lock; DONE is set on the item's own loop (or, without
+ * one, on the worker), and from then on the pool never looks at the item again.
+ */
+#include "base/work.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/metrics.h"
+
+struct work_pool {
+	char name[16]; /* the kernel's limit for thread names */
+	unsigned threads_n;
+	size_t max_queued;
+	struct metric *length, *refused, *done;
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	struct {
+		struct work *first, *last;
+		size_t queued;
+		bool stopping;
+	} locked;
+	pthread_t threads[];
+};
+
+static int state_of(const struct work *w)
+{
+	return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE);
+}
+
+static void set_state(struct work *w, enum work_state s)
+{
+	__atomic_store_n(&w->state, (int)s, __ATOMIC_RELEASE);
+}
+
+static void enqueue_locked(struct work_pool *p, struct work *w)
+{
+	w->next = NULL;
+	w->prev = p->locked.last;
+	if (w->prev)
+		w->prev->next = w;
+	else
+		p->locked.first = w;
+	p->locked.last = w;
+	p->locked.queued++;
+	metric_set(p->length, (int64_t)p->locked.queued);
+}
+
+static void unlink_locked(struct work_pool *p, struct work *w)
+{
+	if (w->prev)
+		w->prev->next = w->next;
+	else
+		p->locked.first = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	else
+		p->locked.last = w->prev;
+	w->next = w->prev = NULL;
+	p->locked.queued--;
+	metric_set(p->length, (int64_t)p->locked.queued);
+	set_state(w, WORK_RUNNING);
+}
+
+static void deliver_done(struct mail *m)
+{
+	struct work *w = (struct work *)((char *)m - offsetof(struct work, mail));
+
+	set_state(w, WORK_DONE);
+	w->done(w);
+}
+
+/* The item may be gone when this returns. */
+static void finish(struct work *w)
+{
+	void (*done)(struct work *) = w->done;
+
+	if (w->home) {
+		w->mail.deliver = deliver_done;
+		mailbox_post(w->home, &w->mail);
+		return;
+	}
+	set_state(w, WORK_DONE);
+	if (done)
+		done(w);
+}
+
+/* The next item; NULL when the pool stops and nothing is left. */
+static struct work *take(struct work_pool *p)
+{
+	struct work *w;
+
+	pthread_mutex_lock(&p->mutex);
+	while (!p->locked.first && !p->locked.stopping)
+		pthread_cond_wait(&p->wake, &p->mutex);
+	w = p->locked.first;
+	if (w)
+		unlink_locked(p, w);
+	pthread_mutex_unlock(&p->mutex);
+	return w;
+}
+
+static void *worker(void *arg)
+{
+	struct work_pool *p = arg;
+	struct work *w;
+
+	pthread_setname_np(pthread_self(), p->name);
+	while ((w = take(p))) {
+		if (!work_cancelled(w))
+			w->run(w);
+		metric_add(p->done, 1);
+		finish(w);
+	}
+	return NULL;
+}
+
+/* Signals are for the thread that waits for them; a fault stays with whom it happens to. */
+static void mask_for_workers(sigset_t *ret_old)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+	sigset_t all;
+
+	sigfillset(&all);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&all, faults[i]);
+	pthread_sigmask(SIG_SETMASK, &all, ret_old);
+}
+
+static void start_threads(struct work_pool *p)
+{
+	sigset_t old;
+
+	mask_for_workers(&old);
+	for (unsigned i = 0; i < p->threads_n; i++) {
+		int failed = pthread_create(&p->threads[i], NULL, worker, p);
+
+		if (failed) {
+			fprintf(stderr, "sluice: cannot start thread %u of pool %s: %s\n", i + 1,
+				p->name, strerror(failed));
+			abort();
+		}
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+struct work_pool *work_pool_new(const char *name, unsigned threads, size_t max_queued)
+{
+	struct work_pool *p = calloc(1, sizeof(*p) + threads * sizeof(p->threads[0]));
+	char labels[64];
+
+	assert(threads > 0 && max_queued > 0);
+	if (!p)
+		abort();
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	snprintf(labels, sizeof(labels), "pool=\"%s\"", p->name);
+	p->threads_n = threads;
+	p->max_queued = max_queued;
+	p->length = metric_get(METRIC_GAUGE, "work_queue_length", "Items waiting for a worker.",
+			       labels);
+	p->refused = metric_get(METRIC_COUNTER, "work_refused_total",
+				"Items refused because the queue was full.", labels);
+	p->done = metric_get(METRIC_COUNTER, "work_done_total", "Items that workers took.", labels);
+	pthread_mutex_init(&p->mutex, NULL);
+	pthread_cond_init(&p->wake, NULL);
+	start_threads(p);
+	return p;
+}
+
+void work_pool_free(struct work_pool *p)
+{
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->mutex);
+	p->locked.stopping = true;
+	pthread_cond_broadcast(&p->wake);
+	pthread_mutex_unlock(&p->mutex);
+	for (unsigned i = 0; i < p->threads_n; i++)
+		pthread_join(p->threads[i], NULL);
+	assert(p->locked.queued == 0);
+	pthread_cond_destroy(&p->wake);
+	pthread_mutex_destroy(&p->mutex);
+	free(p);
+}
+
+bool work_submit(struct work_pool *p, struct work *w)
+{
+	bool taken;
+
+	assert(w->run && (w->done || !w->home));
+	assert(state_of(w) == WORK_IDLE || state_of(w) == WORK_DONE);
+	pthread_mutex_lock(&p->mutex);
+	taken = p->locked.queued < p->max_queued && !p->locked.stopping;
+	if (taken) {
+		w->pool = p;
+		__atomic_store_n(&w->cancelled, false, __ATOMIC_RELAXED);
+		set_state(w, WORK_QUEUED);
+		enqueue_locked(p, w);
+		/* Signalled under the lock: the pool may be freed as soon as the item has run. */
+		pthread_cond_signal(&p->wake);
+	}
+	pthread_mutex_unlock(&p->mutex);
+	if (!taken)
+		metric_add(p->refused, 1);
+	return taken;
+}
+
+void work_cancel(struct work *w)
+{
+	struct work_pool *p = w->pool;
+	bool out = false;
+
+	if (state_of(w) != WORK_QUEUED && state_of(w) != WORK_RUNNING)
+		return;
+	__atomic_store_n(&w->cancelled, true, __ATOMIC_RELAXED);
+	/* The pool can be freed only after it has let go of the item, so not while this says QUEUED.
+	 * Without a home, done() belongs on a worker: the item stays in line and run() is skipped. */
+	if (state_of(w) != WORK_QUEUED || !w->home)
+		return;
+	pthread_mutex_lock(&p->mutex);
+	if (state_of(w) == WORK_QUEUED) {
+		unlink_locked(p, w);
+		out = true;
+	}
+	pthread_mutex_unlock(&p->mutex);
+	if (out)
+		finish(w);
+}
+
+bool work_cancelled(const struct work *w)
+{
+	return __atomic_load_n(&w->cancelled, __ATOMIC_RELAXED);
+}
+
+size_t work_pool_queued(struct work_pool *p)
+{
+	size_t n;
+
+	pthread_mutex_lock(&p->mutex);
+	n = p->locked.queued;
+	pthread_mutex_unlock(&p->mutex);
+	return n;
+}
+
+static _Thread_local bool is_loop;
+
+void thread_is_loop(bool yes)
+{
+	is_loop = yes;
+}
+
+bool on_loop(void)
+{
+	return is_loop;
+}
