@@ -60,6 +60,7 @@ bool auth_allows_somewhere(const struct auth_user *u, struct str action);
 /* Policies (API.md 2.2), public for tests. */
 struct auth_statement {
 	bool allow;
+	bool broken; /* it couldn't be read (effect, list of resources): every request is denied */
 	struct str *actions;
 	size_t actions_n;
 	struct str *resources;

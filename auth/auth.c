@@ -1,0 +1,208 @@
+#include "auth/auth.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "auth/internal.h"
+#include "auth/secret.h"
+#include "auth/store.h"
+#include "auth/user.h"
+#include "base/work.h"
+
+enum { UNKNOWN_MAX = 4096, UNKNOWN_MS = 5000 };
+
+static struct str own(struct str s)
+{
+	char *p = malloc(s.n + 1);
+
+	if (!p)
+		abort();
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	return str_make(p, s.n);
+}
+
+struct auth *auth_new(const struct auth_options *o)
+{
+	struct auth_cache_options cache = {
+		.max = o->cache_size,
+		.unknown_max = UNKNOWN_MAX,
+		.ttl_ms = o->cache_size ? o->cache_ms : 0,
+		.jitter_ms = o->cache_jitter_ms,
+		.unknown_ttl_ms = o->cache_ms < UNKNOWN_MS ? o->cache_ms : UNKNOWN_MS,
+	};
+	struct auth *x = calloc(1, sizeof(*x));
+
+	if (!x || sodium_init() < 0)
+		abort();
+	x->kv = o->kv;
+	x->encrypt_secret = own(o->encrypt_secret);
+	x->cache = auth_cache_new(&cache);
+	x->owners = auth_owners_new(o->kv);
+	for (size_t i = 0; i < AUTH_LOADS; i++)
+		pthread_mutex_init(&x->loading[i], NULL);
+	return x;
+}
+
+void auth_free(struct auth *x)
+{
+	if (!x)
+		return;
+	for (size_t i = 0; i < AUTH_LOADS; i++)
+		pthread_mutex_destroy(&x->loading[i]);
+	auth_owners_free(x->owners);
+	auth_cache_free(x->cache);
+	sodium_memzero((char *)x->encrypt_secret.p, x->encrypt_secret.n);
+	free((char *)x->encrypt_secret.p);
+	free(x);
+}
+
+/* Owners first: what is looked up after the cache was cleared must not find the old hints fresh. */
+void auth_changed(struct auth *x)
+{
+	auth_owners_expire(x->owners);
+	auth_cache_clear(x->cache);
+}
+
+static rc unknown_key(struct err *reterr)
+{
+	return err_default(reterr, ERR_InvalidAccessKeyId);
+}
+
+static rc not_found_is_unknown(rc r, struct err *reterr)
+{
+	return rc_is(r, NOT_FOUND) ? unknown_key(reterr) : r;
+}
+
+static struct str bytes(ProtobufCBinaryData b)
+{
+	return str_make(b.data, b.len);
+}
+
+/* NOT_FOUND: the hint is old. */
+static rc try_owner(struct auth *x, struct str user, struct str access_key, struct arena *a,
+		    struct str *ret_sealed, struct err *reterr)
+{
+	AuthPb__CredentialData *c;
+
+	TRY(auth_store_credential(x->kv, AUTH_PARTITION, user, access_key, a, &c, reterr));
+	*ret_sealed = bytes(c->secret_access_key_encrypted_bytes);
+	return RC_OK;
+}
+
+rc auth_owner_of(struct auth *x, struct str access_key, struct arena *a, struct str *ret_user,
+		 struct str *ret_sealed, struct err *reterr)
+{
+	int64_t since_us = mono_us();
+	rc r = RC(NOT_FOUND);
+
+	if (auth_owners_find(x->owners, access_key, a, ret_user))
+		r = try_owner(x, *ret_user, access_key, a, ret_sealed, reterr);
+	if (!rc_is(r, NOT_FOUND))
+		return r;
+	TRY(auth_owners_refresh(x->owners, since_us, reterr));
+	if (auth_owners_find(x->owners, access_key, a, ret_user))
+		r = try_owner(x, *ret_user, access_key, a, ret_sealed, reterr);
+	return not_found_is_unknown(r, reterr);
+}
+
+/* lakeFS's single user: administrator, with the name in its record. */
+static rc load_basic(struct auth *x, struct str access_key, struct arena *a,
+		     struct auth_user **ret_user, struct str *ret_sealed, struct err *reterr)
+{
+	AuthPb__CredentialData *c;
+	AuthPb__UserData *u;
+
+	TRY(auth_store_credential(x->kv, AUTH_BASIC_PARTITION, AUTH_BASIC_ID, access_key, a, &c,
+				  reterr));
+	TRY(auth_store_user(x->kv, AUTH_BASIC_PARTITION, AUTH_BASIC_ID, a, &u, reterr));
+	*ret_sealed = bytes(c->secret_access_key_encrypted_bytes);
+	*ret_user = auth_user_administrator(u->username[0] ? str_c(u->username) : AUTH_BASIC_ID);
+	return RC_OK;
+}
+
+static rc load_owner(struct auth *x, struct str access_key, struct arena *a,
+		     struct auth_user **ret_user, struct str *ret_sealed, struct err *reterr)
+{
+	struct str name;
+	rc r;
+
+	r = load_basic(x, access_key, a, ret_user, ret_sealed, reterr);
+	if (!rc_is(r, NOT_FOUND))
+		return r;
+	TRY(auth_owner_of(x, access_key, a, &name, ret_sealed, reterr));
+	/* Credentials may outlive their user. */
+	return not_found_is_unknown(auth_store_load_user(x->kv, name, ret_user, reterr), reterr);
+}
+
+static rc load(struct auth *x, struct str access_key, struct arena *a,
+	       struct auth_user **ret_user, struct str *ret_secret, struct err *reterr)
+{
+	uint64_t epoch = auth_cache_epoch(x->cache);
+	struct auth_user *u = NULL;
+	struct str sealed;
+	rc r;
+
+	r = load_owner(x, access_key, a, &u, &sealed, reterr);
+	if (rc_is(r, InvalidAccessKeyId))
+		auth_cache_put_unknown(x->cache, epoch, access_key);
+	TRY(r);
+	r = auth_secret_open(x->encrypt_secret, sealed, a, ret_secret, reterr);
+	if (!rc_ok(r)) {
+		auth_user_unref(u);
+		return err_wrap(reterr, "access key " STR_FMT, STR_ARG(access_key));
+	}
+	auth_cache_put(x->cache, epoch, access_key, u, *ret_secret);
+	*ret_user = u;
+	return RC_OK;
+}
+
+/* True: *ret_rc is the answer. */
+static bool from_cache(struct auth *x, struct str access_key, struct arena *a,
+		       struct auth_user **ret_user, struct str *ret_secret, rc *ret_rc,
+		       struct err *reterr)
+{
+	switch (auth_cache_find(x->cache, access_key, a, ret_user, ret_secret)) {
+	case AUTH_CACHE_KNOWN:
+		*ret_rc = RC_OK;
+		return true;
+	case AUTH_CACHE_UNKNOWN:
+		*ret_rc = unknown_key(reterr);
+		return true;
+	case AUTH_CACHE_MISS:
+		break;
+	}
+	return false;
+}
+
+static pthread_mutex_t *loading(struct auth *x, struct str access_key)
+{
+	unsigned h = 0;
+
+	for (size_t i = 0; i < access_key.n; i++)
+		h = h * 31 + (uint8_t)access_key.p[i];
+	return &x->loading[h % AUTH_LOADS];
+}
+
+rc auth_find_key(struct auth *x, enum kv_wait wait, struct str access_key, struct arena *a,
+		 struct auth_user **ret_user, struct str *ret_secret, struct err *reterr)
+{
+	pthread_mutex_t *mutex;
+	rc r;
+
+	if (!access_key.n || access_key.n > AUTH_MAX_ACCESS_KEY ||
+	    memchr(access_key.p, '/', access_key.n))
+		return unknown_key(reterr);
+	if (from_cache(x, access_key, a, ret_user, ret_secret, &r, reterr))
+		return r;
+	if (wait == KV_NOWAIT)
+		return err_default(reterr, ERR_WOULD_BLOCK);
+	assert(!on_loop());
+	mutex = loading(x, access_key);
+	pthread_mutex_lock(mutex);
+	if (!from_cache(x, access_key, a, ret_user, ret_secret, &r, reterr))
+		r = load(x, access_key, a, ret_user, ret_secret, reterr);
+	pthread_mutex_unlock(mutex);
+	return r;
+}

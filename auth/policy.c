@@ -1,0 +1,135 @@
+/* Evaluation of policies (API.md 2.5): conditions first, then a deny wins, then an allow. */
+#include "auth/auth.h"
+
+#include <assert.h>
+
+#include "auth/condition.h"
+#include "auth/user.h"
+#include "auth/wildcard.h"
+
+enum answer { NEUTRAL, ALLOW, DENY };
+
+/* arn:<partition>:<service>:<region>:<account>:<resource> */
+struct arn {
+	struct str partition, service, account, resource;
+};
+
+static bool arn_parse(struct str s, struct arn *ret)
+{
+	struct str rest = s;
+
+	if (!str_eq(str_cut(rest, ':', &rest), STR("arn")) || !rest.p)
+		return false;
+	ret->partition = str_cut(rest, ':', &rest);
+	if (!rest.p)
+		return false;
+	ret->service = str_cut(rest, ':', &rest);
+	if (!rest.p)
+		return false;
+	str_cut(rest, ':', &rest); /* the region means nothing */
+	if (!rest.p)
+		return false;
+	ret->account = str_cut(rest, ':', &rest);
+	ret->resource = rest;
+	return rest.p;
+}
+
+static bool resource_matches(struct str pattern, struct str resource)
+{
+	struct arn p, r;
+
+	if (str_eq(pattern, STR("*")))
+		return true;
+	return arn_parse(pattern, &p) && arn_parse(resource, &r) &&
+	       str_eq(p.partition, r.partition) && str_eq(p.service, r.service) &&
+	       str_eq(p.account, r.account) && auth_wildcard(p.resource, r.resource);
+}
+
+static bool has_action(const struct auth_statement *s, struct str action)
+{
+	for (size_t i = 0; i < s->actions_n; i++)
+		if (auth_wildcard(s->actions[i], action))
+			return true;
+	return false;
+}
+
+static bool has_resource(const struct auth_statement *s, struct str resource)
+{
+	for (size_t i = 0; i < s->resources_n; i++)
+		if (resource_matches(s->resources[i], resource))
+			return true;
+	return false;
+}
+
+static enum answer permission(const struct auth_user *u, const struct auth_need *need,
+			      const struct auth_context *ctx)
+{
+	enum answer answer = NEUTRAL;
+
+	for (size_t i = 0; i < u->statements_n; i++) {
+		const struct auth_statement *s = &u->statements[i];
+		enum auth_verdict v = s->broken ? AUTH_BROKEN : auth_conditions(s, ctx);
+
+		if (v == AUTH_BROKEN)
+			return DENY;
+		if (v == AUTH_NOT_MET || !has_action(s, need->action) ||
+		    !has_resource(s, need->resource))
+			continue;
+		if (!s->allow)
+			return DENY;
+		answer = ALLOW;
+	}
+	return answer;
+}
+
+/* *ret_leaf: the permission that decided, when it isn't ALLOW. */
+static enum answer evaluate(const struct auth_user *u, const struct auth_need *need,
+			    const struct auth_context *ctx, const struct auth_need **ret_leaf)
+{
+	const struct auth_need *leaf;
+	enum answer answer = NEUTRAL;
+
+	*ret_leaf = need;
+	if (need->kind == NEED_PERMISSION)
+		return permission(u, need, ctx);
+	for (size_t i = 0; i < need->kids_n; i++) {
+		enum answer kid = evaluate(u, &need->kids[i], ctx, &leaf);
+
+		if (kid == DENY || (kid == NEUTRAL && need->kind == NEED_AND)) {
+			*ret_leaf = leaf;
+			return kid;
+		}
+		if (kid == ALLOW)
+			answer = ALLOW;
+		else if (*ret_leaf == need)
+			*ret_leaf = leaf;
+	}
+	return answer;
+}
+
+rc auth_allows(const struct auth_user *u, const struct auth_need *need,
+	       const struct auth_context *ctx, struct err *reterr)
+{
+	const struct auth_need *leaf;
+	enum answer answer = evaluate(u, need, ctx, &leaf);
+
+	assert(leaf->kind == NEED_PERMISSION || answer == ALLOW || need->kids_n == 0);
+	if (answer == ALLOW)
+		return RC_OK;
+	return err_set(reterr, ERR_AccessDenied,
+		       "insufficient permissions: %s " STR_FMT " on " STR_FMT,
+		       answer == DENY ? "denied permission to" : "not allowed to",
+		       STR_ARG(leaf->action), STR_ARG(leaf->resource));
+}
+
+/* Nothing is known of the request here, so statements with conditions don't count. */
+bool auth_allows_somewhere(const struct auth_user *u, struct str action)
+{
+	for (size_t i = 0; i < u->statements_n; i++) {
+		const struct auth_statement *s = &u->statements[i];
+
+		if (s->allow && !s->broken && !s->conditions_n && has_action(s, action))
+			return true;
+	}
+	return false;
+}
