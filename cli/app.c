@@ -1,0 +1,153 @@
+#include "cli/app.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static struct str config_path(struct app *app, const char *path)
+{
+	return path ? arena_dup(app->a, str_c(path)) : conf_default_path(app->a);
+}
+
+static rc start_log(const struct conf *c, struct err *reterr)
+{
+	struct log_options o = {
+		.format = str_eq(c->logging.format, STR("json")) ? LOG_JSON : LOG_TEXT,
+		.outputs = c->logging.output.v,
+		.outputs_n = c->logging.output.n,
+		.max_mb = (unsigned)c->logging.file_max_size_mb,
+		.keep = (unsigned)c->logging.files_keep,
+	};
+
+	if (!log_level_parse(c->logging.level, &o.level))
+		return err_set(reterr, ERR_CONFIG, "logging.level: unknown level " STR_FMT,
+			       STR_ARG(c->logging.level));
+	return log_setup(&o, reterr);
+}
+
+bool app_configure(struct app *app, const char *path)
+{
+	struct conf_findings found = {0};
+	struct err err = {0};
+	rc loaded;
+
+	*app = (struct app){.a = arena_new()};
+	loaded = conf_load(config_path(app, path), environ, app->a, &found, &app->conf, &err);
+	for (size_t i = 0; i < found.n; i++)
+		fprintf(stderr, "%s" STR_FMT "\n", found.v[i].warning ? "warning: " : "error: ",
+			STR_ARG(conf_finding_line(&found.v[i], app->a)));
+	if (rc_ok(loaded))
+		loaded = start_log(app->conf, &err);
+	else if (found.n)
+		return false;
+	if (!rc_ok(loaded))
+		fprintf(stderr, "error: %s\n", err.msg);
+	return rc_ok(loaded);
+}
+
+static rc open_kv(struct app *app, struct err *reterr)
+{
+	const struct conf *c = app->conf;
+	struct kv_rocksdb_options o = {
+		.path = c->database.local.path,
+		.sync_writes = c->database.local.sync_writes,
+		.block_cache_bytes = (size_t)c->database.local.block_cache_bytes,
+		.write_buffer_bytes = (size_t)c->database.local.write_buffer_bytes,
+	};
+
+	if (str_eq(c->database.type, STR("mem"))) {
+		app->kv = kv_mem_new();
+		return RC_OK;
+	}
+	if (str_eq(c->database.type, STR("local")))
+		return kv_rocksdb_open(&o, &app->kv, reterr);
+	return err_set(reterr, ERR_CONFIG,
+		       "database.type " STR_FMT
+		       " is not in this version of sluice; use local (RocksDB) or mem.",
+		       STR_ARG(c->database.type));
+}
+
+static void open_pools(struct app *app)
+{
+	const struct conf *c = app->conf;
+
+	app->meta = work_pool_new("meta", (unsigned)c->server.meta_workers, (size_t)c->server.queue);
+	app->data = work_pool_new("data", (unsigned)c->server.data_workers, (size_t)c->server.queue);
+}
+
+static void open_versions(struct app *app)
+{
+	const struct conf *c = app->conf;
+
+	app->versions = versions_new(&(struct versions_options){
+		.kv = app->kv,
+		.registry = app->registry,
+		.meta = app->meta,
+		.data = app->data,
+		.repo_cache_ms = c->graveler.repository_cache.expiry,
+		.repo_cache_size = (size_t)c->graveler.repository_cache.size,
+		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
+		.block_prefix = c->committed.block_storage_prefix,
+	});
+}
+
+rc app_open(struct app *app, struct err *reterr)
+{
+	const struct conf *c = app->conf;
+
+	TRY(open_kv(app, reterr));
+	TRY(auth_check_schema(app->kv, reterr));
+	open_pools(app);
+	TRY(registry_open(c, app->data, &app->registry, reterr));
+	open_versions(app);
+	app->auth = auth_new(&(struct auth_options){
+		.kv = app->kv,
+		.encrypt_secret = c->auth.encrypt.secret_key,
+		.cache_ms = c->auth.cache.enabled ? c->auth.cache.ttl : 0,
+		.cache_jitter_ms = c->auth.cache.jitter,
+		.cache_size = (size_t)c->auth.cache.size,
+	});
+	return RC_OK;
+}
+
+void app_close(struct app *app)
+{
+	if (app->auth)
+		auth_free(app->auth);
+	if (app->data)
+		work_pool_free(app->data);
+	if (app->meta)
+		work_pool_free(app->meta);
+	if (app->versions)
+		versions_free(app->versions);
+	if (app->registry)
+		registry_unref(app->registry);
+	kv_free(app->kv);
+	if (app->conf)
+		conf_unref(app->conf);
+	arena_free(app->a);
+	*app = (struct app){0};
+}
+
+rc app_auto_setup(struct app *app, struct err *reterr)
+{
+	const struct conf *c = app->conf;
+	struct auth_credentials given = {c->installation.access_key_id,
+					 c->installation.secret_access_key},
+				made;
+	bool done;
+
+	TRY(auth_is_setup(app->auth, &done, reterr));
+	if (done)
+		return RC_OK;
+	if (!c->installation.user_name.n) {
+		log_event(LOG_WARN, "server",
+			  "no user yet: run `sluice setup --user-name NAME` with this configuration");
+		return RC_OK;
+	}
+	TRY(auth_setup(app->auth, c->installation.user_name, &given, app->a, &made, reterr));
+	log_event(LOG_INFO, "server", "set up", F_STR("user", c->installation.user_name),
+		  F_STR("access_key_id", made.access_key));
+	return RC_OK;
+}

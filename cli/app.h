@@ -1,0 +1,25 @@
+/* The parts that make a server, put together from a configuration; shared by the commands. */
+#pragma once
+
+#include "auth/auth.h"
+#include "conf/conf.h"
+#include "versions/versions.h"
+
+struct app {
+	struct arena *a; /* lives as long as the app */
+	struct conf *conf;
+	struct kv *kv;
+	struct work_pool *meta, *data;
+	struct registry *registry;
+	struct versions *versions;
+	struct auth *auth;
+};
+
+/* Reads the configuration (path NULL: where lakeFS looks), says every finding on stderr, sets up the log.
+ * False when it has errors: exit code 2. */
+bool app_configure(struct app *app, const char *path);
+/* Opens KV and stores. On failure everything is closed again by app_close. */
+rc app_open(struct app *app, struct err *reterr);
+void app_close(struct app *app);
+/* First start with installation.* configured: sets up without being asked. */
+rc app_auto_setup(struct app *app, struct err *reterr);

@@ -1,0 +1,200 @@
+/* sluice run: the server, from a configuration to the last request. */
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "cli/app.h"
+#include "cli/cmd.h"
+#include "cli/options.h"
+#include "gateway/gateway.h"
+#include "http/server.h"
+
+struct site {
+	struct gateway *gateway;
+};
+
+static void health(struct http_req *req)
+{
+	static const struct http_header h[] = {{{"content-type", 12}, {"text/plain", 10}}};
+
+	http_respond(req, 200, h, 1, STR("alive!"));
+	http_req_unref(req);
+}
+
+static void free_buf(void *b)
+{
+	buf_deinit(b);
+}
+
+static void metrics(struct http_req *req)
+{
+	static const struct http_header h[] = {
+		{{"content-type", 12}, {"text/plain; version=0.0.4", 25}}};
+	struct buf *out = ARENA_NEW(http_req_arena(req), struct buf);
+
+	buf_init(out, (size_t)4 << 20);
+	arena_defer(http_req_arena(req), free_buf, out);
+	metrics_write(out);
+	http_respond(req, 200, h, 1, buf_str(out));
+	http_req_unref(req);
+}
+
+/* Whether somebody signed it: then it is S3's, whatever its path. */
+static bool is_signed(struct http_req *req)
+{
+	struct str target = http_req_target(req);
+
+	return http_req_header(req, "authorization").p ||
+	       str_find(target, STR("X-Amz-Credential=")) < target.n;
+}
+
+static void handle(struct http_req *req, void *ud)
+{
+	struct site *site = ud;
+	struct str target = http_req_target(req);
+
+	if (str_eq(http_req_method(req), STR("GET")) && !is_signed(req)) {
+		if (str_eq(target, STR("/_health"))) {
+			health(req);
+			return;
+		}
+		if (str_eq(target, STR("/metrics"))) {
+			metrics(req);
+			return;
+		}
+	}
+	gateway_handle(site->gateway, req);
+}
+
+static struct gateway *open_gateway(struct app *app)
+{
+	const struct conf *c = app->conf;
+
+	return gateway_new(&(struct gateway_options){
+		.versions = app->versions,
+		.auth = app->auth,
+		.meta = app->meta,
+		.data = app->data,
+		.region = c->gateways.s3.region,
+		.domains = c->gateways.s3.domain_name.v,
+		.domains_n = c->gateways.s3.domain_name.n,
+		.slot_bytes = (size_t)c->server.body_slot_bytes,
+		.trusted_proxies = c->server.trusted_proxies.v,
+		.trusted_proxies_n = c->server.trusted_proxies.n,
+	});
+}
+
+static rc listen_on(struct app *app, struct site *site, struct http_server **ret,
+		    struct err *reterr)
+{
+	const struct conf *c = app->conf;
+
+	return http_server_start(
+		&(struct http_options){
+			.listen = c->listen_address,
+			.loops = (unsigned)c->server.loops,
+			.limits = {.head_bytes = (size_t)c->server.head_bytes,
+				   .headers = (unsigned)c->server.headers,
+				   .head_ms = (unsigned)c->server.head_timeout,
+				   .idle_ms = (unsigned)c->server.idle_timeout,
+				   .body_ms = (unsigned)c->server.body_timeout,
+				   .write_ms = (unsigned)c->server.write_timeout,
+				   .connections = (size_t)c->server.connections},
+			.tls_cert_file = c->tls.enabled ? c->tls.cert_file : STR_NONE,
+			.tls_key_file = c->tls.enabled ? c->tls.key_file : STR_NONE,
+			.handler = handle,
+			.ud = site,
+			.server_name = STR("sluice"),
+		},
+		ret, reterr);
+}
+
+static void reload(struct app *app, struct http_server *server)
+{
+	struct err err = {0};
+
+	log_reopen();
+	if (app->conf->tls.enabled && !rc_ok(http_server_reload_tls(server, &err)))
+		log_event(LOG_ERROR, "server", "the certificate was not reloaded",
+			  F_CSTR("error", err.msg));
+	log_event(LOG_INFO, "server", "reloaded: log files and certificate");
+}
+
+/* Signals are blocked in every thread; this one waits for them (TRAPS 34). */
+static void wait_for_stop(struct app *app, struct http_server *server, const sigset_t *set)
+{
+	for (;;) {
+		int sig = 0;
+
+		if (sigwait(set, &sig))
+			continue;
+		if (sig == SIGHUP) {
+			reload(app, server);
+			continue;
+		}
+		log_event(LOG_INFO, "server", "stopping", F_INT("signal", sig));
+		return;
+	}
+}
+
+static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
+{
+	struct site site;
+	struct http_server *server;
+	rc result;
+
+	TRY(app_open(app, reterr));
+	TRY(app_auto_setup(app, reterr));
+	site.gateway = open_gateway(app);
+	result = listen_on(app, &site, &server, reterr);
+	if (rc_ok(result)) {
+		log_event(LOG_INFO, "server", "listening",
+			  F_STR("address", app->conf->listen_address),
+			  F_INT("port", http_server_port(server)), F_CSTR("version", SLUICE_VERSION));
+		wait_for_stop(app, server, set);
+		http_server_stop(server, (unsigned)app->conf->server.stop_grace);
+		log_event(LOG_INFO, "server", "stopped");
+	}
+	gateway_free(site.gateway);
+	return result;
+}
+
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	const char *config = NULL, *word;
+	const struct option_spec specs[] = {{"config", &config}};
+	struct app app;
+	struct err err = {0};
+	sigset_t set;
+	size_t n;
+	rc result;
+
+	if (!options_parse(argc, argv, specs, 1, &word, 0, &n))
+		return 2;
+	block_signals(&set);
+	/* Two heaps, not one for each of dozens of threads: freed memory is found again. */
+	mallopt(M_ARENA_MAX, 2);
+	if (!app_configure(&app, config)) {
+		app_close(&app);
+		return 2;
+	}
+	result = serve(&app, &set, &err);
+	if (!rc_ok(result))
+		fprintf(stderr, "sluice run: %s\n", err.msg);
+	app_close(&app);
+	return rc_ok(result) ? 0 : rc_is(result, CONFIG) ? 2 : 1;
+}

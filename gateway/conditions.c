@@ -1,0 +1,135 @@
+/* Conditional requests and ranges (RFC 9110 sections 13 and 14). */
+#include "base/clock.h"
+#include "gateway/s3.h"
+
+/* One of a list of entity tags, or *; weak ones are compared without their W/. */
+static bool matches(struct str list, struct str etag)
+{
+	while (list.p) {
+		struct str one = str_trim(str_cut(list, ',', &list));
+
+		if (str_eq(one, STR("*")))
+			return true;
+		if (str_starts(one, STR("W/")))
+			one = str_skip(one, 2);
+		if (one.n >= 2 && one.p[0] == '"' && one.p[one.n - 1] == '"')
+			one = str_head(str_skip(one, 1), one.n - 2);
+		if (str_eq(one, etag))
+			return true;
+	}
+	return false;
+}
+
+static struct str condition(struct s3_req *r, const char *prefix, const char *name)
+{
+	return prefix[0] ? s3_header(r, arena_printf(r->a, "%s%s", prefix, name).p)
+			 : s3_header(r, name);
+}
+
+static rc fails(struct s3_req *r)
+{
+	return err_default(&r->err, ERR_PreconditionFailed);
+}
+
+/* A copy's source has no 304: everything is 412 there. */
+static rc unchanged(struct s3_req *r, const struct entry *e, const char *prefix)
+{
+	char date[30];
+
+	if (prefix[0])
+		return fails(r);
+	time_http(e->modified.s, date);
+	s3_add_header(r, "etag", s3_quoted(r, e->etag));
+	s3_add_header(r, "last-modified", arena_dup(r->a, str_c(date)));
+	return err_default(&r->err, ERR_NotModified);
+}
+
+rc s3_check_conditions(struct s3_req *r, const struct entry *e, const char *prefix)
+{
+	struct str im = condition(r, prefix, "if-match"), inm = condition(r, prefix, "if-none-match");
+	struct str since;
+	int64_t t;
+
+	if (im.p) {
+		if (!matches(im, e->etag))
+			return fails(r);
+	} else {
+		since = condition(r, prefix, "if-unmodified-since");
+		if (since.p && time_parse_http(since, &t) && e->modified.s > t)
+			return fails(r);
+	}
+	if (inm.p) {
+		if (matches(inm, e->etag))
+			return unchanged(r, e, prefix);
+	} else {
+		since = condition(r, prefix, "if-modified-since");
+		if (since.p && time_parse_http(since, &t) && e->modified.s <= t)
+			return unchanged(r, e, prefix);
+	}
+	return RC_OK;
+}
+
+static rc unsatisfiable(struct s3_req *r, uint64_t size)
+{
+	s3_add_header(r, "content-range",
+		      arena_printf(r->a, "bytes */%llu", (unsigned long long)size));
+	return err_default(&r->err, ERR_InvalidRange);
+}
+
+rc s3_parse_range(struct s3_req *r, uint64_t size, struct s3_range *ret)
+{
+	struct str v = s3_header(r, "range"), to, from;
+	uint64_t first, last;
+
+	*ret = (struct s3_range){.offset = 0, .length = size};
+	if (!str_starts(v, STR("bytes=")) || str_index(v, ',') != v.n || str_index(v, '-') == v.n)
+		return RC_OK;
+	from = str_trim(str_cut(str_skip(v, 6), '-', &to));
+	to = str_trim(to);
+	if (from.n == 0) { /* the last n bytes */
+		if (!str_to_u64(to, &last))
+			return RC_OK;
+		if (last == 0 || size == 0)
+			return unsatisfiable(r, size);
+		first = last < size ? size - last : 0;
+		last = size - 1;
+	} else {
+		if (!str_to_u64(from, &first))
+			return RC_OK;
+		last = UINT64_MAX;
+		if (to.n && (!str_to_u64(to, &last) || last < first))
+			return RC_OK;
+		if (first >= size)
+			return unsatisfiable(r, size);
+		if (last >= size)
+			last = size - 1;
+	}
+	*ret = (struct s3_range){.partial = true, .offset = first, .length = last - first + 1};
+	return RC_OK;
+}
+
+rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_etag)
+{
+	struct str im = s3_header(r, "if-match"), inm = s3_header(r, "if-none-match");
+
+	*ret = STAGE_ALWAYS;
+	*ret_etag = STR_NONE;
+	if (im.p && inm.p)
+		return err_set(&r->err, ERR_NotImplemented,
+			       "If-Match and If-None-Match can't be used together.");
+	if (inm.p) {
+		if (!str_eq(str_trim(inm), STR("*")))
+			return err_set(&r->err, ERR_NotImplemented,
+				       "If-None-Match of a write must be *.");
+		*ret = STAGE_IF_ABSENT;
+	}
+	if (im.p) {
+		struct str etag = str_trim(im);
+
+		if (etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"')
+			etag = str_head(str_skip(etag, 1), etag.n - 2);
+		*ret = STAGE_IF_ETAG;
+		*ret_etag = etag;
+	}
+	return RC_OK;
+}

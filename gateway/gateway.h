@@ -1,0 +1,34 @@
+/* The S3 gateway: repository/ref/path as bucket/key, every S3 operation a row of gateway/ops.def.
+ *
+ * One instance serves all loops. It borrows everything it is given.
+ */
+#pragma once
+
+#include "auth/auth.h"
+#include "http/server.h"
+#include "versions/versions.h"
+
+struct gateway;
+
+struct gateway_options {
+	struct versions *versions;
+	struct auth *auth;
+	struct work_pool *meta; /* KV work */
+	struct work_pool *data; /* what reads and writes bodies */
+	struct str region;
+	const struct str *domains; /* gateways.s3.domain_name: hosts of virtual-host style */
+	size_t domains_n;
+	size_t slot_bytes; /* half of an upload's buffer (server.body_slot_bytes) */
+	/* Addresses or networks whose X-Forwarded-For counts. */
+	const struct str *trusted_proxies;
+	size_t trusted_proxies_n;
+};
+
+struct gateway *gateway_new(const struct gateway_options *o);
+void gateway_free(struct gateway *g);
+/* Takes over the request and the handler's reference. On the request's loop. */
+void gateway_handle(struct gateway *g, struct http_req *http);
+
+/* The table of operations as a page (docs/reference/s3.md). */
+struct buf;
+void gateway_reference(struct buf *out);

@@ -1,0 +1,227 @@
+/* ListObjects and ListObjectsV2.
+ *
+ * A bucket's keys are ref/path. A prefix without '/' lists branches as common prefixes (lakeFS, API.md
+ * 3.4); a prefix "ref/..." lists that ref. Keys come back with the ref as the client wrote it. */
+#include "base/encode.h"
+#include "gateway/s3.h"
+
+enum { MAX_KEYS = 1000 };
+
+struct listing {
+	bool v2, url, owner;
+	struct str prefix, delimiter, after, token, marker;
+	uint64_t max;
+	/* the answer */
+	struct list_page page;
+	struct str ref; /* STR_NONE: branches */
+};
+
+/* An encoding-type=url key is escaped as S3 does it: '/' stays. */
+static struct str shown(struct s3_req *r, const struct listing *l, struct str s)
+{
+	return l->url ? uri_encode(r->a, s, true) : s;
+}
+
+static rc parse(struct s3_req *r, struct listing *l)
+{
+	struct str encoding = s3_query(r, "encoding-type"), type = s3_query(r, "list-type");
+
+	l->v2 = r->op->id == S3_ListObjectsV2;
+	if (type.n && !l->v2 && !str_eq(type, STR("1")))
+		return err_set(&r->err, ERR_InvalidArgument, "list-type must be 1 or 2.");
+	if (encoding.n && !str_eq(encoding, STR("url")))
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "Invalid Encoding Method specified in Request");
+	l->url = encoding.n != 0;
+	l->owner = !l->v2 || str_eq(s3_query(r, "fetch-owner"), STR("true"));
+	l->prefix = s3_query(r, "prefix").p ? s3_query(r, "prefix") : STR("");
+	l->delimiter = s3_query(r, "delimiter");
+	TRY(s3_query_u64(r, "max-keys", MAX_KEYS, MAX_KEYS, &l->max));
+	if (!l->v2) {
+		l->after = l->marker = s3_query(r, "marker");
+		return RC_OK;
+	}
+	l->token = s3_query(r, "continuation-token");
+	l->after = s3_query(r, "start-after");
+	if (l->token.p && (!base64_decode(r->a, l->token, &l->after) || !str_is_utf8(l->after)))
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "The continuation token provided is incorrect");
+	return RC_OK;
+}
+
+static void take_branches(struct s3_req *r, struct listing *l, const struct branch *b, size_t n)
+{
+	l->page.items = arena_alloc(r->a, (n + 1) * sizeof(*l->page.items));
+	for (size_t i = 0; i < n; i++)
+		l->page.items[i] = (struct list_item){
+			.key = arena_join(r->a, (struct str[]){b[i].id, STR("/")}, 2),
+			.is_prefix = true};
+	l->page.n = n;
+}
+
+static rc list_branches(struct s3_req *r, struct listing *l)
+{
+	struct vcall c = s3_vcall(r);
+	struct branch *b;
+	struct str after = l->after;
+	size_t n;
+
+	if (after.n) /* "branch/" or a key inside it: go on after that branch */
+		after = str_head(after, str_index(after, '/'));
+	TRY(branch_list(&c, &r->repo, l->prefix, after, l->max, false, &b, &n, &l->page.truncated));
+	take_branches(r, l, b, n);
+	if (l->page.truncated && n)
+		l->page.next = l->page.items[n - 1].key;
+	return RC_OK;
+}
+
+/* `after` as a path of this ref. False: the whole ref lies before it. */
+static bool path_after(const struct listing *l, struct str *ret)
+{
+	struct str after = l->after;
+
+	*ret = STR_NONE;
+	if (after.n == 0)
+		return true;
+	if (after.n > l->ref.n && str_starts(after, l->ref) && after.p[l->ref.n] == '/') {
+		*ret = str_skip(after, l->ref.n + 1);
+		return true;
+	}
+	/* compare "ref/" with it bytewise */
+	for (size_t i = 0; i <= l->ref.n && i < after.n; i++) {
+		unsigned char a = (unsigned char)(i < l->ref.n ? l->ref.p[i] : '/');
+		unsigned char b = (unsigned char)after.p[i];
+
+		if (a != b)
+			return a > b;
+	}
+	return true;
+}
+
+static rc list_ref(struct s3_req *r, struct listing *l)
+{
+	struct vcall c = s3_vcall(r);
+	struct list_request q = {.delimiter = l->delimiter, .max = l->max};
+	rc listed;
+
+	l->ref = str_cut(l->prefix, '/', &q.prefix);
+	if (!path_after(l, &q.after))
+		return RC_OK;
+	listed = objects_list(&c, &r->repo, l->ref, &q, &l->page);
+	if (rc_is(listed, NOT_FOUND) || rc_is(listed, INVALID)) {
+		l->page = (struct list_page){0};
+		return RC_OK; /* no such ref: nothing begins with it */
+	}
+	TRY(listed);
+	if (l->page.truncated)
+		l->page.next = arena_join(r->a, (struct str[]){l->ref, STR("/"), l->page.next}, 3);
+	return RC_OK;
+}
+
+static struct str whole_key(struct s3_req *r, const struct listing *l, struct str key)
+{
+	return l->ref.p ? arena_join(r->a, (struct str[]){l->ref, STR("/"), key}, 3) : key;
+}
+
+static void contents_xml(struct s3_req *r, const struct listing *l, const struct list_item *item)
+{
+	struct arena_mark mark = arena_mark(r->a);
+	const struct entry *e = &item->entry;
+	char date[25];
+
+	time_iso_ms((struct timestamp){e->modified.s, e->modified.ns}, date);
+	xw_open(&r->xml, "Contents");
+	xw_elem(&r->xml, "Key", shown(r, l, whole_key(r, l, item->key)));
+	xw_elem(&r->xml, "LastModified", str_c(date));
+	xw_elem(&r->xml, "ETag", s3_quoted(r, e->etag));
+	xw_elem_int(&r->xml, "Size", e->size);
+	if (l->owner) {
+		xw_open(&r->xml, "Owner");
+		xw_elem(&r->xml, "ID", STR("sluice"));
+		xw_elem(&r->xml, "DisplayName", STR("sluice"));
+		xw_close(&r->xml, "Owner");
+	}
+	xw_elem(&r->xml, "StorageClass", STR("STANDARD"));
+	xw_close(&r->xml, "Contents");
+	arena_rewind(r->a, mark);
+}
+
+static void items_xml(struct s3_req *r, const struct listing *l)
+{
+	for (size_t i = 0; i < l->page.n; i++)
+		if (!l->page.items[i].is_prefix)
+			contents_xml(r, l, &l->page.items[i]);
+	for (size_t i = 0; i < l->page.n; i++)
+		if (l->page.items[i].is_prefix) {
+			xw_open(&r->xml, "CommonPrefixes");
+			xw_elem(&r->xml, "Prefix",
+				shown(r, l, whole_key(r, l, l->page.items[i].key)));
+			xw_close(&r->xml, "CommonPrefixes");
+		}
+}
+
+static void v1_xml(struct s3_req *r, const struct listing *l)
+{
+	xw_elem(&r->xml, "Marker", shown(r, l, l->marker));
+	/* S3 tells it with a delimiter only; without, the last key serves. lakeFS's branch listing is
+	 * one with a delimiter. */
+	if (l->page.truncated && (l->delimiter.n || !l->ref.p))
+		xw_elem(&r->xml, "NextMarker", shown(r, l, l->page.next));
+}
+
+static void v2_xml(struct s3_req *r, const struct listing *l)
+{
+	xw_elem_int(&r->xml, "KeyCount", (int64_t)l->page.n);
+	if (l->token.p)
+		xw_elem(&r->xml, "ContinuationToken", l->token);
+	else if (l->after.p)
+		xw_elem(&r->xml, "StartAfter", shown(r, l, l->after));
+	if (l->page.truncated)
+		xw_elem(&r->xml, "NextContinuationToken", base64_encode(r->a, l->page.next));
+}
+
+static void page_xml(struct s3_req *r, const struct listing *l)
+{
+	xw_decl(&r->xml);
+	xw_open_ns(&r->xml, "ListBucketResult", "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_elem(&r->xml, "Name", r->at.bucket);
+	xw_elem(&r->xml, "Prefix", shown(r, l, l->prefix));
+	if (l->delimiter.n)
+		xw_elem(&r->xml, "Delimiter", shown(r, l, l->delimiter));
+	xw_elem_int(&r->xml, "MaxKeys", (int64_t)l->max);
+	if (l->url)
+		xw_elem(&r->xml, "EncodingType", STR("url"));
+	xw_elem_bool(&r->xml, "IsTruncated", l->page.truncated);
+	if (l->v2)
+		v2_xml(r, l);
+	else
+		v1_xml(r, l);
+	items_xml(r, l);
+	xw_close(&r->xml, "ListBucketResult");
+}
+
+static rc list_objects(struct s3_req *r)
+{
+	struct listing l = {0};
+
+	TRY(parse(r, &l));
+	if (l.max == 0)
+		l.page = (struct list_page){0};
+	else if (str_index(l.prefix, '/') == l.prefix.n)
+		TRY(list_branches(r, &l));
+	else
+		TRY(list_ref(r, &l));
+	page_xml(r, &l);
+	if (r->xml.overflow)
+		return err_set(&r->err, ERR_IO, "the listing's XML is larger than %zu bytes",
+			       r->xml.max);
+	return RC_OK;
+}
+
+static void reply(struct s3_req *r)
+{
+	s3_reply_xml(r, 200);
+}
+
+const struct s3_handlers handlers_ListObjects = {.run = list_objects, .reply = reply};
+const struct s3_handlers handlers_ListObjectsV2 = {.run = list_objects, .reply = reply};

@@ -1,0 +1,150 @@
+/* Answers, in S3's form. */
+#include <assert.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "gateway/s3.h"
+
+void s3_add_header(struct s3_req *r, const char *name, struct str value)
+{
+	assert(r->out_n < S3_MAX_HEADERS);
+	r->out[r->out_n++] = (struct http_header){str_c(name), value};
+}
+
+struct str s3_quoted(struct s3_req *r, struct str etag)
+{
+	return arena_join(r->a, (struct str[]){STR("\""), etag, STR("\"")}, 3);
+}
+
+static bool is_head(struct s3_req *r)
+{
+	return str_eq(http_req_method(r->http), STR("HEAD"));
+}
+
+static void standard_headers(struct s3_req *r)
+{
+	s3_add_header(r, "x-amz-request-id", http_req_id(r->http));
+	s3_add_header(r, "x-amz-id-2", http_req_id(r->http));
+}
+
+void s3_reply_xml(struct s3_req *r, int status)
+{
+	standard_headers(r);
+	s3_add_header(r, "content-type", STR("application/xml"));
+	if (is_head(r))
+		http_respond_head(r->http, status, r->out, r->out_n, (int64_t)r->xml.n);
+	else
+		http_respond(r->http, status, r->out, r->out_n, buf_str(&r->xml));
+}
+
+void s3_reply_empty(struct s3_req *r, int status)
+{
+	standard_headers(r);
+	http_respond(r->http, status, r->out, r->out_n, STR(""));
+}
+
+/* Failures of ours: the operator's log gets the story, the client no inside of the house. */
+static bool is_internal(enum err_code code)
+{
+	return err_status(code) == 500;
+}
+
+static void log_internal(struct s3_req *r)
+{
+	if (r->err.code == ERR_CANCELLED)
+		return;
+	log_event(LOG_ERROR, "gateway", r->err.msg, F_CSTR("operation", r->op ? r->op->name : ""),
+		  F_CSTR("error", err_name(r->err.code)), F_STR("repository", r->at.repo),
+		  F_STR("key", r->at.key), F_STR("request_id", http_req_id(r->http)));
+}
+
+static void write_error(struct s3_req *r)
+{
+	struct str key = r->at.key;
+
+	buf_reset(&r->xml);
+	xw_decl(&r->xml);
+	xw_open(&r->xml, "Error");
+	xw_elem(&r->xml, "Code", str_c(err_s3_code(r->err.code)));
+	xw_elem(&r->xml, "Message",
+		str_c(is_internal(r->err.code) ? err_text(ERR_InternalError) : r->err.msg));
+	if (key.n && str_is_utf8(key))
+		xw_elem(&r->xml, "Key", key);
+	if (r->at.bucket.n && str_is_utf8(r->at.bucket))
+		xw_elem(&r->xml, "BucketName", r->at.bucket);
+	xw_elem(&r->xml, "Resource",
+		str_is_utf8(r->at.raw_path) ? r->at.raw_path : STR("/"));
+	xw_elem(&r->xml, "RequestId", http_req_id(r->http));
+	xw_elem(&r->xml, "HostId", http_req_id(r->http));
+	xw_close(&r->xml, "Error");
+}
+
+void s3_reply_error(struct s3_req *r)
+{
+	int status = err_status(r->err.code);
+
+	if (is_internal(r->err.code))
+		log_internal(r);
+	if (status == 503)
+		s3_add_header(r, "retry-after", STR("1"));
+	standard_headers(r);
+	if (is_head(r) || status == 304) {
+		http_respond_head(r->http, status, r->out, r->out_n, status == 304 ? -1 : 0);
+		return;
+	}
+	write_error(r);
+	s3_add_header(r, "content-type", STR("application/xml"));
+	http_respond(r->http, status, r->out, r->out_n, buf_str(&r->xml));
+}
+
+static void count(struct s3_req *r)
+{
+	static struct metric *by_op[S3_OPS][2];
+	int failed = r->err.code != ERR_NONE;
+	struct metric **m;
+
+	if (!r->op)
+		return;
+	m = &by_op[r->op->id][failed];
+	if (!__atomic_load_n(m, __ATOMIC_ACQUIRE)) {
+		char labels[128];
+		struct str l = arena_printf(r->a, "operation=\"%s\",outcome=\"%s\"", r->op->name,
+					    failed ? "error" : "ok");
+
+		memcpy(labels, l.p, l.n + 1);
+		__atomic_store_n(m,
+				 metric_get(METRIC_COUNTER, "s3_requests_total",
+					    "S3 requests by operation and outcome", labels),
+				 __ATOMIC_RELEASE);
+	}
+	metric_add(__atomic_load_n(m, __ATOMIC_ACQUIRE), 1);
+}
+
+/* A failure that nobody gave a story still has its code. */
+static void settle(struct s3_req *r, rc result)
+{
+	if (rc_ok(result)) {
+		r->err.code = ERR_NONE;
+	} else if (r->err.code != result.code) {
+		IGNORE_RC(err_default(&r->err, result.code)); /* it returns what it sets */
+	}
+}
+
+void s3_done(struct s3_req *r, rc result)
+{
+	struct http_req *http = r->http;
+
+	settle(r, result);
+	http_req_log(http, r->op ? str_c(r->op->name) : STR_NONE,
+		     r->user ? auth_user_name(r->user) : STR_NONE,
+		     r->err.code ? str_c(err_s3_code(r->err.code)) : STR_NONE);
+	count(r);
+	if (r->up)
+		body_close(r->up->head);
+	if (r->err.code)
+		s3_reply_error(r);
+	else
+		r->op->handlers->reply(r);
+	auth_user_unref(r->user);
+	http_req_unref(http);
+}

@@ -1,0 +1,214 @@
+/* From a request's head to its address, its parameters and its row of the table. */
+#include "base/encode.h"
+#include "gateway/s3.h"
+
+/* Query keys that belong to S3 requests without choosing an operation. A key without a value that is
+ * not known is taken for a sub-resource that came after us: refused on writes, never ignored. */
+static const char *const plain_keys[] = {
+	"prefix",      "delimiter",  "marker",     "max-keys",	  "encoding-type",
+	"start-after", "fetch-owner", "continuation-token",	  "list-type", "versionId",
+	"partNumber",  "part-number-marker", "max-parts",	  "x-id",      "key-marker",
+	"upload-id-marker", "max-uploads", "max-buckets",	  "bucket-region",
+	"response-content-type", "response-content-language",	  "response-expires",
+	"response-cache-control", "response-content-disposition", "response-content-encoding",
+};
+
+static bool is_plain(struct str key)
+{
+	if (str_starts(key, STR("X-Amz-")) || str_starts(key, STR("x-amz-")))
+		return true;
+	for (size_t i = 0; i < sizeof(plain_keys) / sizeof(plain_keys[0]); i++)
+		if (str_eq(key, str_c(plain_keys[i])))
+			return true;
+	return false;
+}
+
+static rc parse_query(struct s3_req *r)
+{
+	struct str rest = r->at.raw_query;
+
+	while (rest.n) {
+		struct str value, pair = str_cut(rest, '&', &rest);
+		struct s3_param *p = &r->params[r->params_n];
+
+		if (pair.n == 0)
+			continue;
+		if (r->params_n == S3_MAX_PARAMS)
+			return err_set(&r->err, ERR_InvalidRequest,
+				       "The request has more than %d query parameters.",
+				       S3_MAX_PARAMS);
+		p->key = str_cut(pair, '=', &value);
+		p->has_value = value.p != NULL;
+		if (!uri_decode(r->a, p->key, true, &p->key) ||
+		    !uri_decode(r->a, value.p ? value : STR(""), true, &p->value))
+			return err_set(&r->err, ERR_InvalidURI,
+				       "The query has a malformed percent-encoding: " STR_FMT,
+				       STR_ARG(str_head(pair, 100)));
+		r->params_n++;
+	}
+	return RC_OK;
+}
+
+static struct str host_name(struct s3_req *r)
+{
+	struct str host = s3_header(r, "host");
+
+	if (host.n && host.p[0] == '[')
+		return str_head(host, str_index(host, ']') + 1);
+	return str_head(host, str_index(host, ':'));
+}
+
+/* "repo.domain" for a configured domain: the part before the dot. Compared with the dot (TRAPS 26). */
+static struct str virtual_bucket(struct s3_req *r)
+{
+	struct str host = host_name(r);
+
+	for (size_t i = 0; i < r->g->o.domains_n; i++) {
+		struct str d = r->g->domains[i]; /* with a leading dot */
+
+		if (host.n > d.n && str_eq_nocase(str_skip(host, host.n - d.n), d))
+			return str_head(host, host.n - d.n);
+	}
+	return STR_NONE;
+}
+
+rc s3_split_address(struct str bucket, struct str key, struct s3_address *ret)
+{
+	ret->bucket = ret->repo = bucket;
+	ret->key = key;
+	ret->ref = str_cut(key, '/', &ret->path);
+	if (!ret->path.p)
+		ret->path = STR("");
+	return RC_OK;
+}
+
+static rc parse_address(struct s3_req *r)
+{
+	struct str path = r->at.raw_path, bucket = virtual_bucket(r), rest;
+
+	if (path.n == 0 || path.p[0] != '/')
+		return err_set(&r->err, ERR_InvalidURI, "The request's path must begin with '/'.");
+	rest = str_skip(path, 1);
+	r->at.virtual_host = bucket.n != 0;
+	if (!bucket.n) {
+		bucket = str_cut(rest, '/', &rest);
+		if (!rest.p)
+			rest = STR("");
+	}
+	if (!uri_decode(r->a, bucket, false, &bucket) || !uri_decode(r->a, rest, false, &rest))
+		return err_set(&r->err, ERR_InvalidURI,
+			       "The path has a malformed percent-encoding: " STR_FMT,
+			       STR_ARG(str_head(path, 100)));
+	if (memchr(rest.p, 0, rest.n) || memchr(bucket.p, 0, bucket.n))
+		return err_set(&r->err, ERR_InvalidURI, "The path has a NUL byte.");
+	if (!str_is_utf8(rest))
+		return err_set(&r->err, ERR_InvalidURI, "The key is not valid UTF-8.");
+	return s3_split_address(bucket, rest, &r->at);
+}
+
+/* How many of the row's conditions hold; -1: one does not. */
+static int match_query(struct s3_req *r, const char *conditions)
+{
+	struct str rest = str_c(conditions);
+	int met = 0;
+
+	while (rest.n) {
+		struct str value, key = str_cut(str_cut(rest, '&', &rest), '=', &value);
+		const struct s3_param *p = s3_param(r, arena_cstr(r->a, key));
+
+		if (!p || (value.p && !str_eq(p->value, value)))
+			return -1;
+		met++;
+	}
+	return met;
+}
+
+static int match(struct s3_req *r, const struct s3_op *op, struct str method, enum s3_level level)
+{
+	int met;
+
+	if (op->level != level || !str_eq(method, str_c(op->method)))
+		return -1;
+	if (op->query[0] == 0)
+		met = 0;
+	else if (r->params_n == 0 || (met = match_query(r, op->query)) < 0)
+		return -1;
+	if (op->header[0]) {
+		if (!s3_header(r, op->header).p)
+			return -1;
+		met++;
+	}
+	return met;
+}
+
+static const struct s3_op *find_row(struct s3_req *r, enum s3_level level)
+{
+	struct str method = http_req_method(r->http);
+	const struct s3_op *best = NULL;
+	int most = -1;
+
+	for (size_t i = 0; i < S3_OPS; i++) {
+		int met = match(r, &s3_ops[i], method, level);
+
+		if (met > most) {
+			most = met;
+			best = &s3_ops[i];
+		}
+	}
+	return best;
+}
+
+static bool is_condition_of(const struct s3_op *op, struct str key)
+{
+	struct str rest = str_c(op->query);
+
+	while (rest.n) {
+		struct str value, k = str_cut(str_cut(rest, '&', &rest), '=', &value);
+
+		if (str_eq(k, key))
+			return true;
+	}
+	return false;
+}
+
+/* A write with a sub-resource that no row has must not become the plain write. */
+static rc refuse_unknown(struct s3_req *r)
+{
+	struct str m = http_req_method(r->http);
+
+	if (str_eq(m, STR("GET")) || str_eq(m, STR("HEAD")))
+		return RC_OK;
+	for (size_t i = 0; i < r->params_n; i++) {
+		const struct s3_param *p = &r->params[i];
+
+		if (p->value.n == 0 && !is_plain(p->key) && !is_condition_of(r->op, p->key))
+			return err_set(&r->err, ERR_NotImplemented,
+				       "The sub-resource '" STR_FMT
+				       "' is not known here; the request was not carried out.",
+				       STR_ARG(str_head(p->key, 100)));
+	}
+	return RC_OK;
+}
+
+rc s3_route(struct s3_req *r)
+{
+	struct str query;
+	enum s3_level level;
+
+	r->at.raw_path = str_cut(http_req_target(r->http), '?', &query);
+	r->at.raw_query = query.p ? query : STR("");
+	TRY(parse_query(r));
+	TRY(parse_address(r));
+	level = r->at.bucket.n == 0 ? LEVEL_SERVICE
+		: r->at.key.n == 0  ? LEVEL_BUCKET
+				    : LEVEL_OBJECT;
+	r->op = find_row(r, level);
+	if (!r->op)
+		return err_set(&r->err, ERR_MethodNotAllowed,
+			       "The specified method is not allowed against this resource.");
+	TRY(refuse_unknown(r));
+	if (r->at.key.n > 1024 + 256 || r->at.path.n > 1024)
+		return err_set(&r->err, ERR_KeyTooLongError,
+			       "Your key is too long: a path has at most 1024 bytes.");
+	return RC_OK;
+}

@@ -1,0 +1,199 @@
+/* A request inside the gateway: the row of the table it is, and its way through the steps.
+ *
+ *   route -> authenticate -> find the repository -> authorize -> plan      on the loop if nothing
+ *                                                                            blocks, else on a worker
+ *   [read the XML body | start: stream a body]                              loop (bodies: workers)
+ *   run                                                                     worker
+ *   reply                                                                   loop
+ *
+ * Each operation is a row of ops.def and its struct s3_handlers. The dispatcher alone authenticates and authorizes; a handler can't be reached without.
+ */
+#pragma once
+
+#include "auth/auth.h"
+#include "base/buf.h"
+#include "base/xml.h"
+#include "gateway/gateway.h"
+#include "http/server.h"
+#include "sigv4/sigv4.h"
+#include "versions/listing.h"
+#include "versions/multipart.h"
+#include "versions/object.h"
+
+enum {
+	OP_XML = 1,    /* the body is an XML document: read (bounded) and parsed into r->doc before run */
+	OP_LONG = 2,   /* run on the data pool: it moves bytes */
+	OP_ABSENT = 4, /* NotImplemented */
+};
+
+enum s3_level { LEVEL_SERVICE, LEVEL_BUCKET, LEVEL_OBJECT };
+enum s3_resource { RES_ALL, RES_REPO, RES_OBJECT, RES_SOMEWHERE, RES_LISTING, RES_PER_KEY, RES_COPY };
+
+enum s3_op_id {
+#define S3_OP(name, ...) S3_##name,
+#define S3_NO(name, ...) S3_##name,
+#include "gateway/ops.def"
+#undef S3_OP
+#undef S3_NO
+	S3_OPS
+};
+
+struct s3_req;
+
+struct s3_op {
+	enum s3_op_id id;
+	const char *name, *method;
+	enum s3_level level;
+	const char *query, *header;
+	const char *action;
+	enum s3_resource resource;
+	unsigned flags;
+	const struct s3_handlers *handlers; /* NULL: absent */
+};
+
+/* What an operation does, in the order in which it is done; each is optional but reply. */
+struct s3_handlers {
+	/* Reads only, repeatable: first on the loop with r->wait KV_NOWAIT, then, if that answered
+	 * WOULD_BLOCK, on a worker. */
+	rc (*plan)(struct s3_req *r);
+	/* On the loop: streams a body, then calls s3_done; instead of run. */
+	void (*start)(struct s3_req *r);
+	/* On a worker; may block. */
+	rc (*run)(struct s3_req *r);
+	/* On the loop, after success: answers. */
+	void (*reply)(struct s3_req *r);
+};
+
+extern const struct s3_op s3_ops[S3_OPS];
+
+struct s3_param {
+	struct str key, value; /* decoded; value "" without '=' */
+	bool has_value;
+};
+
+/* What the address names. bucket is the repository; the key's first component is the ref. */
+struct s3_address {
+	struct str bucket, key; /* decoded; key without its leading '/' */
+	struct str repo, ref, path;
+	bool virtual_host;
+	struct str raw_path; /* as on the wire, for signatures */
+	struct str raw_query;
+};
+
+enum { S3_MAX_PARAMS = 64, S3_MAX_HEADERS = 40 };
+/* Admits 10,000 parts with checksums, or 1,000 escaped keys of 1 KiB (TRAPS 25). */
+#define S3_MAX_XML ((size_t)8 << 20)
+#define S3_MAX_PUT ((uint64_t)5 << 30)
+
+struct s3_req {
+	struct gateway *g;
+	struct http_req *http;
+	struct arena *a;
+	struct err err;
+	const struct s3_op *op;
+	struct s3_address at;
+	struct s3_param params[S3_MAX_PARAMS];
+	size_t params_n;
+
+	struct sigv4 sig;
+	struct auth_user *user;
+	bool authenticated, authorized;
+	bool have_repo;
+	struct repo repo;
+	enum kv_wait wait;
+
+	struct work work;
+	rc result;
+
+	/* the response under way */
+	int status;
+	struct http_header out[S3_MAX_HEADERS];
+	size_t out_n;
+	struct buf xml; /* request's XML before run, the answer's after */
+
+	void *op_state; /* the operation's own, in the arena */
+	struct upload_stream *up;
+	struct xml_node *doc;
+};
+
+/* request.c */
+const struct s3_param *s3_param(const struct s3_req *r, const char *key);
+struct str s3_query(const struct s3_req *r, const char *key); /* value, or STR_NONE */
+struct str s3_header(const struct s3_req *r, const char *name);
+/* Non-negative number of a query key; def when absent; InvalidArgument naming it. */
+rc s3_query_u64(struct s3_req *r, const char *key, uint64_t def, uint64_t max, uint64_t *ret);
+struct vcall s3_vcall(struct s3_req *r);
+
+/* route.c: address, parameters, row. */
+rc s3_route(struct s3_req *r);
+/* "[/]repo/ref/path", decoded, of x-amz-copy-source. */
+rc s3_split_address(struct str bucket, struct str key, struct s3_address *ret);
+
+/* permit.c */
+rc s3_authenticate(struct s3_req *r);
+rc s3_find_repo(struct s3_req *r);
+rc s3_authorize(struct s3_req *r);
+/* fs:<action> on an object of a repository; for operations that check each key. */
+rc s3_allows_object(struct s3_req *r, const char *action, struct str repo, struct str path);
+bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo);
+
+/* reply.c */
+void s3_add_header(struct s3_req *r, const char *name, struct str value);
+/* The operation's answer when everything went well or not: result and r->err decide. */
+void s3_done(struct s3_req *r, rc result);
+void s3_reply_xml(struct s3_req *r, int status);  /* r->xml is the document */
+void s3_reply_empty(struct s3_req *r, int status);
+void s3_reply_error(struct s3_req *r);
+struct str s3_quoted(struct s3_req *r, struct str etag);
+
+/* upload_body.c: a request's body as a verified stream. */
+struct upload_stream {
+	struct body *relay, *head;
+	struct digest_set *digests;
+	uint64_t length; /* decoded */
+	/* expectations, raw bytes; STR_NONE: none */
+	struct str want_md5, want_sha256;
+	enum digest_kind checksum; /* DIGEST_KINDS: none */
+	struct str want_checksum;  /* from a header; a trailer's is taken at the end */
+	struct body *chunked;      /* the sigv4 stage, when trailers may come */
+	struct str trailer_name;
+	struct arena *a;
+};
+/* Headers checked, chain built; max bytes allowed. Nothing is read yet. */
+rc s3_upload_open(struct s3_req *r, uint64_t max, struct upload_stream **ret);
+/* Reads a small body whole (an XML document) into r->xml, then next(r) on the loop; errors go to
+ * s3_done. */
+void s3_slurp(struct s3_req *r, size_t max, void (*next)(struct s3_req *r));
+
+/* objects' headers, shared: headers_in.c, headers_out.c */
+struct object_attrs {
+	struct str content_type;
+	struct meta *metadata;
+	size_t metadata_n;
+	struct str storage_class;
+};
+rc s3_read_attrs(struct s3_req *r, struct object_attrs *ret);
+/* What may not be dropped silently (TRAPS 27). */
+rc s3_refuse_unsupported(struct s3_req *r);
+void s3_write_attrs(struct s3_req *r, const struct entry *e);
+void s3_write_checksums(struct s3_req *r, const struct entry *e);
+void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
+			size_t parts);
+
+/* conditions.c */
+struct s3_range {
+	bool partial;
+	uint64_t offset, length;
+};
+/* NotModified or PreconditionFailed (RFC 9110 section 13.2.2). prefix: "" or "x-amz-copy-source-". */
+rc s3_check_conditions(struct s3_req *r, const struct entry *e, const char *prefix);
+/* Single ranges; anything malformed is the whole object. InvalidRange. */
+rc s3_parse_range(struct s3_req *r, uint64_t size, struct s3_range *ret);
+/* If-None-Match: * and If-Match of writes. */
+rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_etag);
+
+/* engine, dispatch.c */
+struct gateway {
+	struct gateway_options o;
+	struct str *domains;
+};

@@ -1,0 +1,240 @@
+/* A request's body as a verified stream:
+ *
+ *   socket -> [relay] -> aws-chunked | length -> digests -> check
+ *
+ * The relay lets workers pull; everything above it runs where it is pulled. The check at the end
+ * compares Content-MD5, x-amz-content-sha256 and x-amz-checksum-* (header or trailer) with what passed:
+ * a body that doesn't match fails before anybody can see an object. */
+#include "base/encode.h"
+#include "gateway/s3.h"
+
+static rc bad_value(struct s3_req *r, const char *header)
+{
+	return err_set(&r->err, ERR_InvalidRequest, "Value for %s header is invalid.", header);
+}
+
+static rc want_md5(struct s3_req *r, struct upload_stream *u)
+{
+	struct str text = s3_header(r, "content-md5");
+
+	if (!text.p)
+		return RC_OK;
+	if (!base64_decode(r->a, text, &u->want_md5) || u->want_md5.n != 16)
+		return err_set(&r->err, ERR_InvalidDigest,
+			       "The Content-MD5 you specified is not valid.");
+	return RC_OK;
+}
+
+static rc want_sha256(struct s3_req *r, struct upload_stream *u)
+{
+	if (r->sig.payload != SIGV4_SHA256 || r->sig.form == SIGV2_HEADER)
+		return RC_OK;
+	if (!hex_decode(r->a, r->sig.payload_hash, &u->want_sha256) || u->want_sha256.n != 32)
+		return bad_value(r, "x-amz-content-sha256");
+	return RC_OK;
+}
+
+static rc one_checksum(struct s3_req *r, struct upload_stream *u, enum digest_kind k)
+{
+	if (u->checksum != DIGEST_KINDS)
+		return err_set(&r->err, ERR_InvalidRequest,
+			       "Expecting a single x-amz-checksum- header. Multiple checksum Types are "
+			       "not allowed.");
+	u->checksum = k;
+	return RC_OK;
+}
+
+static rc checksum_headers(struct s3_req *r, struct upload_stream *u)
+{
+	const struct http_header *h;
+	size_t n = http_req_headers(r->http, &h);
+	enum digest_kind k;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!str_starts(h[i].name, STR("x-amz-checksum-")) ||
+		    !digest_by_name(str_skip(h[i].name, 15), &k) || k == DIGEST_MD5)
+			continue;
+		TRY(one_checksum(r, u, k));
+		if (!base64_decode(r->a, h[i].value, &u->want_checksum) ||
+		    u->want_checksum.n != digest_size(k))
+			return bad_value(r, arena_cstr(r->a, h[i].name));
+	}
+	return RC_OK;
+}
+
+static rc checksum_trailer(struct s3_req *r, struct upload_stream *u)
+{
+	struct str name = str_trim(s3_header(r, "x-amz-trailer"));
+	enum digest_kind k;
+
+	if (name.n == 0)
+		return RC_OK;
+	if (!str_starts(name, STR("x-amz-checksum-")) ||
+	    !digest_by_name(str_skip(name, 15), &k) || k == DIGEST_MD5)
+		return err_set(&r->err, ERR_InvalidRequest,
+			       "The value specified in the x-amz-trailer header is not supported");
+	TRY(one_checksum(r, u, k));
+	u->trailer_name = name;
+	return RC_OK;
+}
+
+static bool is_chunked_payload(const struct s3_req *r)
+{
+	return r->sig.payload == SIGV4_CHUNKED || r->sig.payload == SIGV4_CHUNKED_TRAILER ||
+	       r->sig.payload == SIGV4_CHUNKED_UNSIGNED_TRAILER;
+}
+
+static rc body_length(struct s3_req *r, struct body *raw, uint64_t *ret)
+{
+	struct str decoded = s3_header(r, "x-amz-decoded-content-length");
+
+	if (is_chunked_payload(r)) {
+		if (!decoded.p)
+			return err_set(&r->err, ERR_MissingContentLength,
+				       "You must provide the x-amz-decoded-content-length header "
+				       "with an aws-chunked body.");
+		if (!str_to_u64(decoded, ret))
+			return bad_value(r, "x-amz-decoded-content-length");
+		return RC_OK;
+	}
+	if (raw->length < 0 || !s3_header(r, "content-length").p)
+		return err_default(&r->err, ERR_MissingContentLength);
+	*ret = (uint64_t)raw->length;
+	return RC_OK;
+}
+
+static rc mismatch(struct err *reterr, enum digest_kind k)
+{
+	if (k == DIGEST_MD5)
+		return err_set(reterr, ERR_BadDigest,
+			       "The Content-MD5 you specified did not match what we received.");
+	return err_set(reterr, ERR_BadDigest,
+		       "The %s you specified did not match the calculated checksum.",
+		       digest_name(k));
+}
+
+static rc check(void *ud, struct err *reterr)
+{
+	struct upload_stream *u = ud;
+
+	if (u->want_sha256.n &&
+	    !str_eq(u->want_sha256, digest_set_value(u->digests, DIGEST_SHA256)))
+		return err_default(reterr, ERR_XAmzContentSHA256Mismatch);
+	if (u->want_md5.n && !str_eq(u->want_md5, digest_set_value(u->digests, DIGEST_MD5)))
+		return mismatch(reterr, DIGEST_MD5);
+	if (u->trailer_name.n) {
+		struct str text = sigv4_body_trailer(u->chunked, u->trailer_name);
+
+		if (!base64_decode(u->a, text, &u->want_checksum) ||
+		    u->want_checksum.n != digest_size(u->checksum))
+			return err_set(reterr, ERR_InvalidRequest,
+				       "Value for " STR_FMT " trailing header is invalid.",
+				       STR_ARG(u->trailer_name));
+	}
+	if (u->checksum != DIGEST_KINDS &&
+	    !str_eq(u->want_checksum, digest_set_value(u->digests, u->checksum)))
+		return mismatch(reterr, u->checksum);
+	return RC_OK;
+}
+
+static rc expectations(struct s3_req *r, struct upload_stream *u)
+{
+	u->checksum = DIGEST_KINDS;
+	TRY(want_md5(r, u));
+	TRY(want_sha256(r, u));
+	TRY(checksum_headers(r, u));
+	return checksum_trailer(r, u);
+}
+
+static void build(struct s3_req *r, struct upload_stream *u, struct body *raw)
+{
+	unsigned kinds = 1u << DIGEST_MD5;
+	struct body *b = raw;
+
+	if (u->want_sha256.n)
+		kinds |= 1u << DIGEST_SHA256;
+	if (u->checksum != DIGEST_KINDS)
+		kinds |= 1u << u->checksum;
+	u->digests = digest_set_new(r->a, kinds);
+	if (is_chunked_payload(r))
+		b = u->chunked = sigv4_body_new(&r->sig, r->a, b, u->length,
+						s3_header(r, "x-amz-trailer"));
+	else
+		b = body_length_new(r->a, b, u->length);
+	b = body_digest_new(r->a, b, u->digests);
+	u->head = body_check_new(r->a, b, check, u);
+}
+
+static rc prepare(struct s3_req *r, uint64_t max, struct upload_stream **ret)
+{
+	struct upload_stream *u = ARENA_NEW(r->a, struct upload_stream);
+
+	u->a = r->a;
+	TRY(expectations(r, u));
+	TRY(body_length(r, http_req_body(r->http), &u->length));
+	if (u->length > max)
+		return err_set(&r->err, ERR_EntityTooLarge,
+			       "Your proposed upload exceeds the maximum allowed size of %llu bytes.",
+			       (unsigned long long)max);
+	*ret = u;
+	return RC_OK;
+}
+
+rc s3_upload_open(struct s3_req *r, uint64_t max, struct upload_stream **ret)
+{
+	struct upload_stream *u;
+
+	TRY(prepare(r, max, &u));
+	u->relay = body_relay_new(r->a, http_req_body(r->http), r->g->o.slot_bytes,
+				  loop_mailbox(http_req_loop(r->http)));
+	build(r, u, u->relay);
+	*ret = r->up = u;
+	return RC_OK;
+}
+
+struct slurp {
+	struct s3_req *r;
+	void (*next)(struct s3_req *r);
+};
+
+static void slurp_on(void *ud)
+{
+	struct slurp *s = ud;
+	struct s3_req *r = s->r;
+	enum body_state state;
+	size_t n;
+
+	do {
+		char *to = buf_reserve(&r->xml, 16384);
+
+		if (!to) {
+			s3_done(r, err_default(&r->err, ERR_EntityTooLarge));
+			return;
+		}
+		state = body_pull(r->up->head, to, 16384, &n, &r->err);
+		if (state == BODY_MORE)
+			r->xml.n += n;
+	} while (state == BODY_MORE);
+	if (state == BODY_WAIT)
+		body_arm(r->up->head, slurp_on, s);
+	else if (state == BODY_FAIL)
+		s3_done(r, (rc){r->err.code});
+	else
+		s->next(r);
+}
+
+void s3_slurp(struct s3_req *r, size_t max, void (*next)(struct s3_req *r))
+{
+	struct slurp *s = ARENA_NEW(r->a, struct slurp);
+	struct upload_stream *u;
+	rc opened = prepare(r, max, &u);
+
+	if (!rc_ok(opened)) {
+		s3_done(r, opened);
+		return;
+	}
+	build(r, u, http_req_body(r->http));
+	r->up = u;
+	*s = (struct slurp){.r = r, .next = next};
+	slurp_on(s);
+}
