@@ -45,7 +45,8 @@ struct backend;
 struct backend_stat {
 	uint64_t size;
 	int64_t mtime_s;
-	struct str etag; /* the store's own, without quotes; STR_NONE where it has none (local) */
+	struct str etag; /* the store's own, without quotes; STR_NONE where it has none (local's
+			  * and mem's objects; their parts do have one) */
 };
 
 struct backend_put_options {
@@ -56,7 +57,9 @@ struct backend_put_options {
 
 struct backend_part {
 	unsigned number; /* 1 to 10,000 */
-	struct str etag; /* as put_part answered */
+	/* As put_part answered, and required: of a part that was put twice it names the one that is
+	 * meant. */
+	struct str etag;
 	uint64_t size;
 };
 
@@ -90,7 +93,7 @@ struct backend_blocking_ops {
 			       struct backend_stat *ret, struct err *reterr);
 	rc (*head)(struct backend *b, const struct object_ptr *p, struct arena *a,
 		   struct backend_stat *ret, struct err *reterr);
-	/* Removing what isn't there is no error. */
+	/* Removing what isn't there is no error. Not synced: a crash may bring the object back. */
 	rc (*remove)(struct backend *b, const struct object_ptr *p, struct err *reterr);
 	/* Up to `max` keys below space with the prefix, after `after`, in byte order. */
 	rc (*list)(struct backend *b, struct str space, struct str prefix, struct str after,
@@ -98,9 +101,10 @@ struct backend_blocking_ops {
 		   bool *ret_more, struct err *reterr);
 	rc (*copy)(struct backend *b, const struct object_ptr *from, const struct object_ptr *to,
 		   struct arena *a, struct backend_stat *ret, struct err *reterr);
-	/* Multipart: parts of an upload to `to`; a part put again replaces the old one only when it is
-	 * whole. complete joins the parts in the given order into `to`, and is repeatable after a
-	 * crash until it has answered RC_OK once; abort is idempotent. */
+	/* Multipart: parts of an upload to `to`; a part put again leaves the old one to whoever has
+	 * its etag until the upload ends. complete joins the parts in the given order into `to`, and
+	 * is repeatable after a crash until it has answered RC_OK once; abort is idempotent.
+	 * NOT_FOUND: no such upload; InvalidPart: no such part in it. */
 	rc (*mpu_create)(struct backend *b, const struct object_ptr *to,
 			 const struct backend_put_options *o, struct arena *a,
 			 struct str *ret_upload_id, struct err *reterr);
@@ -120,7 +124,8 @@ struct backend_op {
 	struct arena *a; /* results live here; the op's alone until done() */
 	struct object_ptr to, from;
 	struct backend_put_options put;
-	struct body *body;        /* put, part: pulled by the store; closed by the caller after done() */
+	struct body *body;        /* put, part: pulled by the store; closed by the caller in or after
+				   * done(), before `a` is freed */
 	struct str upload_id;     /* part, complete, abort; out of create */
 	unsigned part;
 	const struct backend_part *parts;
@@ -131,7 +136,7 @@ struct backend_op {
 	struct err err;
 	struct backend_stat stat;
 	struct body *got;         /* get: the bytes, pulled on the loop of `home`; the caller closes it */
-	/* private to backend.c and the adapter */
+	/* private: a struct backend_flight (impl.h) while the operation is under way */
 	struct work work;
 	void *impl;
 	bool cancelled;
@@ -161,10 +166,16 @@ struct backend {
 	/* A URL that gives the bearer this one access until `expires_s`; UNSUPPORTED without CAP_PRESIGN. */
 	rc (*presign)(struct backend *b, const struct object_ptr *p, struct str method,
 		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr);
+	/* The last user has gone. */
 	void (*free)(struct backend *b);
+	/* private to backend*.c */
+	_Atomic unsigned refs;
+	struct backend_writer *_Atomic orphans;
 };
 
-/* Asynchronous calls, on the loop of op->home. A full pool answers SlowDown through done(). */
+/* Asynchronous calls, on the loop of op->home. A full pool answers SlowDown through done(). The
+ * body that get answers reads ahead on the pool, two slots of 128 KiB at most; should the pool be
+ * full when both are drained, it fails with SlowDown. UNSUPPORTED: what neither form offers. */
 void backend_put(struct backend *b, struct backend_op *op);
 void backend_get(struct backend *b, struct backend_op *op);
 void backend_head(struct backend *b, struct backend_op *op);
@@ -197,10 +208,15 @@ struct backend_local_options {
 rc backend_local_open(const struct backend_local_options *o, struct backend **ret,
 		      struct err *reterr);
 struct backend *backend_mem_new(struct str id, struct work_pool *pool);
-void backend_free(struct backend *b); /* NULL is allowed; no call may be under way */
+/* No operation may be under way; bodies that get answered may still be open. NULL is allowed. */
+void backend_free(struct backend *b);
 
-/* Filters own `next` and forward what they don't change. */
+/* Filters own `next` and forward what they don't change.
+ * fault: the nth call from now (1 is the next) of those in `mask` fails with `code`, once: before it
+ * has done anything, or, with `after`, having done its work. Each of a writer's open, write and
+ * commit is a call. nth 0 disarms; backend_fault_fired tells whether it came to that. */
 struct backend *backend_fault_new(struct backend *next);
+bool backend_fault_fired(struct backend *fault);
 enum backend_call { BACKEND_CALL_PUT = 1, BACKEND_CALL_GET = 2, BACKEND_CALL_REMOVE = 4,
 		    BACKEND_CALL_MPU = 8, BACKEND_CALL_ALL = 15 };
 void backend_fault_arm(struct backend *fault, unsigned mask, uint64_t nth, enum err_code code,

@@ -1,0 +1,354 @@
+#include "backends/backend.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+#include "backends/impl.h"
+
+void backend_init(struct backend *b, const char *type, struct str id, struct work_pool *pool,
+		  const struct backend_blocking_ops *ops)
+{
+	b->type = type;
+	b->id = id;
+	b->pool = pool;
+	b->blocking = ops;
+	b->presign = backend_no_presign;
+	atomic_init(&b->refs, 1);
+	atomic_init(&b->orphans, NULL);
+}
+
+void backend_ref(struct backend *b)
+{
+	atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+}
+
+void backend_unref(struct backend *b)
+{
+	if (atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	backend_reap(b);
+	b->free(b);
+}
+
+void backend_free(struct backend *b)
+{
+	if (b)
+		backend_unref(b);
+}
+
+void backend_orphan(struct backend *b, struct backend_writer *w)
+{
+	w->next_orphan = atomic_load(&b->orphans);
+	while (!atomic_compare_exchange_weak(&b->orphans, &w->next_orphan, w))
+		;
+}
+
+void backend_reap(struct backend *b)
+{
+	struct backend_writer *w;
+
+	if (!atomic_load_explicit(&b->orphans, memory_order_relaxed))
+		return;
+	w = atomic_exchange(&b->orphans, NULL);
+	while (w) {
+		struct backend_writer *next = w->next_orphan;
+
+		b->blocking->abort(w);
+		w = next;
+	}
+}
+
+/* Jobs. */
+
+static void job_cancel(struct backend_op *op)
+{
+	struct job *j = op->impl;
+
+	if (j->submitted)
+		work_cancel(&op->work);
+}
+
+static void job_run(struct work *w)
+{
+	struct backend_op *op = CONTAINER(w, struct backend_op, work);
+	struct job *j = op->impl;
+
+	j->ran = true;
+	backend_reap(j->b);
+	op->result = j->call(j->b, op);
+}
+
+static void job_done(struct work *w)
+{
+	struct backend_op *op = CONTAINER(w, struct backend_op, work);
+	struct job *j = op->impl;
+
+	if (!j->ran)
+		op->result = err_default(&op->err, ERR_CANCELLED);
+	job_finish(j);
+}
+
+void *job_new(struct backend *b, struct backend_op *op, size_t size)
+{
+	struct job *j = arena_zalloc(op->a, size);
+
+	assert(op->done && op->home);
+	backend_ref(b);
+	j->flight.cancel = job_cancel;
+	j->b = b;
+	j->op = op;
+	op->impl = j;
+	op->result = RC_OK;
+	op->cancelled = false;
+	op->got = NULL;
+	op->work = (struct work){.run = job_run, .done = job_done, .home = op->home};
+	return j;
+}
+
+bool job_submit(struct job *j)
+{
+	j->ran = false;
+	j->submitted = work_submit(j->b->pool, &j->op->work);
+	return j->submitted;
+}
+
+void job_post(struct job *j, void (*deliver)(struct mail *m))
+{
+	j->mail.deliver = deliver;
+	mailbox_post(j->op->home, &j->mail);
+}
+
+void job_finish(struct job *j)
+{
+	struct backend_op *op = j->op;
+
+	op->impl = NULL;
+	backend_unref(j->b);
+	op->done(op);
+}
+
+static void job_refused(struct mail *m)
+{
+	job_finish(CONTAINER(m, struct job, mail));
+}
+
+void job_refuse(struct job *j)
+{
+	j->op->result = err_set(&j->op->err, ERR_SlowDown,
+				"the workers of the stores have too much to do; try again");
+	job_post(j, job_refused);
+}
+
+static void start(struct backend *b, struct backend_op *op,
+		  rc (*call)(struct backend *b, struct backend_op *op))
+{
+	struct job *j = job_new(b, op, sizeof(*j));
+
+	j->call = call;
+	if (!job_submit(j))
+		job_refuse(j);
+}
+
+/* The calls, as jobs. */
+
+static rc unsupported(struct backend *b, struct err *reterr)
+{
+	return err_set(reterr, ERR_UNSUPPORTED, "store \"" STR_FMT "\" (%s) can't do this",
+		       STR_ARG(b->id), b->type);
+}
+
+static rc call_head(struct backend *b, struct backend_op *op)
+{
+	return backend_head_now(b, &op->from, op->a, &op->stat, &op->err);
+}
+
+static rc call_remove(struct backend *b, struct backend_op *op)
+{
+	return backend_remove_now(b, &op->to, &op->err);
+}
+
+static rc call_copy(struct backend *b, struct backend_op *op)
+{
+	if (!b->blocking->copy)
+		return unsupported(b, &op->err);
+	return b->blocking->copy(b, &op->from, &op->to, op->a, &op->stat, &op->err);
+}
+
+static rc call_mpu_create(struct backend *b, struct backend_op *op)
+{
+	if (!b->blocking->mpu_create)
+		return unsupported(b, &op->err);
+	return b->blocking->mpu_create(b, &op->to, &op->put, op->a, &op->upload_id, &op->err);
+}
+
+static rc call_mpu_complete(struct backend *b, struct backend_op *op)
+{
+	if (!b->blocking->mpu_complete)
+		return unsupported(b, &op->err);
+	return b->blocking->mpu_complete(b, &op->to, op->upload_id, op->parts, op->parts_n, op->a,
+					 &op->stat, &op->err);
+}
+
+static rc call_mpu_abort(struct backend *b, struct backend_op *op)
+{
+	if (!b->blocking->mpu_abort)
+		return unsupported(b, &op->err);
+	return b->blocking->mpu_abort(b, &op->to, op->upload_id, &op->err);
+}
+
+/* Asynchronous calls. */
+
+void backend_put(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->put(b, op);
+	else
+		backend_derived_put(b, op, false);
+}
+
+void backend_mpu_put_part(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->mpu_put_part(b, op);
+	else
+		backend_derived_put(b, op, true);
+}
+
+void backend_get(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->get(b, op);
+	else
+		backend_derived_get(b, op);
+}
+
+void backend_head(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->head(b, op);
+	else
+		start(b, op, call_head);
+}
+
+void backend_remove(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->remove(b, op);
+	else
+		start(b, op, call_remove);
+}
+
+void backend_copy(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->copy(b, op);
+	else
+		start(b, op, call_copy);
+}
+
+void backend_mpu_create(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->mpu_create(b, op);
+	else
+		start(b, op, call_mpu_create);
+}
+
+void backend_mpu_complete(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->mpu_complete(b, op);
+	else
+		start(b, op, call_mpu_complete);
+}
+
+void backend_mpu_abort(struct backend *b, struct backend_op *op)
+{
+	if (b->async)
+		b->async->mpu_abort(b, op);
+	else
+		start(b, op, call_mpu_abort);
+}
+
+void backend_cancel(struct backend_op *op)
+{
+	struct backend_flight *f = op->impl;
+
+	if (!f || op->cancelled)
+		return;
+	op->cancelled = true;
+	f->cancel(op);
+}
+
+/* Blocking calls. */
+
+static rc pour(struct backend *b, struct backend_writer *w, struct body *body, struct err *reterr)
+{
+	char chunk[64 * 1024];
+
+	for (;;) {
+		size_t n = 0;
+		enum body_state s = body_pull(body, chunk, sizeof(chunk), &n, reterr);
+
+		assert(s != BODY_WAIT);
+		if (s == BODY_END)
+			return RC_OK;
+		if (s == BODY_FAIL)
+			return (rc){reterr->code};
+		TRY(b->blocking->write(w, chunk, n, reterr));
+	}
+}
+
+rc backend_put_now(struct backend *b, const struct object_ptr *to,
+		   const struct backend_put_options *o, struct body *body, struct arena *a,
+		   struct backend_stat *ret, struct err *reterr)
+{
+	struct backend_writer *w;
+	struct err own = {0};
+	struct err *e = reterr ? reterr : &own;
+	rc r;
+
+	assert(!on_loop());
+	if (!b->blocking)
+		return unsupported(b, reterr);
+	TRY(b->blocking->open_writer(b, to, o, &w, e));
+	r = pour(b, w, body, e);
+	if (rc_ok(r))
+		return b->blocking->commit(w, a, ret, e);
+	b->blocking->abort(w);
+	return r;
+}
+
+rc backend_read_now(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
+		    size_t n, size_t *ret_n, struct err *reterr)
+{
+	assert(!on_loop());
+	if (!b->blocking)
+		return unsupported(b, reterr);
+	return b->blocking->read(b, p, offset, dst, n, ret_n, reterr);
+}
+
+rc backend_head_now(struct backend *b, const struct object_ptr *p, struct arena *a,
+		    struct backend_stat *ret, struct err *reterr)
+{
+	assert(!on_loop());
+	if (!b->blocking)
+		return unsupported(b, reterr);
+	return b->blocking->head(b, p, a, ret, reterr);
+}
+
+rc backend_remove_now(struct backend *b, const struct object_ptr *p, struct err *reterr)
+{
+	assert(!on_loop());
+	if (!b->blocking)
+		return unsupported(b, reterr);
+	return b->blocking->remove(b, p, reterr);
+}
+
+rc backend_no_presign(struct backend *b, const struct object_ptr *p, struct str method,
+		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr)
+{
+	return err_set(reterr, ERR_UNSUPPORTED,
+		       "store \"" STR_FMT "\" (%s) has no presigned addresses", STR_ARG(b->id),
+		       b->type);
+}

@@ -1,0 +1,309 @@
+/* get, derived from the blocking form: a first job opens the object and reads its beginning; the
+ * body that is answered reads ahead on the pool into one slot while the other is drained on the loop.
+ *
+ * The reader is its own allocation: it lives until it is closed *and* no job or mail of it is left.
+ * While a job runs (`reading`) the front slot is the loop's and the rest the job's.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "backends/impl.h"
+
+enum { SLOT = 128 * 1024 };
+
+struct slot {
+	char *p;
+	size_t n, used;
+};
+
+struct reader {
+	struct body body;
+	struct backend *b;
+	struct mailbox *home;
+	struct arena *a;     /* the pointer's own copy */
+	struct object_ptr p;
+	int fd;              /* -1: through b's read */
+	uint64_t at, end;    /* what is to be read yet */
+	struct slot slots[2];
+	unsigned front;
+	rc result;
+	struct err err;
+	struct work work;
+	struct mail mail;
+	body_ready_fn *ready;
+	void *ready_ud;
+	bool reading, mailed, closed, failed;
+};
+
+struct get {
+	struct job job;
+	struct reader *r;
+};
+
+static void reader_free(struct reader *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->slots[0].p);
+	free(r->slots[1].p);
+	backend_unref(r->b);
+	arena_free(r->a);
+	free(r);
+}
+
+static rc read_file(struct reader *r, char *dst, size_t n, size_t *ret_n)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t k = pread(r->fd, dst + got, n - got, (off_t)(r->at + got));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return err_errno(&r->err, ERR_IO, errno, "reading \"" STR_FMT "\"",
+					 STR_ARG(r->p.key));
+		if (k == 0)
+			break;
+		got += (size_t)k;
+	}
+	*ret_n = got;
+	return RC_OK;
+}
+
+/* On a worker: the next bytes into the slot. */
+static rc fill(struct reader *r, struct slot *s)
+{
+	size_t n = r->end - r->at < SLOT ? (size_t)(r->end - r->at) : SLOT, got = 0;
+
+	if (!s->p)
+		s->p = malloc(n ? n : 1);
+	if (!s->p)
+		abort();
+	if (r->fd >= 0)
+		TRY(read_file(r, s->p, n, &got));
+	else
+		TRY(r->b->blocking->read(r->b, &r->p, r->at, s->p, n, &got, &r->err));
+	if (got < n)
+		return err_set(&r->err, ERR_IO,
+			       "\"" STR_FMT "\" became shorter while it was being read",
+			       STR_ARG(r->p.key));
+	s->n = n;
+	r->at += n;
+	return RC_OK;
+}
+
+static void ahead_run(struct work *w)
+{
+	struct reader *r = CONTAINER(w, struct reader, work);
+
+	r->result = fill(r, &r->slots[!r->front]);
+}
+
+static void wake(struct reader *r)
+{
+	body_ready_fn *fn = r->ready;
+
+	if (r->closed && !r->reading && !r->mailed) {
+		reader_free(r);
+		return;
+	}
+	r->ready = NULL;
+	if (fn && !r->closed)
+		fn(r->ready_ud);
+}
+
+static void ahead_done(struct work *w)
+{
+	struct reader *r = CONTAINER(w, struct reader, work);
+
+	r->reading = false;
+	r->failed = !rc_ok(r->result);
+	wake(r);
+}
+
+/* False when the pool is full. */
+static bool read_ahead(struct reader *r)
+{
+	struct slot *s = &r->slots[!r->front];
+
+	if (r->reading || r->failed || r->at == r->end || s->n)
+		return true;
+	r->reading = work_submit(r->b->pool, &r->work);
+	return r->reading;
+}
+
+static enum body_state fail(struct reader *r, struct err *reterr)
+{
+	if (reterr)
+		*reterr = r->err;
+	return BODY_FAIL;
+}
+
+/* Brings bytes to the front slot; BODY_MORE when there are some. */
+static enum body_state turn(struct reader *r, struct err *reterr)
+{
+	struct slot *s = &r->slots[r->front];
+
+	if (s->used < s->n) {
+		if (s->used == 0)
+			read_ahead(r); /* refused: tried again when this slot is drained */
+		return BODY_MORE;
+	}
+	if (r->reading)
+		return BODY_WAIT;
+	s->n = s->used = 0;
+	if (r->slots[!r->front].n) {
+		r->front = !r->front;
+		read_ahead(r);
+		return BODY_MORE;
+	}
+	if (r->failed)
+		return fail(r, reterr);
+	if (r->at == r->end)
+		return BODY_END;
+	if (read_ahead(r))
+		return BODY_WAIT;
+	r->failed = true;
+	r->result = err_set(&r->err, ERR_SlowDown,
+			    "the workers of the stores have too much to do; try again");
+	return fail(r, reterr);
+}
+
+static enum body_state reader_pull(struct body *body, void *dst, size_t cap, size_t *ret_n,
+				   struct err *reterr)
+{
+	struct reader *r = CONTAINER(body, struct reader, body);
+	enum body_state state = turn(r, reterr);
+	struct slot *s = &r->slots[r->front];
+	size_t n;
+
+	if (state != BODY_MORE)
+		return state;
+	n = s->n - s->used < cap ? s->n - s->used : cap;
+	memcpy(dst, s->p + s->used, n);
+	s->used += n;
+	*ret_n = n;
+	return BODY_MORE;
+}
+
+static void reader_mail(struct mail *m)
+{
+	struct reader *r = CONTAINER(m, struct reader, mail);
+
+	r->mailed = false;
+	wake(r);
+}
+
+static void reader_arm(struct body *body, body_ready_fn *fn, void *ud)
+{
+	struct reader *r = CONTAINER(body, struct reader, body);
+
+	assert(!r->ready);
+	r->ready = fn;
+	r->ready_ud = ud;
+	if (r->reading || r->mailed)
+		return;
+	r->mailed = true;
+	mailbox_post(r->home, &r->mail);
+}
+
+static void reader_close(struct body *body)
+{
+	struct reader *r = CONTAINER(body, struct reader, body);
+
+	r->closed = true;
+	r->ready = NULL;
+	if (r->reading)
+		work_cancel(&r->work);
+	else if (!r->mailed)
+		reader_free(r);
+}
+
+static const struct body_ops reader_ops = {
+	.name = "store",
+	.pull = reader_pull,
+	.arm = reader_arm,
+	.close = reader_close,
+};
+
+static struct reader *reader_new(struct backend *b, const struct backend_op *op)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		abort();
+	backend_ref(b);
+	r->b = b;
+	r->home = op->home;
+	r->a = arena_new();
+	r->p = (struct object_ptr){.store_id = arena_dup(r->a, op->from.store_id),
+				   .space = arena_dup(r->a, op->from.space),
+				   .key = arena_dup(r->a, op->from.key),
+				   .type = op->from.type};
+	r->fd = -1;
+	r->mail.deliver = reader_mail;
+	r->work = (struct work){.run = ahead_run, .done = ahead_done, .home = op->home};
+	return r;
+}
+
+static rc get_begin(struct backend *b, struct backend_op *op)
+{
+	struct reader *r = ((struct get *)op->impl)->r;
+	uint64_t size, left;
+	rc done;
+
+	if (b->caps & BACKEND_CAP_FILE)
+		TRY(b->blocking->open_file(b, &op->from, &r->fd, &op->stat, &op->err));
+	else
+		TRY(b->blocking->head(b, &op->from, op->a, &op->stat, &op->err));
+	size = op->stat.size;
+	if (op->offset > size || (op->offset == size && op->offset > 0))
+		return err_set(&op->err, ERR_InvalidRange,
+			       "the object has %llu bytes, the range begins at %llu",
+			       (unsigned long long)size, (unsigned long long)op->offset);
+	left = size - op->offset;
+	r->at = op->offset;
+	r->end = op->offset + (op->length < left ? op->length : left);
+	if (r->at == r->end)
+		return RC_OK;
+	done = fill(r, &r->slots[0]);
+	if (!rc_ok(done))
+		op->err = r->err;
+	if (r->at == r->end && r->fd >= 0) {
+		close(r->fd);
+		r->fd = -1;
+	}
+	return done;
+}
+
+static void get_done(struct work *w)
+{
+	struct backend_op *op = CONTAINER(w, struct backend_op, work);
+	struct get *g = op->impl;
+
+	if (!g->job.ran || (op->cancelled && rc_ok(op->result)))
+		op->result = err_default(&op->err, ERR_CANCELLED);
+	if (rc_ok(op->result)) {
+		body_init(&g->r->body, &reader_ops, NULL, (int64_t)(g->r->end - op->offset));
+		op->got = &g->r->body;
+	} else {
+		reader_free(g->r);
+	}
+	job_finish(&g->job);
+}
+
+void backend_derived_get(struct backend *b, struct backend_op *op)
+{
+	struct get *g = job_new(b, op, sizeof(*g));
+
+	g->r = reader_new(b, op);
+	g->job.call = get_begin;
+	op->work.done = get_done;
+	if (job_submit(&g->job))
+		return;
+	reader_free(g->r);
+	job_refuse(&g->job);
+}

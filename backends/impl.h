@@ -1,0 +1,56 @@
+/* What the files of backends/ share: the base of writers, operations in flight, counting. */
+#pragma once
+
+#include <stddef.h>
+
+#include "backends/backend.h"
+
+#define CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+
+/* First member of every adapter's writer. */
+struct backend_writer {
+	struct backend *b; /* whose ops it takes */
+	struct backend_writer *next_orphan;
+};
+
+/* First member of whatever op->impl points at. */
+struct backend_flight {
+	void (*cancel)(struct backend_op *op);
+};
+
+void backend_init(struct backend *b, const char *type, struct str id, struct work_pool *pool,
+		  const struct backend_blocking_ops *ops);
+/* A body that get answered may outlive its caller's interest in the store. */
+void backend_ref(struct backend *b);
+void backend_unref(struct backend *b);
+
+/* Aborting a writer blocks, and a loop that holds one may find the pool full: it leaves the writer
+ * here, and the store's next job, or its end, aborts it. */
+void backend_orphan(struct backend *b, struct backend_writer *w);
+void backend_reap(struct backend *b);
+
+/* One operation on its way through the pool; in op->a. The writers below (put) extend it. */
+struct job {
+	struct backend_flight flight;
+	struct backend *b;
+	struct backend_op *op;
+	struct mail mail;
+	rc (*call)(struct backend *b, struct backend_op *op);
+	bool submitted; /* loop: run() may be going on */
+	bool ran;       /* run() was not skipped */
+};
+
+/* A zeroed job of `size` bytes as op->impl, its op made ready, holding b. */
+void *job_new(struct backend *b, struct backend_op *op, size_t size);
+bool job_submit(struct job *j);
+/* Later, on op->home's loop. */
+void job_post(struct job *j, void (*deliver)(struct mail *m));
+/* Lets go of b and tells the caller. */
+void job_finish(struct job *j);
+void job_refuse(struct job *j);
+
+void backend_derived_put(struct backend *b, struct backend_op *op, bool part);
+void backend_derived_get(struct backend *b, struct backend_op *op);
+
+rc backend_no_presign(struct backend *b, const struct object_ptr *p, struct str method,
+		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr);

@@ -1,0 +1,130 @@
+/* The local store, inside: see local.c for its shape. */
+#pragma once
+
+#include <limits.h>
+#include <pthread.h>
+
+#include "backends/impl.h"
+
+struct metric;
+struct folder;
+
+enum { FOLDER_BUCKETS = 512, FOLDERS_CACHED = 256 };
+
+struct local {
+	struct backend b;
+	struct arena *a;
+	struct str root;  /* canonical */
+	struct str given; /* as configured */
+	int root_fd, tmp_fd;
+	bool sync;
+	_Atomic bool named;    /* no O_TMPFILE here: temporaries have names, in .sluice/tmp */
+	_Atomic bool proc_link; /* linkat of a descriptor needs /proc */
+	_Atomic bool broken;   /* a folder's sync failed: see local_folder.c */
+	struct metric *file_syncs, *folder_syncs;
+	struct {
+		pthread_mutex_t lock;
+		struct folder *buckets[FOLDER_BUCKETS];
+		struct folder *newest, *oldest;
+		size_t n;
+	} folders;
+};
+
+#define LOCAL_TMP ".sluice/tmp"
+#define LOCAL_UPLOADS ".sluice/multipart"
+
+/* A checked path relative to the root: no segment is empty, "." or "..", none has a NUL. */
+struct local_path {
+	char p[PATH_MAX];
+	size_t n;
+	size_t folder_n; /* what is before the last slash */
+	size_t space_n;  /* the namespace; 0 for a full address */
+};
+
+static inline const char *local_name(const struct local_path *p)
+{
+	return p->p + p->folder_n + 1;
+}
+
+rc local_path_of(const struct local *l, const struct object_ptr *ptr, struct local_path *ret,
+		 struct err *reterr);
+/* The namespace's folder: folder_n is not set. */
+rc local_path_of_space(struct str space, struct local_path *ret, struct err *reterr);
+
+/* Opens below `at` without following any symbolic link or leaving it; -errno on failure. */
+int local_open_beneath(int at, const char *path, int flags, unsigned mode);
+/* The same if everything needed is cached, else -EAGAIN. */
+int local_open_cached(int at, const char *path, int flags);
+/* What an errno of these means for an object's reader. */
+rc local_read_error(int errnum, const char *path, struct err *reterr);
+rc local_write_error(const struct local *l, int errnum, const char *doing, const char *path,
+		     struct err *reterr);
+
+/* Folders: open descriptors of those in use lately, and their syncs, shared. */
+enum folder_want {
+	FOLDER_LOOK, /* NOT_FOUND when it isn't there */
+	FOLDER_MAKE, /* made if missing, and durable */
+};
+rc folder_get(struct local *l, const char *path, size_t n, enum folder_want want,
+	      struct folder **ret, struct err *reterr);
+void folder_put(struct local *l, struct folder *f);
+int folder_fd(const struct folder *f);
+/* Makes every change in the folder so far durable; several callers share one sync. */
+rc folder_sync(struct local *l, struct folder *f, struct err *reterr);
+/* It was removed, or found to be. */
+void folder_forget(struct local *l, const char *path, size_t n);
+void folders_init(struct local *l);
+void folders_deinit(struct local *l);
+
+/* Writers. `part`: the folder must exist (NOT_FOUND), and the answer has an etag. */
+struct local_write {
+	const char *folder;
+	size_t folder_n;
+	const char *name;
+	bool if_absent, part;
+	struct str etag;
+};
+rc local_writer_new(struct local *l, const struct local_write *w, struct backend_writer **ret,
+		    struct err *reterr);
+int local_writer_fd(const struct backend_writer *w);
+/* Bytes written past the writer (copy_file_range). */
+void local_writer_count(struct backend_writer *w, uint64_t n);
+/* All of the open file `fd` into w. */
+rc local_writer_append(struct backend_writer *w, int fd, uint64_t *ret_n, struct err *reterr);
+rc local_write(struct backend_writer *w, const void *p, size_t n, struct err *reterr);
+rc local_commit(struct backend_writer *w, struct arena *a, struct backend_stat *ret,
+		struct err *reterr);
+void local_abort(struct backend_writer *w);
+/* 32 characters of random hex. */
+void local_random_name(char out[33]);
+
+rc local_open_object(struct local *l, const struct local_path *p, int *ret_fd,
+		     struct backend_stat *ret, struct err *reterr);
+rc local_open_writer(struct backend *b, const struct object_ptr *to,
+		     const struct backend_put_options *o, struct backend_writer **ret,
+		     struct err *reterr);
+
+rc local_list(struct backend *b, struct str space, struct str prefix, struct str after, size_t max,
+	      struct arena *a, struct backend_list_entry **ret, size_t *ret_n, bool *ret_more,
+	      struct err *reterr);
+
+rc local_mpu_create(struct backend *b, const struct object_ptr *to,
+		    const struct backend_put_options *o, struct arena *a, struct str *ret_upload_id,
+		    struct err *reterr);
+rc local_mpu_open_part(struct backend *b, const struct object_ptr *to, struct str upload_id,
+		       unsigned number, struct backend_writer **ret, struct err *reterr);
+rc local_mpu_complete(struct backend *b, const struct object_ptr *to, struct str upload_id,
+		      const struct backend_part *parts, size_t n, struct arena *a,
+		      struct backend_stat *ret, struct err *reterr);
+rc local_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id,
+		   struct err *reterr);
+/* Removes the folder `name` of .sluice/tmp and its files. */
+void local_remove_gone(struct local *l, const char *name);
+
+/* Tests stop here: called with the name of each step that a crash could follow; NULL: nobody. */
+extern void (*local_step_hook)(const char *step);
+static inline void local_step(const char *step)
+{
+	if (local_step_hook)
+		local_step_hook(step);
+}

@@ -1,0 +1,356 @@
+/* Writing an object: into a file without a name (O_TMPFILE) in the target's folder, which gets the
+ * name only when it is whole and synced; so a crash leaves nothing at all. (Measured against a named
+ * temporary and rename: a third less CPU for a small object.) Where the file system has no O_TMPFILE,
+ * and to replace an object, the file has a random name in .sluice/tmp, from where it is renamed; a
+ * crash leaves it there, and backend_local_open sweeps it up once it is a day old.
+ *
+ *   write -> fdatasync -> link or rename -> folder_sync (shared)
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backends/local.h"
+#include "base/metrics.h"
+#include "base/rand.h"
+
+/* Write-back is begun every so often, so that the sync of a large object finds little to do. */
+#define FLUSH_BYTES ((uint64_t)8 << 20)
+
+struct local_writer {
+	struct backend_writer base;
+	struct local *l;
+	struct folder *folder;
+	int fd;
+	uint64_t size, flushed;
+	bool if_absent, part;
+	char temporary[33]; /* its name in .sluice/tmp; "" while it has none */
+	char etag[33];
+	size_t folder_n;
+	char path[]; /* folder, NUL, name, NUL */
+};
+
+static struct local_writer *of(struct backend_writer *w)
+{
+	return CONTAINER(w, struct local_writer, base);
+}
+
+static const char *name_of(const struct local_writer *w)
+{
+	return w->path + w->folder_n + 1;
+}
+
+void local_random_name(char out[33])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char bytes[16];
+
+	rand_bytes(bytes, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		out[2 * i] = digits[bytes[i] >> 4];
+		out[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	out[32] = 0;
+}
+
+static int open_named(struct local_writer *w)
+{
+	int fd;
+
+	local_random_name(w->temporary);
+	fd = openat(w->l->tmp_fd, w->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	if (fd < 0)
+		w->temporary[0] = 0;
+	return fd;
+}
+
+static int open_temporary(struct local_writer *w)
+{
+	int fd;
+
+	if (!atomic_load_explicit(&w->l->named, memory_order_relaxed)) {
+		fd = openat(folder_fd(w->folder), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+		if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+			return fd;
+		if (errno == EOPNOTSUPP || errno == EISDIR)
+			atomic_store(&w->l->named, true);
+	}
+	return open_named(w);
+}
+
+static void writer_free(struct local_writer *w)
+{
+	if (w->temporary[0])
+		unlinkat(w->l->tmp_fd, w->temporary, 0);
+	if (w->fd >= 0)
+		close(w->fd);
+	if (w->folder)
+		folder_put(w->l, w->folder);
+	free(w);
+}
+
+static struct local_writer *writer_alloc(struct local *l, const struct local_write *o)
+{
+	size_t name_n = strlen(o->name);
+	struct local_writer *w = calloc(1, sizeof(*w) + o->folder_n + name_n + 2);
+
+	if (!w)
+		abort();
+	assert(o->etag.n < sizeof(w->etag));
+	w->base.b = &l->b;
+	w->l = l;
+	w->fd = -1;
+	w->if_absent = o->if_absent;
+	w->part = o->part;
+	w->folder_n = o->folder_n;
+	memcpy(w->path, o->folder, o->folder_n);
+	memcpy(w->path + o->folder_n + 1, o->name, name_n);
+	if (o->etag.n)
+		memcpy(w->etag, o->etag.p, o->etag.n);
+	return w;
+}
+
+static rc refuse_broken(struct local *l, struct err *reterr)
+{
+	return err_set(reterr, ERR_IO,
+		       "a sync of the store at " STR_FMT
+		       " failed earlier: check the disk, then restart the server",
+		       STR_ARG(l->root));
+}
+
+rc local_writer_new(struct local *l, const struct local_write *o, struct backend_writer **ret,
+		    struct err *reterr)
+{
+	struct local_writer *w;
+	rc r;
+
+	if (atomic_load_explicit(&l->broken, memory_order_relaxed))
+		return refuse_broken(l, reterr);
+	w = writer_alloc(l, o);
+	r = folder_get(l, o->folder, o->folder_n, o->part ? FOLDER_LOOK : FOLDER_MAKE, &w->folder,
+		       reterr);
+	if (rc_ok(r)) {
+		w->fd = open_temporary(w);
+		if (w->fd < 0)
+			r = local_write_error(l, errno, "creating", o->name, reterr);
+	}
+	if (!rc_ok(r)) {
+		writer_free(w);
+		return r;
+	}
+	*ret = &w->base;
+	return RC_OK;
+}
+
+int local_writer_fd(const struct backend_writer *base)
+{
+	return CONTAINER(base, const struct local_writer, base)->fd;
+}
+
+void local_writer_count(struct backend_writer *base, uint64_t n)
+{
+	struct local_writer *w = of(base);
+
+	w->size += n;
+	if (w->l->sync && w->size - w->flushed >= FLUSH_BYTES) {
+		/* A hint: the sync at the end is what tells of failures. */
+		sync_file_range(w->fd, (off_t)w->flushed, (off_t)(w->size - w->flushed),
+				SYNC_FILE_RANGE_WRITE);
+		w->flushed = w->size;
+	}
+}
+
+rc local_write(struct backend_writer *base, const void *p, size_t n, struct err *reterr)
+{
+	struct local_writer *w = of(base);
+
+	for (size_t at = 0; at < n;) {
+		ssize_t k = write(w->fd, (const char *)p + at, n - at);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return local_write_error(w->l, errno, "writing", name_of(w), reterr);
+		at += (size_t)k;
+	}
+	local_writer_count(base, n);
+	return RC_OK;
+}
+
+/* File systems that can't copy in the kernel. */
+static rc append_by_hand(struct local_writer *w, int fd, uint64_t *ret_n, struct err *reterr)
+{
+	char chunk[64 * 1024];
+
+	for (;;) {
+		ssize_t k = read(fd, chunk, sizeof(chunk));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return err_errno(reterr, ERR_IO, errno, "reading what \"%s\" is made of",
+					 name_of(w));
+		if (k == 0)
+			return RC_OK;
+		TRY(local_write(&w->base, chunk, (size_t)k, reterr));
+		*ret_n += (uint64_t)k;
+	}
+}
+
+static bool cant_copy(int e)
+{
+	return e == EXDEV || e == EINVAL || e == ENOSYS || e == EOPNOTSUPP || e == EPERM;
+}
+
+rc local_writer_append(struct backend_writer *base, int fd, uint64_t *ret_n, struct err *reterr)
+{
+	struct local_writer *w = of(base);
+
+	*ret_n = 0;
+	for (;;) {
+		ssize_t k = copy_file_range(fd, NULL, w->fd, NULL, (size_t)FLUSH_BYTES, 0);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0 && cant_copy(errno))
+			return append_by_hand(w, fd, ret_n, reterr);
+		if (k < 0)
+			return local_write_error(w->l, errno, "writing", name_of(w), reterr);
+		if (k == 0)
+			return RC_OK;
+		*ret_n += (uint64_t)k;
+		local_writer_count(base, (uint64_t)k);
+	}
+}
+
+/* Gives the file a (further) name. 0 or -errno. Newer kernels link one's own descriptors, older ones
+ * want a capability for it, and then /proc does. */
+static int link_fd(struct local_writer *w, int at, const char *name)
+{
+	char proc[40];
+
+	if (!atomic_load_explicit(&w->l->proc_link, memory_order_relaxed)) {
+		if (linkat(w->fd, "", at, name, AT_EMPTY_PATH) == 0)
+			return 0;
+		if (errno != ENOENT)
+			return -errno;
+	}
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", w->fd);
+	if (linkat(AT_FDCWD, proc, at, name, AT_SYMLINK_FOLLOW) != 0)
+		return -errno;
+	atomic_store(&w->l->proc_link, true);
+	return 0;
+}
+
+static int rename_temporary(struct local_writer *w)
+{
+	int at = folder_fd(w->folder);
+	const char *name = name_of(w);
+
+	if (w->if_absent) {
+		if (linkat(w->l->tmp_fd, w->temporary, at, name, 0) != 0)
+			return -errno;
+		unlinkat(w->l->tmp_fd, w->temporary, 0);
+	} else if (renameat(w->l->tmp_fd, w->temporary, at, name) != 0) {
+		return -errno;
+	}
+	w->temporary[0] = 0;
+	return 0;
+}
+
+static int publish(struct local_writer *w)
+{
+	int e;
+
+	if (!w->temporary[0]) {
+		e = link_fd(w, folder_fd(w->folder), name_of(w));
+		if (e != -EEXIST || w->if_absent)
+			return e;
+		local_random_name(w->temporary);
+		e = link_fd(w, w->l->tmp_fd, w->temporary);
+		if (e) {
+			w->temporary[0] = 0;
+			return e;
+		}
+		local_step("linked");
+	}
+	return rename_temporary(w);
+}
+
+/* Somebody removed the folder, as empty, since we got it. */
+static rc folder_again(struct local_writer *w, struct err *reterr)
+{
+	folder_forget(w->l, w->path, w->folder_n);
+	folder_put(w->l, w->folder);
+	w->folder = NULL;
+	return folder_get(w->l, w->path, w->folder_n, FOLDER_MAKE, &w->folder, reterr);
+}
+
+static rc name_it(struct local_writer *w, struct err *reterr)
+{
+	int e = 0;
+
+	for (int tries = 0; tries < 4; tries++) {
+		e = publish(w);
+		if (e == 0)
+			return RC_OK;
+		if (e != -ENOENT)
+			break;
+		if (w->part)
+			return err_set(reterr, ERR_NOT_FOUND, "the upload has ended");
+		TRY(folder_again(w, reterr));
+	}
+	if (e == -EEXIST && w->if_absent)
+		return err_set(reterr, ERR_EXISTS, "\"%s\" exists already", name_of(w));
+	return local_write_error(w->l, -e, "naming", name_of(w), reterr);
+}
+
+static rc sync_file(struct local_writer *w, struct err *reterr)
+{
+	if (!w->l->sync)
+		return RC_OK;
+	metric_add(w->l->file_syncs, 1);
+	if (fdatasync(w->fd) != 0)
+		return local_write_error(w->l, errno, "syncing", name_of(w), reterr);
+	return RC_OK;
+}
+
+static rc finish(struct local_writer *w, struct backend_stat *ret, struct err *reterr)
+{
+	struct stat st;
+
+	local_step("written");
+	TRY(sync_file(w, reterr));
+	local_step("synced");
+	if (fstat(w->fd, &st) != 0)
+		return err_errno(reterr, ERR_IO, errno, "examining \"%s\"", name_of(w));
+	TRY(name_it(w, reterr));
+	local_step("named");
+	TRY(folder_sync(w->l, w->folder, reterr));
+	local_step("durable");
+	if (ret)
+		*ret = (struct backend_stat){.size = w->size, .mtime_s = st.st_mtime};
+	return RC_OK;
+}
+
+rc local_commit(struct backend_writer *base, struct arena *a, struct backend_stat *ret,
+		struct err *reterr)
+{
+	struct local_writer *w = of(base);
+	rc r = finish(w, ret, reterr);
+
+	if (rc_ok(r) && ret && w->etag[0])
+		ret->etag = arena_dup(a, str_c(w->etag));
+	writer_free(w);
+	return r;
+}
+
+void local_abort(struct backend_writer *base)
+{
+	writer_free(of(base));
+}
