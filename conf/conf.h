@@ -195,6 +195,10 @@ struct str conf_finding_line(const struct conf_finding *f, struct arena *a);
 
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c);
+/* The snapshot that new work takes: a new reference, NULL before the first set; any thread. */
+struct conf *conf_current(void);
+/* Takes a reference of its own and lets go of the one before; NULL at the end of the process. */
+void conf_current_set(struct conf *c);
 
 /* From the table: an annotated sample file, and the reference page. */
 void conf_sample(struct buf *out);
