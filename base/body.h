@@ -36,7 +36,8 @@ struct body_ops {
 	const char *name;
 	body_pull_fn *pull;
 	body_arm_fn *arm;     /* optional: NULL asks the body below */
-	body_close_fn *close; /* releases this stage only; never the one below. Final, in any state */
+	body_close_fn *close; /* optional; releases this stage only, never the one below. Final, in
+			       * any state */
 };
 
 struct body {
@@ -45,13 +46,17 @@ struct body {
 	/* Bytes that will come in all, -1 when unknown until the end. A hint to plan with: it is
 	 * the length guard that enforces it. */
 	int64_t length;
+	/* private: body_pull's memory, so that a stage needn't remember that it is over */
 	uint32_t magic;
+	enum body_state over; /* BODY_END, BODY_FAIL, or BODY_MORE while it isn't */
+	enum err_code failed;
 };
 
 #define BODY_MAGIC 0x626f6479u
 
 void body_init(struct body *b, const struct body_ops *ops, struct body *below, int64_t length);
-/* cap at least 1. */
+/* cap at least 1. After BODY_END and BODY_FAIL the stage is not asked again: the same answer comes
+ * (of a failure, the code). */
 enum body_state body_pull(struct body *b, void *dst, size_t cap, size_t *ret_n, struct err *reterr);
 void body_arm(struct body *b, body_ready_fn *fn, void *ud);
 /* Closes b and all below it, top first. */
@@ -69,7 +74,8 @@ struct body *body_length_new(struct arena *a, struct body *below, uint64_t lengt
 /* Fails with EntityTooLarge once more than `max` bytes came; for bodies of unknown length. */
 struct body *body_max_new(struct arena *a, struct body *below, uint64_t max);
 
-/* Passes bytes [offset, offset + n) of what is below, then ends without reading the rest. */
+/* Passes bytes [offset, offset + n) of what is below, then ends without reading the rest. Fails with
+ * IO when that ends before. */
 struct body *body_clip_new(struct arena *a, struct body *below, uint64_t offset, uint64_t n);
 
 /* Updates each digest of the set as bytes pass (base/digest.h); finishes none. */
@@ -87,7 +93,15 @@ struct body *body_check_new(struct arena *a, struct body *below, body_check_fn *
  * emptied one. Slots are malloced when first needed (small bodies: one, of the size needed) and
  * freed on close. So no lock is needed and a worker never waits for a client.
  *
+ * `home` is the mailbox of the loop that `below` is pinned to: through it comes the callback when the
+ * other slot was ready already. Arm and close on that loop only; pull wherever the chain is. Nothing is
+ * read before the first arm. A slot holds at least one byte unless the source is over, and the source's
+ * failure is told after the bytes that came before it.
+ *
  * body_relay_whole: true once everything that the source will ever give is in the slot at hand (so
- * that pulling it to BODY_END or BODY_FAIL won't wait): a small body needs one job only. */
-struct body *body_relay_new(struct arena *a, struct body *below, size_t slot_bytes);
+ * that pulling it to BODY_END or BODY_FAIL won't wait): a small body needs one job only. The source's
+ * own BODY_END has been seen by then. For whoever may pull. */
+struct mailbox;
+struct body *body_relay_new(struct arena *a, struct body *below, size_t slot_bytes,
+			    struct mailbox *home);
 bool body_relay_whole(const struct body *relay);
