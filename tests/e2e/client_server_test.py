@@ -1,0 +1,145 @@
+"""The program itself: commands, exit codes, restarts, reload, stop."""
+import os
+import signal
+import subprocess
+import threading
+import time
+
+from harness import KEY, SECRET, SLUICE, Server, clean_env, main
+
+B = "example"
+
+
+def run(*args, **kw):
+    return subprocess.run([SLUICE, *args], env=clean_env(**kw), capture_output=True, text=True)
+
+
+def test_usage():
+    assert run("version").stdout.startswith("sluice version: ")
+    assert run("help").returncode == 0
+    for bad in (["nonsense"], ["run", "--nonsense"], ["run", "--config"], ["setup"], ["repo", "destroy", "x"],
+                ["run", "stray"], ["setup", "--user-name", "a", "--access-key-id", "b"]):
+        done = run(*bad)
+        assert done.returncode == 2 and done.stderr, bad
+
+
+def test_bad_configuration():
+    with Server() as s:
+        bad = s.path("bad.yaml")
+        with open(bad, "w") as f:
+            f.write("listen_adress: x\ndatabase: {type: nosql}\nblockstore: {type: local}\n")
+        for command in (["config", "check", bad], ["run", "--config", bad], ["setup", "--user-name", "x", "--config", bad]):
+            done = run(*command)
+            assert done.returncode == 2, (command, done)
+            text = done.stdout + done.stderr
+            assert "bad.yaml:1" in text and "listen_adress" in text and "listen_address" in text, text
+            assert "auth.encrypt.secret_key" in text, text
+        good = run("config", "check", s.path("config.yaml"))
+        assert good.returncode == 0, good
+
+
+def test_second_start_keeps_everything():
+    with Server() as s:
+        s.boto3().put_object(Bucket=B, Key="main/kept", Body=b"kept")
+        s.stop()
+        s.start()
+        assert s.boto3().get_object(Bucket=B, Key="main/kept")["Body"].read() == b"kept"
+        again = s.command("setup", "--user-name", "other", check=False)
+        assert again.returncode != 0 and "used by" in again.stderr, again.stderr
+        s.stop()
+        again = s.command("setup", "--user-name", "other", check=False)
+        assert again.returncode == 1 and "set up already" in again.stderr, again.stderr
+        twice = s.command("repo", "create", B, check=False)
+        assert twice.returncode == 1 and "exists already" in twice.stderr, twice.stderr
+        made = s.command("superuser", "--user-name", "second").stdout
+        assert "access_key_id: AKIAJ" in made, made
+        s.start()
+        s.boto3().list_buckets()
+
+
+def test_second_server_on_the_folder():
+    with Server() as s:
+        other = s.command("run", check=False)
+        assert other.returncode == 2 and "used by" in other.stderr, other
+
+
+def test_set_up_from_the_configuration():
+    with Server(repos=(), extra=f'installation: {{user_name: admin, access_key_id: "{KEY}", secret_access_key: "{SECRET}"}}\n') as s:
+        s.boto3().list_buckets()
+
+
+def test_wrong_encryption_key():
+    with Server() as s:
+        s.stop()
+        text = open(s.path("config.yaml")).read()
+        with open(s.path("config.yaml"), "w") as f:
+            f.write(text.replace("encrypt-encrypt-encrypt", "another-key-altogether"))
+        s.start()
+        try:
+            s.boto3().list_buckets()
+            raise AssertionError("opened with the wrong key")
+        except Exception as e:
+            assert "InternalError" in str(e), e
+        assert "auth.encrypt.secret_key" in s.log_text()
+
+
+def test_graceful_stop():
+    """A running upload finishes, a new connection is refused."""
+    with Server() as s:
+        c = s.boto3()
+        from harness import sign
+        h = s.connect()
+        headers = sign("PUT", s.url + "/example/main/slow")
+        h.putrequest("PUT", "/example/main/slow")
+        for k, v in headers.items():
+            h.putheader(k, v)
+        h.putheader("Content-Length", "10")
+        h.endheaders()
+        h.send(b"12345")
+        time.sleep(0.3)
+        stopper = threading.Thread(target=s.stop)
+        stopper.start()
+        time.sleep(0.7)
+        h.send(b"67890")
+        r = h.getresponse()
+        assert r.status == 200, (r.status, r.read())
+        stopper.join()
+        s.start()
+        assert s.boto3().get_object(Bucket=B, Key="main/slow")["Body"].read() == b"1234567890"
+
+
+def test_reload_takes_a_new_certificate():
+    import ssl
+    with Server(tls=True) as s:
+        def serial():
+            pem = ssl.get_server_certificate(("127.0.0.1", s.port))
+            return pem
+        before = serial()
+        os.remove(s.path("key.pem"))
+        s.configure()
+        assert serial() == before
+        os.kill(s.pid, signal.SIGHUP)
+        end = time.monotonic() + 10
+        while serial() == before:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        s.boto3().list_buckets()
+
+
+def test_health_and_metrics():
+    with Server() as s:
+        s.boto3().list_buckets()
+        h = s.connect()
+        h.request("GET", "/_health")
+        r = h.getresponse()
+        assert r.status == 200 and r.read()
+        h.request("GET", "/metrics")
+        r = h.getresponse()
+        text = r.read().decode()
+        assert r.status == 200 and 's3_requests_total{operation="ListBuckets",outcome="ok"} 1' in text, text
+        for name in ("http_requests_total", "kv_requests_total", "process_resident_memory_bytes"):
+            assert name in text, name
+
+
+if __name__ == "__main__":
+    main(globals())
