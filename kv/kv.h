@@ -6,15 +6,19 @@
  * may be. There are no transactions over several keys but the optional guarded set.
  *
  * Threads: every call may come from any thread at once. All may block, so they are for workers
- * (drivers assert !on_loop()), except get with KV_NOWAIT.
+ * (each asserts !on_loop()), except get with KV_NOWAIT.
  *
  * Durability: when set, set_if, set_guarded or delete return RC_OK, the change survives a crash of
  * the process and the machine (database.local.sync_writes: false relaxes that, as in lakeFS).
  *
+ * Visibility: no call shows a change that isn't durable yet, so that what was read (and what was done
+ * outside because of it) outlives a crash.
+ *
  * Errors: NOT_FOUND (get), PREDICATE (set_if, set_guarded: nothing was written), WOULD_BLOCK,
- * SlowDown (throttled: nothing was written), IO and CORRUPT (reads), and, for writes,
- * UNKNOWN_OUTCOME: the change may or may not be there. An unknown outcome is never treated as failure:
- * what the value names must not be removed.
+ * INVALID (past the limits below), SlowDown (throttled: nothing was written), IO and CORRUPT (reads,
+ * and the read of a conditional write: nothing was written), and, for writes, UNKNOWN_OUTCOME: the
+ * change may or may not be there. An unknown outcome is never treated as failure: what the value
+ * names must not be removed.
  */
 #pragma once
 
@@ -23,6 +27,12 @@
 
 struct kv;
 struct kv_iter;
+
+enum {
+	KV_PARTITION_MAX = 2048, /* bytes; 1 to that many */
+	KV_KEY_MAX = 8192,	 /* 1 to that many; a scan may begin at any bytes */
+	KV_VALUE_MAX = 16 << 20,
+};
 
 enum kv_wait {
 	KV_BLOCK,
@@ -86,9 +96,11 @@ typedef rc kv_iter_next_fn(struct kv_iter *it, struct kv_entry *ret, bool *ret_e
 typedef void kv_iter_close_fn(struct kv_iter *it);
 
 struct kv_iter_ops {
-	/* Moves to the first key >= from; from must not lie before where the iterator stands. */
+	/* The next entry is the first with key >= from; from must not lie before where the iterator
+	 * stands. */
 	kv_iter_seek_fn *seek;
-	/* The entry's bytes live until the next call on the iterator. */
+	/* The entry's bytes live until the next call on the iterator. At the end, and for every
+	 * call after it until a seek: *ret_end, and *ret is untouched. */
 	kv_iter_next_fn *next;
 	kv_iter_close_fn *close;
 };
@@ -97,7 +109,9 @@ struct kv_iter {
 	const struct kv_iter_ops *ops;
 };
 
-/* The calls; they check the arguments and count (metrics kv_requests_total, kv_request_seconds). */
+/* The calls; they check the arguments and count (metrics kv_requests_total{operation,result},
+ * kv_request_seconds{operation}). A value given without a pointer is an empty one; one returned
+ * always has a pointer. */
 rc kv_get(struct kv *kv, enum kv_wait wait, struct str partition, struct str key, struct arena *a,
 	  struct str *ret_value, struct err *reterr);
 rc kv_set(struct kv *kv, struct str partition, struct str key, struct str value, struct err *reterr);
@@ -118,22 +132,33 @@ void kv_iter_close(struct kv_iter *it); /* NULL is allowed */
 void kv_iter_closep(struct kv_iter **it);
 void kv_free(struct kv *kv); /* NULL is allowed; no call may be under way */
 
-/* Drivers. A folder in use by another process, or one that Badger wrote, is a clear error (CONFIG)
- * with its remedy, and nothing is written. */
+/* Drivers; kv/drivers.h opens one by its name. A folder in use by another process, or one that Badger
+ * wrote, or that isn't a KV's, is a clear error (CONFIG) with its remedy, and nothing is written. */
 struct kv_rocksdb_options {
-	struct str path; /* made when missing */
+	struct str path; /* made when missing, parents too */
 	bool sync_writes;
-	size_t block_cache_bytes;
-	size_t write_buffer_bytes;
+	size_t block_cache_bytes;  /* 0: 32 MiB */
+	size_t write_buffer_bytes; /* 0: 16 MiB; up to three of them are in memory */
 };
 rc kv_rocksdb_open(const struct kv_rocksdb_options *o, struct kv **ret, struct err *reterr);
-/* In memory, sorted: the executable specification. */
+/* In memory, sorted: the executable specification. KV_NOWAIT answers WOULD_BLOCK while somebody
+ * writes. */
 struct kv *kv_mem_new(void);
 
-/* A filter over a driver for tests: the n-th call from now (counting calls of `mask`) fails with
- * `code`; `after`: the call is carried out first (an unknown outcome). Owns `next`. */
-enum kv_call { KV_CALL_GET = 1, KV_CALL_SET = 2, KV_CALL_SET_IF = 4, KV_CALL_DELETE = 8,
-	       KV_CALL_SCAN = 16, KV_CALL_GUARDED = 32, KV_CALL_WRITES = 2 | 4 | 8 | 32 };
+/* A filter over a driver for tests: the n-th call from now (1 is the next; counting calls of `mask`)
+ * fails with `code`, once; `after`: the call is carried out first (an unknown outcome). A new arming
+ * replaces the old one; nth 0 disarms. Owns `next`. */
+enum kv_call {
+	KV_CALL_GET = 1,
+	KV_CALL_SET = 2,
+	KV_CALL_SET_IF = 4,
+	KV_CALL_DELETE = 8,
+	KV_CALL_SCAN = 16,
+	KV_CALL_GUARDED = 32,
+	KV_CALL_NEXT = 64, /* an iterator's next and seek */
+	KV_CALL_WRITES = 2 | 4 | 8 | 32,
+	KV_CALL_ANY = 127,
+};
 struct kv *kv_fault_new(struct kv *next);
 void kv_fault_arm(struct kv *fault, unsigned mask, uint64_t nth, enum err_code code, bool after);
 /* Calls of any kind so far: a sweep fails the 1st, 2nd, ... until a run passes untouched. */

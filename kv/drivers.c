@@ -1,0 +1,45 @@
+#include "kv/drivers.h"
+
+#include "base/buf.h"
+
+static rc open_mem(const struct kv_options *o, struct kv **ret, struct err *reterr)
+{
+	*ret = kv_mem_new();
+	return RC_OK;
+}
+
+/* lakeFS's way to ask for its embedded KV without files is the path "memory:...". */
+static rc open_local(const struct kv_options *o, struct kv **ret, struct err *reterr)
+{
+	if (str_starts(o->local.path, STR("memory:")))
+		return open_mem(o, ret, reterr);
+	return kv_rocksdb_open(&o->local, ret, reterr);
+}
+
+const struct kv_driver kv_drivers[] = {
+	{"local", true, open_local},
+	{"mem", false, open_mem},
+};
+
+const size_t kv_drivers_n = sizeof(kv_drivers) / sizeof(kv_drivers[0]);
+
+static rc unknown_type(struct str type, struct err *reterr)
+{
+	struct buf known = BUF_INIT(256);
+	rc r;
+
+	for (size_t i = 0; i < kv_drivers_n; i++)
+		buf_printf(&known, "%s%s", i ? ", " : "", kv_drivers[i].type);
+	r = err_set(reterr, ERR_CONFIG, "database.type: no driver is called \"%.*s\"; there is: %.*s",
+		    STR_ARG(str_head(type, 64)), STR_ARG(buf_str(&known)));
+	buf_deinit(&known);
+	return r;
+}
+
+rc kv_open(const struct kv_options *o, struct kv **ret, struct err *reterr)
+{
+	for (size_t i = 0; i < kv_drivers_n; i++)
+		if (str_eq(o->type, str_c(kv_drivers[i].type)))
+			return kv_drivers[i].open(o, ret, reterr);
+	return unknown_type(o->type, reterr);
+}

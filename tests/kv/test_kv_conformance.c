@@ -1,0 +1,524 @@
+/* What every driver does, one caller at a time. */
+#include "tests/kv/conformance.h"
+
+#include <string.h>
+
+#include "base/work.h"
+
+static const struct str P = STR("p");
+
+static void test_kv__get_set_delete(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct str v;
+
+	assert_rc(kv_get(f->kv, KV_BLOCK, P, STR("k"), f->arena, &v, &f->err), NOT_FOUND);
+	assert_int_equal(f->err.code, ERR_NOT_FOUND);
+	assert_ok(kv_delete(f->kv, P, STR("k"), &f->err), f);
+	assert_ok(kv_text_set(f, "p", "k", "one"), f);
+	assert_string_equal(kv_text_get(f, "p", "k"), "one");
+	assert_ok(kv_text_set(f, "p", "k", "two, longer"), f);
+	assert_string_equal(kv_text_get(f, "p", "k"), "two, longer");
+	assert_null(kv_text_get(f, "p", "k2"));
+	assert_null(kv_text_get(f, "p2", "k"));
+	assert_ok(kv_delete(f->kv, P, STR("k"), &f->err), f);
+	assert_null(kv_text_get(f, "p", "k"));
+	assert_ok(kv_delete(f->kv, P, STR("k"), &f->err), f);
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "");
+}
+
+static void test_kv__a_value_is_a_copy(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct str v;
+	char bytes[] = "before";
+
+	assert_ok(kv_set(f->kv, P, STR("k"), str_make(bytes, 6), &f->err), f);
+	memcpy(bytes, "after!", 6);
+	assert_ok(kv_get(f->kv, KV_BLOCK, P, STR("k"), f->arena, &v, &f->err), f);
+	assert_ok(kv_set(f->kv, P, STR("k"), STR("later"), &f->err), f);
+	assert_true(str_eq(v, STR("before")));
+}
+
+static void test_kv__empty_values(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct str v = STR_NONE;
+
+	assert_ok(kv_set(f->kv, P, STR("empty"), STR(""), &f->err), f);
+	assert_ok(kv_set(f->kv, P, STR("none"), STR_NONE, &f->err), f);
+	assert_ok(kv_get(f->kv, KV_BLOCK, P, STR("empty"), f->arena, &v, &f->err), f);
+	assert_int_equal(v.n, 0);
+	assert_non_null(v.p);
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "empty= none=");
+	assert_rc(kv_set_if(f->kv, P, STR("empty"), STR("x"), KV_IF_ABSENT, STR_NONE, &f->err),
+		  PREDICATE);
+	assert_ok(kv_set_if(f->kv, P, STR("empty"), STR("x"), KV_IF_VALUE, STR(""), &f->err), f);
+	assert_string_equal(kv_text_get(f, "p", "empty"), "x");
+}
+
+static void test_kv__order_is_bytewise(void **state)
+{
+	struct kv_fixture *f = *state;
+	static const struct str sorted[] = {
+		STR("\0"),   STR("\0\0"),   STR("\0\xff"), STR("\1"),	    STR("/"),
+		STR("0"),    STR("A"),	    STR("a"),	   STR("a\0"),	    STR("a\0b"),
+		STR("a/"),   STR("a/b"),    STR("aa"),	   STR("\x7f"),	    STR("\x80"),
+		STR("\xfe"), STR("\xfe\xff"), STR("\xff"), STR("\xff\0"), STR("\xff\xff"),
+	};
+	enum { N = sizeof(sorted) / sizeof(sorted[0]) };
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct kv_entry e;
+	bool end;
+
+	for (size_t i = 0; i < N; i++) /* 7 and 20 have no common divisor */
+		assert_ok(kv_set(f->kv, P, sorted[i * 7 % N], sorted[i * 7 % N], &f->err), f);
+	assert_ok(kv_scan(f->kv, P, STR_NONE, N, &it, &f->err), f);
+	for (size_t i = 0; i < N; i++) {
+		assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+		assert_false(end);
+		assert_true(str_eq(e.key, sorted[i]));
+		assert_true(str_eq(e.value, sorted[i]));
+	}
+	assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+	assert_true(end);
+}
+
+static struct str repeated(struct kv_fixture *f, char c, size_t n)
+{
+	char *p = arena_alloc(f->arena, n);
+
+	memset(p, c, n);
+	return str_make(p, n);
+}
+
+/* Pairs that a driver which merely joins partition and key would take for one, or mix in a scan. */
+static void test_kv__partitions_are_apart(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct kv_entry pairs[] = {
+		{STR("a"), STR("b/c")},
+		{STR("a/b"), STR("c")},
+		{STR("a/b/c"), STR("d")},
+		{STR("ab"), STR("c")},
+		{STR("abc"), STR("abc")},
+		{STR("a\0"), STR("b")},
+		{STR("\0a"), STR("b")},
+		{STR("\0\1a"), STR("b")},
+		{STR("\xff"), STR("\xff")},
+		{STR("\xff\xff"), STR("\xff")},
+		{STR("\xff\xff\xff"), STR("\xff")},
+		{STR("\0"), STR("\0")},
+		{repeated(f, 'x', 255), STR("k")},
+		{repeated(f, 'x', 256), STR("k")},
+		{repeated(f, 'x', 257), STR("k")},
+		{repeated(f, '\xff', KV_PARTITION_MAX), STR("k")},
+		{repeated(f, '\0', KV_PARTITION_MAX), STR("k")},
+	};
+	enum { N = sizeof(pairs) / sizeof(pairs[0]) };
+	struct str v;
+
+	for (size_t i = 0; i < N; i++)
+		assert_ok(kv_set(f->kv, pairs[i].key, pairs[i].value,
+				 arena_printf(f->arena, "%zu", i), &f->err),
+			  f);
+	for (size_t i = 0; i < N; i++) {
+		struct str want = arena_printf(f->arena, "%zu", i);
+
+		assert_ok(kv_get(f->kv, KV_BLOCK, pairs[i].key, pairs[i].value, f->arena, &v,
+				 &f->err),
+			  f);
+		assert_true(str_eq(v, want));
+		assert_string_equal(kv_text_scan(f, pairs[i].key, STR_NONE),
+				    arena_printf(f->arena, "%.*s=%zu", STR_ARG(pairs[i].value), i)
+					    .p);
+	}
+	assert_string_equal(kv_text_scan(f, STR("a/"), STR_NONE), "");
+}
+
+static void assert_round_trip(struct kv_fixture *f, struct str partition, struct str key,
+			      struct str value)
+{
+	struct str v;
+
+	assert_ok(kv_set(f->kv, partition, key, value, &f->err), f);
+	assert_ok(kv_get(f->kv, KV_BLOCK, partition, key, f->arena, &v, &f->err), f);
+	assert_true(str_eq(v, value));
+}
+
+static void test_kv__big_values_and_keys(void **state)
+{
+	struct kv_fixture *f = *state;
+	char *random = arena_alloc(f->arena, 1 << 20);
+	uint32_t x = 1;
+
+	for (size_t i = 0; i < 1 << 20; i++)
+		random[i] = (char)((x = x * 1664525 + 1013904223) >> 24);
+	assert_round_trip(f, P, STR("256k"), str_make(random, 256 << 10));
+	assert_round_trip(f, P, STR("1m"), str_make(random, 1 << 20));
+	assert_round_trip(f, P, STR("max"), repeated(f, 'v', KV_VALUE_MAX));
+	assert_round_trip(f, repeated(f, 'p', KV_PARTITION_MAX), repeated(f, '\xff', KV_KEY_MAX),
+			  STR("v"));
+	assert_ok(kv_set_if(f->kv, P, STR("1m"), STR("small"), KV_IF_VALUE,
+			    str_make(random, 1 << 20), &f->err),
+		  f);
+	assert_string_equal(kv_text_get(f, "p", "1m"), "small");
+}
+
+static void assert_refused(struct kv_fixture *f, struct str partition, struct str key,
+			   struct str value)
+{
+	struct str v;
+
+	assert_rc(kv_set(f->kv, partition, key, value, &f->err), INVALID);
+	assert_int_equal(f->err.code, ERR_INVALID);
+	assert_rc(kv_set_if(f->kv, partition, key, value, KV_IF_ABSENT, STR_NONE, &f->err), INVALID);
+	assert_rc(kv_set_guarded(f->kv, partition, key, value, P, STR("g"), STR("g"), &f->err),
+		  INVALID);
+	if (value.n)
+		return; /* partition and key are right, then */
+	assert_rc(kv_get(f->kv, KV_BLOCK, partition, key, f->arena, &v, &f->err), INVALID);
+	assert_rc(kv_get(f->kv, KV_NOWAIT, partition, key, f->arena, &v, &f->err), INVALID);
+	assert_rc(kv_delete(f->kv, partition, key, &f->err), INVALID);
+	assert_rc(kv_set_guarded(f->kv, P, STR("k"), STR("v"), partition, key, STR("g"), &f->err),
+		  INVALID);
+}
+
+static void test_kv__limits(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct kv_iter *it;
+
+	assert_ok(kv_text_set(f, "p", "g", "g"), f);
+	assert_refused(f, STR(""), STR("k"), STR(""));
+	assert_refused(f, STR_NONE, STR("k"), STR(""));
+	assert_refused(f, P, STR(""), STR(""));
+	assert_refused(f, P, STR_NONE, STR(""));
+	assert_refused(f, repeated(f, 'p', KV_PARTITION_MAX + 1), STR("k"), STR(""));
+	assert_refused(f, P, repeated(f, 'k', KV_KEY_MAX + 1), STR(""));
+	assert_refused(f, P, STR("k"), repeated(f, 'v', KV_VALUE_MAX + 1));
+	assert_rc(kv_scan(f->kv, STR(""), STR_NONE, 0, &it, &f->err), INVALID);
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "g=g");
+}
+
+static void test_kv__scan_from(void **state)
+{
+	struct kv_fixture *f = *state;
+
+	for (const char *k = "bdfh"; *k; k++)
+		assert_ok(kv_set(f->kv, P, str_make(k, 1), str_make(k, 1), &f->err), f);
+	assert_ok(kv_text_set(f, "o", "z", "before"), f);
+	assert_ok(kv_text_set(f, "q", "a", "after"), f);
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "b=b d=d f=f h=h");
+	assert_string_equal(kv_text_scan(f, P, STR("")), "b=b d=d f=f h=h");
+	assert_string_equal(kv_text_scan(f, P, STR("d")), "d=d f=f h=h");
+	assert_string_equal(kv_text_scan(f, P, STR("d\0")), "f=f h=h");
+	assert_string_equal(kv_text_scan(f, P, STR("e")), "f=f h=h");
+	assert_string_equal(kv_text_scan(f, P, STR("i")), "");
+	assert_string_equal(kv_text_scan(f, P, repeated(f, '\xff', 2 * KV_KEY_MAX)), "");
+	assert_string_equal(kv_text_scan(f, STR("none"), STR_NONE), "");
+}
+
+static struct str next_key(struct kv_fixture *f, struct kv_iter *it)
+{
+	struct kv_entry e = {0};
+	bool end;
+
+	assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+	return end ? STR_NONE : e.key;
+}
+
+static void assert_next(struct kv_fixture *f, struct kv_iter *it, const char *want)
+{
+	struct str got = next_key(f, it);
+
+	if (!str_eq(got, str_c(want)) || !want != !got.p)
+		fail_msg("next key: \"%.*s\", expected \"%s\"", STR_ARG(got), want ? want : "(end)");
+}
+
+static void test_kv__seek(void **state)
+{
+	struct kv_fixture *f = *state;
+	static const char *const keys[] = {"a", "b/1", "b/2", "b/3", "c", "d", "e"};
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct str at_hand;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_ok(kv_text_set(f, "p", keys[i], ""), f);
+	assert_ok(kv_text_set(f, "q", "f", ""), f);
+	assert_ok(kv_scan(f->kv, P, STR("a"), 2, &it, &f->err), f);
+	assert_next(f, it, "a");
+	/* The place to seek to may be the iterator's own memory. */
+	at_hand = next_key(f, it);
+	assert_ok(kv_iter_seek(it, at_hand, &f->err), f);
+	assert_next(f, it, "b/1");
+	assert_ok(kv_iter_seek(it, STR("b0"), &f->err), f);
+	assert_next(f, it, "c");
+	assert_ok(kv_iter_seek(it, STR("d"), &f->err), f);
+	assert_ok(kv_iter_seek(it, STR("d"), &f->err), f);
+	assert_next(f, it, "d");
+	assert_next(f, it, "e");
+	assert_next(f, it, NULL);
+	assert_next(f, it, NULL);
+	assert_ok(kv_iter_seek(it, STR("f"), &f->err), f);
+	assert_next(f, it, NULL);
+	assert_next(f, it, NULL);
+}
+
+static void test_kv__the_end_stays_the_end(void **state)
+{
+	struct kv_fixture *f = *state;
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+
+	assert_ok(kv_text_set(f, "p", "a", ""), f);
+	assert_ok(kv_scan(f->kv, P, STR_NONE, 0, &it, &f->err), f);
+	assert_next(f, it, "a");
+	assert_next(f, it, NULL);
+	assert_ok(kv_text_set(f, "p", "b", ""), f);
+	assert_next(f, it, NULL);
+}
+
+static struct str numbered(struct kv_fixture *f, const char *prefix, int i)
+{
+	return arena_printf(f->arena, "%s%05d", prefix, i);
+}
+
+/* Everything that was there before is seen once, in order, whatever is written meanwhile. */
+static void test_kv__scan_while_writing(void **state)
+{
+	struct kv_fixture *f = *state;
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	int n = f->row->slow ? 150 : 1000, seen = 0;
+	struct kv_entry e;
+	bool end;
+
+	for (int i = 0; i < n; i++)
+		assert_ok(kv_set(f->kv, P, numbered(f, "k", i), STR("old"), &f->err), f);
+	assert_ok(kv_scan(f->kv, P, STR_NONE, 0, &it, &f->err), f);
+	for (;;) {
+		assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+		if (end)
+			break;
+		if (str_starts(e.key, STR("z")))
+			continue;
+		assert_true(str_eq(e.key, numbered(f, "k", seen)));
+		assert_ok(kv_set(f->kv, P, numbered(f, "a", seen), STR("new"), &f->err), f);
+		assert_ok(kv_set(f->kv, P, numbered(f, "z", seen), STR("new"), &f->err), f);
+		assert_ok(kv_delete(f->kv, P, numbered(f, "k", seen), &f->err), f);
+		seen++;
+	}
+	assert_int_equal(seen, n);
+}
+
+static void test_kv__set_if(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct kv *kv = f->kv;
+	struct str k = STR("k"), no = STR_NONE;
+
+	assert_rc(kv_set_if(kv, P, k, STR("x"), KV_IF_PRESENT, no, &f->err), PREDICATE);
+	assert_int_equal(f->err.code, ERR_PREDICATE);
+	assert_rc(kv_set_if(kv, P, k, STR("x"), KV_IF_VALUE, STR("1"), &f->err), PREDICATE);
+	assert_rc(kv_set_if(kv, P, k, STR("x"), KV_IF_VALUE, STR(""), &f->err), PREDICATE);
+	assert_null(kv_text_get(f, "p", "k"));
+	assert_ok(kv_set_if(kv, P, k, STR("1"), KV_IF_ABSENT, no, &f->err), f);
+	assert_rc(kv_set_if(kv, P, k, STR("x"), KV_IF_ABSENT, no, &f->err), PREDICATE);
+	assert_rc(kv_set_if(kv, P, k, STR("x"), KV_IF_VALUE, STR("10"), &f->err), PREDICATE);
+	assert_rc(kv_set_if(kv, P, k, STR("x"), KV_IF_VALUE, STR(""), &f->err), PREDICATE);
+	assert_string_equal(kv_text_get(f, "p", "k"), "1");
+	assert_ok(kv_set_if(kv, P, k, STR("2"), KV_IF_PRESENT, no, &f->err), f);
+	assert_ok(kv_set_if(kv, P, k, STR("3\0\xff"), KV_IF_VALUE, STR("2"), &f->err), f);
+	assert_rc(kv_set_if(kv, P, k, STR("x"), KV_IF_VALUE, STR("3\0"), &f->err), PREDICATE);
+	assert_ok(kv_set_if(kv, P, k, STR("4"), KV_IF_VALUE, STR("3\0\xff"), &f->err), f);
+	assert_ok(kv_set_if(kv, P, k, STR("4"), KV_IF_VALUE, STR("4"), &f->err), f);
+	assert_string_equal(kv_text_get(f, "p", "k"), "4");
+	assert_ok(kv_delete(kv, P, k, &f->err), f);
+	assert_rc(kv_set_if(kv, P, k, STR("x"), KV_IF_VALUE, STR("4"), &f->err), PREDICATE);
+	assert_ok(kv_set_if(kv, P, k, STR("5"), KV_IF_ABSENT, no, &f->err), f);
+	assert_string_equal(kv_text_get(f, "p", "k"), "5");
+}
+
+static void test_kv__set_guarded(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct kv *kv = f->kv;
+	struct str g = STR("guard"), k = STR("k");
+
+	if (!kv_has_guarded(kv)) {
+		assert_rc(kv_set_guarded(kv, P, k, STR("1"), P, g, STR("on"), &f->err),
+			  UNSUPPORTED);
+		return;
+	}
+	assert_rc(kv_set_guarded(kv, P, k, STR("1"), P, g, STR("on"), &f->err), PREDICATE);
+	assert_rc(kv_set_guarded(kv, P, k, STR("1"), P, g, STR(""), &f->err), PREDICATE);
+	assert_null(kv_text_get(f, "p", "k"));
+	assert_ok(kv_set(kv, P, g, STR("on"), &f->err), f);
+	assert_ok(kv_set_guarded(kv, P, k, STR("1"), P, g, STR("on"), &f->err), f);
+	assert_ok(kv_set_guarded(kv, STR("q"), k, STR("2"), P, g, STR("on"), &f->err), f);
+	assert_rc(kv_set_guarded(kv, P, k, STR("x"), P, g, STR("o"), &f->err), PREDICATE);
+	assert_rc(kv_set_guarded(kv, P, k, STR("x"), STR("q"), g, STR("on"), &f->err), PREDICATE);
+	assert_string_equal(kv_text_get(f, "p", "k"), "1");
+	assert_string_equal(kv_text_get(f, "q", "k"), "2");
+	assert_string_equal(kv_text_get(f, "p", "guard"), "on");
+	assert_ok(kv_set_guarded(kv, P, g, STR("off"), P, g, STR("on"), &f->err), f);
+	assert_rc(kv_set_guarded(kv, P, k, STR("x"), P, g, STR("on"), &f->err), PREDICATE);
+	assert_ok(kv_delete(kv, P, g, &f->err), f);
+	assert_rc(kv_set_guarded(kv, P, k, STR("x"), P, g, STR("off"), &f->err), PREDICATE);
+	assert_string_equal(kv_text_get(f, "p", "k"), "1");
+}
+
+/* WOULD_BLOCK is always allowed; any other answer must be the right one. */
+static void test_kv__nowait_on_a_loop(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct str v = STR_NONE;
+	rc there, absent;
+
+	assert_ok(kv_text_set(f, "p", "k", "v"), f);
+	thread_is_loop(true);
+	there = kv_get(f->kv, KV_NOWAIT, P, STR("k"), f->arena, &v, &f->err);
+	absent = kv_get(f->kv, KV_NOWAIT, P, STR("none"), f->arena, &v, &f->err);
+	thread_is_loop(false);
+	if (f->kv->ops->has_nowait) {
+		assert_ok(there, f); /* just written: in memory */
+		assert_true(str_eq(v, STR("v")));
+		assert_rc(absent, NOT_FOUND);
+	} else {
+		assert_rc(there, WOULD_BLOCK);
+		assert_rc(absent, WOULD_BLOCK);
+	}
+}
+
+/* --- random calls against a model: an array of what each of a few keys should hold --- */
+
+enum { MODEL_PARTITIONS = 3, MODEL_KEYS = 40 };
+
+struct model {
+	int value[MODEL_PARTITIONS][MODEL_KEYS]; /* -1: absent */
+	uint32_t random;
+};
+
+static unsigned draw(struct model *m, unsigned below)
+{
+	m->random = m->random * 1664525 + 1013904223;
+	return (m->random >> 8) % below;
+}
+
+static struct str model_partition(struct kv_fixture *f, unsigned p)
+{
+	return str_head(STR("abc"), p + 1);
+}
+
+static void model_write(struct kv_fixture *f, struct model *m, int n)
+{
+	unsigned p = draw(m, MODEL_PARTITIONS), k = draw(m, MODEL_KEYS), guess = draw(m, 4);
+	int *at = &m->value[p][k], old = *at;
+	struct str part = model_partition(f, p), key = numbered(f, "", (int)k);
+	struct str value = numbered(f, "v", n), was = numbered(f, "v", guess ? old : n + 1);
+	bool hit = true;
+	rc r;
+
+	switch (draw(m, 6)) {
+	case 0:
+		assert_ok(kv_delete(f->kv, part, key, &f->err), f);
+		*at = -1;
+		return;
+	case 1:
+		hit = old < 0;
+		r = kv_set_if(f->kv, part, key, value, KV_IF_ABSENT, STR_NONE, &f->err);
+		break;
+	case 2:
+		hit = old >= 0;
+		r = kv_set_if(f->kv, part, key, value, KV_IF_PRESENT, STR_NONE, &f->err);
+		break;
+	case 3:
+		hit = old >= 0 && guess;
+		r = kv_set_if(f->kv, part, key, value, KV_IF_VALUE, was, &f->err);
+		break;
+	case 4:
+		if (kv_has_guarded(f->kv)) {
+			unsigned g = draw(m, MODEL_KEYS);
+			int guard = m->value[p][g];
+
+			hit = guard >= 0 && guess;
+			r = kv_set_guarded(f->kv, part, key, value, part, numbered(f, "", (int)g),
+					   numbered(f, "v", guess ? guard : n + 1), &f->err);
+			break;
+		}
+		[[fallthrough]];
+	default:
+		r = kv_set(f->kv, part, key, value, &f->err);
+	}
+	if (hit)
+		assert_ok(r, f);
+	else
+		assert_rc(r, PREDICATE);
+	if (hit)
+		*at = n;
+}
+
+static void model_compare(struct kv_fixture *f, struct model *m)
+{
+	unsigned p = draw(m, MODEL_PARTITIONS), from = draw(m, MODEL_KEYS);
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct kv_entry e;
+	bool end;
+
+	assert_ok(kv_scan(f->kv, model_partition(f, p), numbered(f, "", (int)from), draw(m, 50),
+			  &it, &f->err),
+		  f);
+	for (unsigned k = from; k < MODEL_KEYS; k++) {
+		if (m->value[p][k] < 0)
+			continue;
+		if (draw(m, 8) == 0)
+			assert_ok(kv_iter_seek(it, numbered(f, "", (int)k), &f->err), f);
+		assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+		assert_false(end);
+		assert_true(str_eq(e.key, numbered(f, "", (int)k)));
+		assert_true(str_eq(e.value, numbered(f, "v", m->value[p][k])));
+	}
+	assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+	assert_true(end);
+}
+
+static void test_kv__random_calls_equal_a_model(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct model m = {.random = 42};
+	int n = f->row->slow ? 1500 : 20000;
+
+	memset(m.value, -1, sizeof(m.value));
+	for (int i = 0; i < n; i++) {
+		struct arena_mark mark = arena_mark(f->arena);
+
+		model_write(f, &m, i);
+		if (i % 10 == 0)
+			model_compare(f, &m);
+		arena_rewind(f->arena, mark);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_kv__##name, kv_setup, kv_teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(get_set_delete),
+		TEST(a_value_is_a_copy),
+		TEST(empty_values),
+		TEST(order_is_bytewise),
+		TEST(partitions_are_apart),
+		TEST(big_values_and_keys),
+		TEST(limits),
+		TEST(scan_from),
+		TEST(seek),
+		TEST(the_end_stays_the_end),
+		TEST(scan_while_writing),
+		TEST(set_if),
+		TEST(set_guarded),
+		TEST(nowait_on_a_loop),
+		TEST(random_calls_equal_a_model),
+	};
+
+	return kv_run_rows(tests, sizeof(tests) / sizeof(tests[0]));
+}
