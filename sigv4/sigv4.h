@@ -1,6 +1,7 @@
 /* AWS Signature Version 4, both ways, and the SigV2 header form that lakeFS still accepts.
  *
- * Pure: no sockets, no globals, no clock (time is passed in). Steps follow "Signature Calculations
+ * Pure: no sockets, no clock (time is passed in), nothing shared but a small cache of signing keys that
+ * each thread has for itself. Safe from any thread. Steps follow "Signature Calculations
  * for the Authorization Header / Query Parameters / Chunked Upload" of the S3 API reference:
  * canonical request -> string to sign -> signing key -> signature.
  *
@@ -44,9 +45,11 @@ struct sigv4 {
 	enum sigv4_payload payload;
 	struct str payload_hash; /* the header's text; for SIGV4_SHA256 64 lower-case hex digits */
 	struct str access_key;
-	struct str date, region, service; /* the scope's parts */
+	struct str scope;        /* "20261121/us-east-1/s3/aws4_request" */
+	struct str date, region, service; /* its parts; any region, the service is always s3 */
 	struct str amz_date;     /* "20261121T044937Z" */
-	struct str signed_headers, signature; /* as given */
+	struct str signed_headers; /* in lower case */
+	struct str signature;    /* as given */
 	struct str token;        /* X-Amz-Security-Token, STR_NONE */
 	int64_t signed_at_s;
 	int64_t expires_s;       /* query form: seconds after signed_at_s, 1 to 604800 */
@@ -60,11 +63,14 @@ enum { SIGV4_SKEW_S = 15 * 60, SIGV4_MAX_EXPIRES_S = 7 * 24 * 3600 };
 
 /* form SIGV4_NONE (and RC_OK) when nothing of a signature is there. Errors as S3's:
  * AuthorizationHeaderMalformed, AuthorizationQueryParametersError, AccessDenied (no date, expired),
- * MalformedDate, RequestTimeTooSkewed, InvalidRequest (x-amz-content-sha256 missing or malformed,
- * Host or an x-amz-* header not signed is AccessDenied), InvalidArgument (two mechanisms at once). */
+ * MalformedDate, RequestTimeTooSkewed, InvalidRequest (x-amz-content-sha256 missing; AWS4- with another
+ * algorithm), InvalidArgument (x-amz-content-sha256 malformed; SigV2's header malformed; two mechanisms
+ * at once). Host or an x-amz-* header not signed is AccessDenied (but x-amz-content-sha256, which the
+ * signature covers anyway, and x-amz-cf-id, which CloudFront adds). */
 rc sigv4_parse(const struct sigv4_request *r, int64_t now_s, struct arena *a, struct sigv4 *ret,
 	       struct err *reterr);
-/* SignatureDoesNotMatch, with the canonical request's remedy in the message but no secret. bucket_path:
+/* SignatureDoesNotMatch, with the remedy in the message but no secret; form must not be SIGV4_NONE. A
+ * path with %2F may be signed with that or with "/". secret: at most 1 KiB. bucket_path:
  * what SigV2's canonical resource begins with in virtual-host style ("/bucket"), else "". */
 rc sigv4_verify(struct sigv4 *s, const struct sigv4_request *r, struct str secret,
 		struct str bucket_path, struct arena *a, struct err *reterr);
@@ -77,11 +83,16 @@ struct str sigv4_string_to_sign(struct str amz_date, struct str scope, struct st
 void sigv4_signing_key(struct str secret, struct str date, struct str region, struct str service,
 		       uint8_t out[32]);
 
-/* The body stage for `s->payload` (which must be one of the CHUNKED kinds) over the raw body.
+/* The body stage for `s->payload` (which must be one of the CHUNKED kinds) over the raw body; s is
+ * copied, what its strings point to must outlive the stage.
  * decoded_length: x-amz-decoded-content-length, enforced: fewer bytes are IncompleteBody, more too.
- * trailer_names: x-amz-trailer's value; only announced trailers count, an announced one must come.
- * Errors: SignatureDoesNotMatch, IncompleteBody, MalformedTrailer, InvalidRequest (bad framing, chunk
- * header over 1 KiB, a chunk under 8 KiB that isn't the last is accepted as AWS's SDKs send them). */
+ * trailer_names: x-amz-trailer's value (comma list, any case); only announced trailers count, an
+ * announced one must come, once. The signed kind's signature covers the others, too.
+ * Errors: SignatureDoesNotMatch, IncompleteBody (also an end before the chunk of size 0), MalformedTrailer
+ * (also more than 16 KiB or 32 of them), InvalidRequest (bad framing, a chunk header over 1 KiB, anything
+ * after the end). A chunk under 8 KiB that isn't the last is accepted, as AWS's SDKs send them.
+ * A chunk's bytes are passed on before its signature is checked: nothing may become visible before
+ * BODY_END. */
 struct body *sigv4_body_new(const struct sigv4 *s, struct arena *a, struct body *below,
 			    uint64_t decoded_length, struct str trailer_names);
 /* After BODY_END: the trailer's value by lower-case name, or STR_NONE. */
@@ -105,3 +116,7 @@ struct str sigv4_presign(const struct sigv4_request *r, const struct sigv4_crede
 struct str sigv4_chunk_signature(const uint8_t signing_key[32], struct str amz_date,
 				 struct str scope, struct str previous, struct str chunk,
 				 struct arena *a);
+/* The signature after the last chunk, over the trailers as "name:value\n" each, in their order. */
+struct str sigv4_trailer_signature(const uint8_t signing_key[32], struct str amz_date,
+				   struct str scope, struct str previous, struct str trailers,
+				   struct arena *a);

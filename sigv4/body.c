@@ -1,0 +1,483 @@
+/* The aws-chunked stage: framing off, signatures checked, trailers kept.
+ *
+ *   chunk    size-in-hex [";chunk-signature=" 64 hex] CRLF data CRLF
+ *   last     "0" [";chunk-signature=" 64 hex] CRLF {trailer} ["x-amz-trailer-signature:" hex CRLF] CRLF
+ *   trailer  name ":" value CRLF
+ *
+ * What differs in the wild and is accepted: minio-go ends a trailer with LF and then puts an empty
+ * line before the trailer signature, or a second one at the end; an unsigned chunk may have an extension.
+ *
+ *   HEAD -> DATA -> DATA_END -> HEAD ... HEAD (size 0) -> TRAILERS -> TAIL -> ENDED
+ * and from each of them to FAILED. Lines are collected in a small buffer; data goes from below straight
+ * to the reader once the buffer is empty.
+ */
+#include "sigv4/internal.h"
+
+#include <assert.h>
+
+#include "base/digest.h"
+#include "base/encode.h"
+
+enum {
+	CHUNK_HEAD_MAX = 1024,
+	TRAILERS_MAX_BYTES = 16 * 1024,
+	TRAILERS_MAX = 32,
+	BLANK_LINES_MAX = 4,
+	LINE_BUFFER = 4096,
+	MAGIC = 0x73347631,
+};
+
+enum state { HEAD, DATA, DATA_END, TRAILERS, TAIL, ENDED, FAILED };
+
+struct trailer {
+	struct trailer *next;
+	struct str name, value;
+};
+
+struct dechunk {
+	struct body body;
+	uint32_t magic;
+	enum state state;
+	struct sigv4 s;
+	struct str announced;
+	struct arena *arena;   /* the request's */
+	struct arena *scratch; /* the chunk's: digest and signature texts */
+	struct digest_set *hash; /* of the chunk's data or of the trailers; in scratch */
+	uint64_t decoded_left, chunk_left;
+	char chunk_signature[64], previous[64];
+	struct trailer *trailers;
+	unsigned trailers_n, blank_lines;
+	size_t trailer_bytes;
+	bool trailers_verified;
+	struct err failure;
+	size_t from, to; /* of what lies in the buffer */
+	char buffer[LINE_BUFFER];
+};
+
+static bool is_signed(const struct dechunk *d)
+{
+	return d->s.payload != SIGV4_CHUNKED_UNSIGNED_TRAILER;
+}
+
+static void scratch_drop(struct dechunk *d)
+{
+	arena_free(d->scratch);
+	d->scratch = NULL;
+	d->hash = NULL;
+}
+
+static void forget(struct dechunk *d)
+{
+	scratch_drop(d);
+	explicit_bzero(d->s.signing_key, sizeof(d->s.signing_key));
+}
+
+static struct arena *scratch_of(struct dechunk *d)
+{
+	if (!d->scratch)
+		d->scratch = arena_new();
+	return d->scratch;
+}
+
+static void hash_update(struct dechunk *d, struct str bytes)
+{
+	if (!is_signed(d))
+		return;
+	if (!d->hash)
+		d->hash = digest_set_new(scratch_of(d), 1u << DIGEST_SHA256);
+	digest_set_update(d->hash, bytes.p, bytes.n);
+}
+
+static struct str hash_hex(struct dechunk *d)
+{
+	hash_update(d, STR(""));
+	return hex_encode(scratch_of(d), digest_set_value(d->hash, DIGEST_SHA256));
+}
+
+typedef struct str signature_fn(const uint8_t signing_key[32], struct str amz_date,
+				struct str scope, struct str previous, struct str hash_hex,
+				struct arena *a);
+
+/* Whether `given` signs what was hashed since the last time; it is then the next one's previous. */
+static bool signature_ok(struct dechunk *d, signature_fn *fn, struct str given)
+{
+	struct str want = fn(d->s.signing_key, d->s.amz_date, d->s.scope,
+			     str_make(d->previous, 64), hash_hex(d), scratch_of(d));
+	bool ok = const_time_eq(want, given);
+
+	memcpy(d->previous, want.p, 64);
+	scratch_drop(d);
+	return ok;
+}
+
+static rc chunk_verify(struct dechunk *d, struct err *reterr)
+{
+	if (!is_signed(d) || signature_ok(d, chunk_signature, str_make(d->chunk_signature, 64)))
+		return RC_OK;
+	return err_set(reterr, ERR_SignatureDoesNotMatch,
+		       "The signature of a chunk of the body does not match what was received, "
+		       "%llu bytes before the end.",
+		       (unsigned long long)d->decoded_left);
+}
+
+static rc bad_framing(struct err *reterr, const char *text)
+{
+	return err_set(reterr, ERR_InvalidRequest, "The aws-chunked body is malformed: %s", text);
+}
+
+static bool size_parse(struct str hex, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (hex.n == 0 || hex.n > 16)
+		return false;
+	for (size_t i = 0; i < hex.n; i++) {
+		char digit[3] = {'%', '0', hex.p[i]};
+		int value = percent_value(str_make(digit, 3));
+
+		if (value < 0)
+			return false;
+		v = v << 4 | (uint64_t)value;
+	}
+	*ret = v;
+	return true;
+}
+
+static rc chunk_head_parse(struct dechunk *d, struct str line, struct err *reterr)
+{
+	struct str extension, size = str_cut(line, ';', &extension);
+	const struct str name = STR("chunk-signature=");
+
+	if (!size_parse(size, &d->chunk_left))
+		return bad_framing(reterr, "a chunk does not begin with its size in hex.");
+	if (is_signed(d)) {
+		if (!str_starts(extension, name) || extension.n != name.n + 64)
+			return bad_framing(reterr, "a chunk has no chunk-signature of 64 digits.");
+		memcpy(d->chunk_signature, extension.p + name.n, 64);
+	}
+	if (d->chunk_left > d->decoded_left || (!d->chunk_left && d->decoded_left))
+		return err_set(reterr, ERR_IncompleteBody,
+			       "The body has %s bytes than x-amz-decoded-content-length says.",
+			       d->chunk_left ? "more" : "fewer");
+	if (d->chunk_left) {
+		d->state = DATA;
+		return RC_OK;
+	}
+	d->state = TRAILERS;
+	return chunk_verify(d, reterr);
+}
+
+static bool is_announced(const struct dechunk *d, struct str name)
+{
+	struct str rest = d->announced;
+
+	while (rest.n)
+		if (str_eq_nocase(str_trim(str_cut(rest, ',', &rest)), name))
+			return true;
+	return false;
+}
+
+struct str sigv4_body_trailer(struct body *b, struct str name)
+{
+	struct dechunk *d = (struct dechunk *)b;
+
+	assert(d->magic == MAGIC);
+	for (struct trailer *t = d->trailers; t; t = t->next)
+		if (str_eq(t->name, name))
+			return t->value;
+	return STR_NONE;
+}
+
+/* name: from the client, so that only what can be shown is. */
+static rc bad_trailer(struct err *reterr, const char *text, struct str name)
+{
+	char shown[65];
+
+	return err_set(reterr, ERR_MalformedTrailer,
+		       "The request's trailer is malformed: %s \"%s\".", text,
+		       printable(name, shown, sizeof(shown)));
+}
+
+static bool name_ok(struct str name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] <= ' ' || name.p[i] > '~')
+			return false;
+	return name.n > 0;
+}
+
+static rc trailer_signature_parse(struct dechunk *d, struct str value, struct err *reterr)
+{
+	if (d->trailers_verified)
+		return bad_trailer(reterr, "there is more than one", STR("x-amz-trailer-signature"));
+	if (!signature_ok(d, trailer_signature, value))
+		return err_set(reterr, ERR_SignatureDoesNotMatch,
+			       "The signature of the trailer does not match what was received.");
+	d->trailers_verified = true;
+	return RC_OK;
+}
+
+static rc trailer_parse(struct dechunk *d, struct str line, struct err *reterr)
+{
+	struct str value, name = str_cut(line, ':', &value);
+	bool sealed = d->s.payload == SIGV4_CHUNKED_TRAILER;
+	struct trailer *t;
+
+	value = str_trim(value);
+	if (!value.p || !name_ok(name))
+		return bad_trailer(reterr, "no \"name:value\":", line);
+	name = lower_case(scratch_of(d), name);
+	if (sealed && str_eq(name, STR("x-amz-trailer-signature")))
+		return trailer_signature_parse(d, value, reterr);
+	if (d->trailers_verified)
+		return bad_trailer(reterr, "after the signature comes", name);
+	if (sealed) {
+		hash_update(d, name);
+		hash_update(d, STR(":"));
+		hash_update(d, value);
+		hash_update(d, STR("\n"));
+	}
+	if (!is_announced(d, name))
+		return RC_OK;
+	if (sigv4_body_trailer(&d->body, name).p)
+		return bad_trailer(reterr, "there is more than one", name);
+	t = ARENA_NEW(d->arena, struct trailer);
+	*t = (struct trailer){d->trailers, arena_dup(d->arena, name), arena_dup(d->arena, value)};
+	d->trailers = t;
+	return RC_OK;
+}
+
+static rc trailers_check(struct dechunk *d, struct err *reterr)
+{
+	struct str rest = d->announced;
+
+	if (d->s.payload == SIGV4_CHUNKED)
+		return RC_OK;
+	while (rest.n) {
+		struct str name = str_trim(str_cut(rest, ',', &rest));
+
+		if (name.n && !sigv4_body_trailer(&d->body, lower_case(scratch_of(d), name)).p)
+			return bad_trailer(reterr, "it lacks the announced", name);
+	}
+	if (d->s.payload == SIGV4_CHUNKED_TRAILER && !d->trailers_verified)
+		return bad_trailer(reterr, "it lacks", STR("x-amz-trailer-signature"));
+	return RC_OK;
+}
+
+/* A line after the last chunk's; without its LF, with its CR. */
+static rc trailer_line(struct dechunk *d, struct str line, struct err *reterr)
+{
+	bool crlf = str_ends(line, STR("\r"));
+
+	d->trailer_bytes += line.n + 1;
+	line.n -= crlf;
+	if (line.n == 0 && crlf) {
+		if (d->s.payload != SIGV4_CHUNKED_TRAILER || d->trailers_verified ||
+		    ++d->blank_lines > 1)
+			d->state = TAIL;
+		return RC_OK;
+	}
+	if (d->s.payload == SIGV4_CHUNKED)
+		return bad_framing(reterr, "there is something after the last chunk.");
+	if (++d->trailers_n > TRAILERS_MAX || d->trailer_bytes > TRAILERS_MAX_BYTES)
+		return bad_trailer(reterr, "it is too long at", str_cut(line, ':', &(struct str){0}));
+	return trailer_parse(d, line, reterr);
+}
+
+/* After the end: nothing but an empty line more, which minio-go sends. */
+static rc tail_line(struct dechunk *d, struct str line, struct err *reterr)
+{
+	if (str_eq(line, STR("\r")) && ++d->blank_lines <= BLANK_LINES_MAX)
+		return RC_OK;
+	return bad_framing(reterr, "there is something after its end.");
+}
+
+static rc line_parse(struct dechunk *d, struct str line, struct err *reterr)
+{
+	if (d->state == TRAILERS)
+		return trailer_line(d, line, reterr);
+	if (d->state == TAIL)
+		return tail_line(d, line, reterr);
+	if (!str_ends(line, STR("\r")) || line.n > CHUNK_HEAD_MAX)
+		return bad_framing(reterr, "a line is too long or ends without CR LF.");
+	line.n--;
+	if (d->state == HEAD)
+		return chunk_head_parse(d, line, reterr);
+	assert(d->state == DATA_END);
+	if (line.n)
+		return bad_framing(reterr, "a chunk is longer than its size.");
+	d->state = HEAD;
+	return chunk_verify(d, reterr);
+}
+
+/* Where the body of below ended. */
+static rc ended(struct dechunk *d, struct err *reterr)
+{
+	if (d->state != TAIL || d->from != d->to)
+		return err_set(reterr, ERR_IncompleteBody,
+			       "The aws-chunked body ended before its last chunk and trailer.");
+	TRY(trailers_check(d, reterr));
+	forget(d);
+	d->state = ENDED;
+	return RC_OK;
+}
+
+/* Longest line that the state may have, so that nobody waits for the end of one that is too long. */
+static size_t line_max(const struct dechunk *d)
+{
+	switch (d->state) {
+	case HEAD:
+		return CHUNK_HEAD_MAX;
+	case DATA_END:
+	case TAIL:
+		return 2;
+	default:
+		return LINE_BUFFER;
+	}
+}
+
+static rc line_missing(const struct dechunk *d, struct err *reterr)
+{
+	if (d->to - d->from < line_max(d))
+		return RC_OK;
+	if (d->state == TRAILERS)
+		return bad_trailer(reterr, "a line is too long:",
+				   str_make(d->buffer + d->from, 32));
+	return bad_framing(reterr, d->state == HEAD ? "a chunk's header is too long."
+				   : d->state == TAIL ? "there is something after its end."
+						      : "a chunk is longer than its size.");
+}
+
+static enum body_state fill(struct dechunk *d, struct err *reterr)
+{
+	enum body_state below;
+	size_t n = 0;
+
+	memmove(d->buffer, d->buffer + d->from, d->to - d->from);
+	d->to -= d->from;
+	d->from = 0;
+	below = body_pull(d->body.below, d->buffer + d->to, sizeof(d->buffer) - d->to, &n, reterr);
+	if (below == BODY_MORE)
+		d->to += n;
+	return below;
+}
+
+/* One line, or what has come of it. */
+static enum body_state line_step(struct dechunk *d, rc *ret_rc, struct err *reterr)
+{
+	struct str have = str_make(d->buffer + d->from, d->to - d->from);
+	size_t n = str_index(have, '\n');
+	enum body_state below;
+
+	if (n < have.n) {
+		d->from += n + 1;
+		*ret_rc = line_parse(d, str_head(have, n), reterr);
+		return BODY_MORE;
+	}
+	*ret_rc = line_missing(d, reterr);
+	if (!rc_ok(*ret_rc))
+		return BODY_MORE;
+	below = fill(d, reterr);
+	if (below == BODY_END)
+		*ret_rc = ended(d, reterr);
+	return below;
+}
+
+static enum body_state data_step(struct dechunk *d, char *dst, size_t cap, size_t *ret_n,
+				 struct err *reterr)
+{
+	size_t n = d->to - d->from;
+	enum body_state below;
+
+	cap = cap < d->chunk_left ? cap : (size_t)d->chunk_left;
+	if (n) {
+		n = n < cap ? n : cap;
+		memcpy(dst, d->buffer + d->from, n);
+		d->from += n;
+	} else {
+		below = body_pull(d->body.below, dst, cap, &n, reterr);
+		if (below != BODY_MORE)
+			return below;
+	}
+	hash_update(d, str_make(dst, n));
+	d->chunk_left -= n;
+	d->decoded_left -= n;
+	if (d->chunk_left == 0)
+		d->state = DATA_END;
+	*ret_n = n;
+	return BODY_MORE;
+}
+
+static enum body_state fail(struct dechunk *d, struct err *reterr)
+{
+	forget(d);
+	d->state = FAILED;
+	if (reterr)
+		*reterr = d->failure;
+	return BODY_FAIL;
+}
+
+static enum body_state dechunk_pull(struct body *b, void *dst, size_t cap, size_t *ret_n,
+				    struct err *reterr)
+{
+	struct dechunk *d = (struct dechunk *)b;
+	struct err *failure = &d->failure;
+
+	assert(d->magic == MAGIC && cap > 0);
+	while (d->state != ENDED) {
+		bool data = d->state == DATA;
+		enum body_state got = BODY_MORE;
+		rc result = RC_OK;
+
+		if (d->state == FAILED)
+			return fail(d, reterr);
+		if (data)
+			got = data_step(d, dst, cap, ret_n, failure);
+		else
+			got = line_step(d, &result, failure);
+		if (data && got == BODY_END)
+			result = ended(d, failure);
+		if (got == BODY_FAIL || !rc_ok(result))
+			return fail(d, reterr);
+		if (got == BODY_WAIT || (data && got == BODY_MORE))
+			return got;
+	}
+	return BODY_END;
+}
+
+static void dechunk_release(void *arg)
+{
+	forget(arg);
+}
+
+static void dechunk_close(struct body *b)
+{
+	dechunk_release(b);
+}
+
+static const struct body_ops dechunk_ops = {
+	.name = "aws-chunked",
+	.pull = dechunk_pull,
+	.close = dechunk_close,
+};
+
+struct body *sigv4_body_new(const struct sigv4 *s, struct arena *a, struct body *below,
+			    uint64_t decoded_length, struct str trailer_names)
+{
+	struct dechunk *d = ARENA_NEW(a, struct dechunk);
+
+	assert(s->payload >= SIGV4_CHUNKED);
+	assert(s->payload == SIGV4_CHUNKED_UNSIGNED_TRAILER || s->signature.n == 64);
+	body_init(&d->body, &dechunk_ops, below,
+		  decoded_length <= INT64_MAX ? (int64_t)decoded_length : -1);
+	d->magic = MAGIC;
+	d->state = HEAD;
+	d->s = *s;
+	d->arena = a;
+	d->announced = trailer_names;
+	d->decoded_left = decoded_length;
+	if (s->payload != SIGV4_CHUNKED_UNSIGNED_TRAILER)
+		memcpy(d->previous, s->signature.p, 64);
+	arena_defer(a, dechunk_release, d);
+	return &d->body;
+}
