@@ -18,11 +18,13 @@
  * syncing together; what owns (a seal, a commit) waits for the puts under way and holds up the next
  * ones for one sync. Reads take no lock.
  *
- * Failure. A failed write or sync is UNKNOWN_OUTCOME, and RocksDB then refuses all later writes until
- * it is opened again: a sync that failed is never retried into success. */
+ * Failure. A failed write or sync is UNKNOWN_OUTCOME, and RocksDB then refuses all later writes: a sync
+ * that failed is never retried into success. After a full disk it begins a new log by itself once there
+ * is room; after anything else the KV must be opened again. */
 #include "kv/kv.h"
 
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "kv/folder.h"
@@ -43,6 +45,7 @@ struct rocks {
 	struct stripes *stripes;
 	rocksdb_readoptions_t *read, *read_nowait;
 	rocksdb_writeoptions_t *write;
+	atomic_bool failed; /* a write did */
 };
 
 struct rocks_iter {
@@ -129,11 +132,12 @@ static rc read_failed(const struct rocks *r, const char *why, struct err *reterr
 	return err_set(reterr, ERR_IO, "reading the KV in %s: %s", path, why);
 }
 
-static rc write_failed(const struct rocks *r, const char *why, struct err *reterr)
+static rc write_failed(struct rocks *r, const char *why, struct err *reterr)
 {
+	atomic_store(&r->failed, true);
 	return err_set(reterr, ERR_UNKNOWN_OUTCOME,
 		       "writing to the KV in %s failed, and whether the change took place isn't known "
-		       "(%s): check the disk and its free space, then restart",
+		       "(%s): check the disk and its free space, and restart if that doesn't help",
 		       kv_folder_path(r->folder), why);
 }
 
@@ -363,8 +367,10 @@ static void rocks_free(struct kv *kv)
 	struct rocks *r = (struct rocks *)kv;
 	CLEANUP(free_message) char *why = NULL;
 
-	/* Only for unsynced writes; those that failed were reported when they did. */
-	rocksdb_flush_wal(r->db, 1, &why);
+	/* For unsynced writes. After a failure that was reported already, and RocksDB asserts that
+	 * nobody syncs such a log again. */
+	if (!atomic_load(&r->failed))
+		rocksdb_flush_wal(r->db, 1, &why);
 	rocksdb_close(r->db);
 	rocksdb_readoptions_destroy(r->read);
 	rocksdb_readoptions_destroy(r->read_nowait);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@ static struct {
 	atomic_long calls;
 	atomic_int fail_with; /* an errno, or 0 */
 	atomic_int delay_us;
+	atomic_bool full;
 } disk;
 
 int fdatasync(int fd)
@@ -27,6 +29,18 @@ int fdatasync(int fd)
 		return -1;
 	}
 	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* Full for files; pipes and terminals have room. */
+ssize_t write(int fd, const void *p, size_t n)
+{
+	struct stat st;
+
+	if (atomic_load(&disk.full) && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_write, fd, p, n);
 }
 
 static const struct str P = STR("p");
@@ -57,6 +71,7 @@ static int teardown(void **state)
 
 	atomic_store(&disk.fail_with, 0);
 	atomic_store(&disk.delay_us, 0);
+	atomic_store(&disk.full, false);
 	kv_free(f->kv);
 	arena_free(f->arena);
 	scratch_remove(f->folder);
@@ -207,6 +222,29 @@ static void test_sync__failed(void **state)
 	assert_ok(kv_text_set(f, "p", "b", "3"), f);
 }
 
+/* A full disk isn't for ever: some time after there is room again, so is the KV. */
+static void test_sync__disk_full(void **state)
+{
+	struct kv_fixture *f = *state;
+	rc r = RC(UNKNOWN_OUTCOME);
+
+	assert_ok(kv_text_set(f, "p", "a", "1"), f);
+	atomic_store(&disk.full, true);
+	assert_rc(kv_text_set(f, "p", "b", "2"), UNKNOWN_OUTCOME);
+	assert_rc(kv_text_set(f, "p", "c", "3"), UNKNOWN_OUTCOME);
+	assert_string_equal(kv_text_get(f, "p", "a"), "1");
+	atomic_store(&disk.full, false);
+	for (int i = 0; i < 1000 && !rc_ok(r); i++) {
+		usleep(10000);
+		r = kv_text_set(f, "p", "d", "4");
+	}
+	assert_ok(r, f);
+	reopen(f, true);
+	assert_string_equal(kv_text_get(f, "p", "a"), "1");
+	assert_string_equal(kv_text_get(f, "p", "d"), "4");
+	assert_ok(kv_text_set(f, "p", "e", "5"), f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_sync__##name, setup, teardown)
 
 int main(void)
@@ -216,6 +254,7 @@ int main(void)
 		TEST(shared),
 		TEST(not_seen_before),
 		TEST(failed),
+		TEST(disk_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
