@@ -48,18 +48,8 @@ struct registry *registry_of(struct backend **stores, size_t n, struct str defau
 	return r;
 }
 
-/* "~/..." as lakeFS's default has it. */
-static struct str expand_home(struct arena *a, struct str path)
-{
-	const char *home = getenv("HOME");
-
-	if (!home || !str_starts(path, STR("~/")))
-		return path;
-	return arena_printf(a, "%s/" STR_FMT, home, STR_ARG(str_skip(path, 2)));
-}
-
-static rc open_store(const struct conf_store *s, struct arena *a, struct work_pool *pool,
-		     struct backend **ret, struct err *reterr)
+static rc open_store(const struct conf_store *s, struct work_pool *pool, struct backend **ret,
+		     struct err *reterr)
 {
 	if (str_eq(s->type, STR("mem"))) {
 		*ret = backend_mem_new(s->id, pool);
@@ -68,7 +58,7 @@ static rc open_store(const struct conf_store *s, struct arena *a, struct work_po
 	if (str_eq(s->type, STR("local")))
 		return backend_local_open(
 			&(struct backend_local_options){.id = s->id,
-							.path = expand_home(a, s->local.path),
+							.path = s->local.path,
 							.pool = pool,
 							.sync = true},
 			ret, reterr);
@@ -100,7 +90,7 @@ static rc open_all(struct registry *r, const struct conf *c, struct work_pool *p
 					  "two stores have this id: give each one of its own"));
 			return refuse(s, reterr);
 		}
-		if (!rc_ok(open_store(s, r->a, pool, &r->stores[r->n], reterr)))
+		if (!rc_ok(open_store(s, pool, &r->stores[r->n], reterr)))
 			return refuse(s, reterr);
 		if (c->blockstores.single || s->backward_compatible)
 			r->fallback = (long)r->n;
