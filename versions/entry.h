@@ -30,15 +30,27 @@ struct entry {
 	size_t parts_n; /* 0: not multipart */
 };
 
-/* Emitted in ascending field order, maps sorted. */
+/* Emitted in ascending field order, maps as sorted by entry_sort_metadata. */
 struct str entry_encode(const struct entry *e, struct arena *a);
-/* CORRUPT. Unknown fields are ignored. */
+/* CORRUPT. Unknown fields are ignored. Text points into `bytes`, which must live as long. */
 rc entry_decode(struct str bytes, struct arena *a, struct entry *ret, struct err *reterr);
 void entry_identity(const struct entry *e, uint8_t out[32]);
-/* Sorts metadata by key; the last of equal keys wins. */
+/* Sorts by key; the last of equal keys wins. Answers how many are left. */
+size_t meta_sort(struct meta *m, size_t n);
 void entry_sort_metadata(struct entry *e);
 
-/* StagedEntryData; data STR_NONE: a tombstone. */
+/* Text that lakeFS must be able to read again: valid UTF-8 everywhere, no repeated metadata key.
+ * INVALID says which. Metadata sorted before. */
+rc entry_check(const struct entry *e, struct err *reterr);
+
+/* The number of a digest kind in records (field Checksum.kind), and back; false when unknown. */
+unsigned checksum_number(enum digest_kind k);
+bool checksum_kind(unsigned number, enum digest_kind *ret);
+
+/* StagedEntryData; no entry: a tombstone. */
 struct str staged_encode(struct str key, const struct entry *e_or_null, struct arena *a);
 rc staged_decode(struct str bytes, struct arena *a, struct entry *ret, bool *ret_tombstone,
 		 struct err *reterr);
+/* Only the Entry's bytes within, STR_NONE for a tombstone: what a listing needs before it knows
+ * whether the entry will be shown. */
+rc staged_data(struct str bytes, struct str *ret_entry, struct err *reterr);

@@ -37,11 +37,13 @@ rc upload_get(struct vcall *c, const struct repo *r, struct str branch, struct s
 	      struct str id, struct upload *ret);
 rc upload_parts(struct vcall *c, const struct upload *u, unsigned after, size_t max,
 		struct upload_part **ret, size_t *ret_n, bool *ret_more);
-/* given: number and etag of each, ascending. InvalidPart, InvalidPartOrder, EntityTooSmall. Answers the
- * entry as staged. Repeatable: a crash between its steps loses nothing. */
+/* given: number, etag and, where known, checksums of each, ascending. InvalidPart, InvalidPartOrder,
+ * EntityTooSmall; the rest as object_stage. Answers the entry as staged. Repeatable with the same list
+ * until it has answered RC_OK; a crash between its steps loses nothing. */
 rc upload_complete(struct vcall *c, const struct repo *r, const struct upload *u,
 		   const struct upload_part *given, size_t n, enum stage_cond cond, struct str etag,
 		   struct entry *ret);
+/* Also of one whose Complete has begun: should the object be visible already, it stays. */
 rc upload_abort(struct vcall *c, const struct repo *r, const struct upload *u);
 
 /* A part's body: asynchronous, as object_put (same fields mean the same; entry is not used). */
@@ -65,7 +67,10 @@ struct upload_part_put {
 	struct backend *backend;
 	struct backend_op op;
 	struct work work;
-	bool cancelled;
+	struct mail mail;
+	int state;
+	bool cancelled, ran;
 };
+/* On home's loop. */
 void upload_part_start(struct upload_part_put *p);
 void upload_part_cancel(struct upload_part_put *p);

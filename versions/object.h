@@ -20,10 +20,11 @@ struct object_ptr object_pointer(const struct repo *r, const struct entry *e);
 /* A fresh relative address, "data/<xid>/<xid>". Thread-safe. */
 struct str object_new_address(struct versions *v, struct arena *a);
 
+/* IF_ETAG: there is an object, with that ETag ("*": with any); NOT_FOUND when there is none, as S3. */
 enum stage_cond { STAGE_ALWAYS, STAGE_IF_ABSENT, STAGE_IF_ETAG };
 /* Writes the entry under the branch's token; if the token changed meanwhile, again (a few times), so
  * that a commit never loses it. NOT_FOUND (branch), ReadOnlyRepository, PREDICATE (cond fails),
- * UNKNOWN_OUTCOME. *ret_sent: a KV write naming the body may have been sent: only GC may delete it now. */
+ * UNKNOWN_OUTCOME, SlowDown (it keeps changing). *ret_sent: a KV write naming the body may have been sent: only GC may delete it now. */
 rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct str path,
 		const struct entry *e, enum stage_cond cond, struct str etag, bool *ret_sent);
 /* Removing what isn't there is no error. NOT_FOUND: no such branch. */
@@ -38,7 +39,9 @@ struct object_put {
 	struct arena *a;
 	const struct repo *repo;
 	struct str branch, path;
-	struct body *relay;   /* body's far end on the worker side (body_relay_whole) */
+	/* The relay in the chain: one that nobody has armed yet, or one that is whole. NULL: the body
+	 * never waits. */
+	struct body *relay;
 	struct body *body;    /* the chain's head; closed by the caller after done() */
 	struct digest_set *digests;
 	struct str content_type, storage_class;
@@ -59,8 +62,11 @@ struct object_put {
 	struct backend *backend;
 	struct backend_op op;
 	struct work work;
-	bool cancelled;
+	struct mail mail;
+	int state;
+	bool cancelled, ran, remove;
 };
+/* On home's loop. */
 void object_put_start(struct object_put *p);
 /* The client went away: done() still comes. */
 void object_put_cancel(struct object_put *p);

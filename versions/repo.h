@@ -16,9 +16,14 @@ struct repo_create {
 	bool bare, read_only;
 };
 
+/* Records (RepositoryData). The decoded one's text lives in the arena. */
+struct str repo_encode(const struct repo *r, struct arena *a);
+rc repo_decode(struct str bytes, struct arena *a, struct repo *ret, struct err *reterr);
+
 /* In FORMATS.md's order: dummy object, first commit record, branch, repository record (create if
- * absent); what a crash leaves behind is invisible, and creating again succeeds. EXISTS; INVALID (name,
- * namespace in use or not of the store's kind, unknown storage id). */
+ * absent); what a crash leaves behind is invisible, and creating again succeeds (namespace.h). EXISTS;
+ * INVALID (name, namespace in use or not of the store's kind, unknown storage id). A bare repository
+ * has no commit and no branch, and like a read-only one it doesn't look at the namespace. */
 rc repo_create(struct vcall *c, const struct repo_create *in, struct repo *ret);
 /* Cached for repo_cache_ms. NOT_FOUND; a repository in deletion is not found. */
 rc repo_get(struct vcall *c, struct str id, struct repo *ret);

@@ -1,0 +1,190 @@
+#include "versions/branch.h"
+
+#include "versions/commit_record.h"
+#include "versions/internal.h"
+#include "versions/pb.h"
+
+#define BRANCHES STR("branches/")
+
+enum { COMMIT_ID_CHARS = 64 };
+
+struct str branch_encode(const struct branch *b, struct arena *a)
+{
+	Pb__BranchData m = PB__BRANCH_DATA__INIT;
+
+	m.id = pb_bytes(b->id);
+	m.commit_id = pb_bytes(b->commit_id);
+	m.staging_token = pb_bytes(b->staging_token);
+	m.n_sealed_tokens = b->sealed_n;
+	m.sealed_tokens = pb_strings(b->sealed, b->sealed_n, a);
+	m.hidden = b->hidden;
+	return pb_pack(&m.base, a);
+}
+
+rc branch_decode(struct str bytes, struct arena *a, struct branch *ret, struct err *reterr)
+{
+	Pb__BranchData *m = pb_unpack(&pb__branch_data__descriptor, bytes, a);
+
+	if (!m || !m->staging_token.len)
+		return err_set(reterr, ERR_CORRUPT, "a branch's record can't be decoded");
+	*ret = (struct branch){
+		.id = pb_str(m->id),
+		.commit_id = pb_str(m->commit_id),
+		.staging_token = pb_str(m->staging_token),
+		.sealed = pb_strings_of(m->sealed_tokens, m->n_sealed_tokens, a),
+		.sealed_n = m->n_sealed_tokens,
+		.hidden = m->hidden,
+		.raw = bytes,
+	};
+	return RC_OK;
+}
+
+struct str branch_new_token(struct arena *a, const struct repo *r, struct str name)
+{
+	const struct str pieces[] = {r->id, STR("-"), name, STR(":"), uuid4(a)};
+
+	return arena_join(a, pieces, 5);
+}
+
+struct str branch_key(struct arena *a, struct str name)
+{
+	return key_join(a, BRANCHES, name);
+}
+
+static rc not_found(struct vcall *c)
+{
+	return err_set(c->err, ERR_NOT_FOUND, "branch not found");
+}
+
+rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct branch *ret)
+{
+	struct str raw;
+	rc res;
+
+	if (!rc_ok(valid_branch_name(name, NULL)))
+		return not_found(c);
+	res = kv_get(c->v->kv, c->wait, r->partition, branch_key(c->a, name), c->a, &raw, c->err);
+	if (rc_is(res, NOT_FOUND))
+		return not_found(c);
+	TRY(res);
+	return branch_decode(raw, c->a, ret, c->err);
+}
+
+rc branch_create_at(struct vcall *c, const struct repo *r, struct str name, struct str commit_id)
+{
+	struct branch b = {
+		.id = name,
+		.commit_id = commit_id,
+		.staging_token = branch_new_token(c->a, r, name),
+	};
+	rc res = kv_set_if(c->v->kv, r->partition, branch_key(c->a, name), branch_encode(&b, c->a),
+			   KV_IF_ABSENT, STR_NONE, c->err);
+
+	if (rc_is(res, PREDICATE))
+		return err_set(c->err, ERR_EXISTS, "branch already exists: not unique");
+	return res;
+}
+
+/* Either would win over the other when a name is resolved. */
+static rc refuse_tag(struct vcall *c, const struct repo *r, struct str name)
+{
+	struct str raw;
+	rc res = kv_get(c->v->kv, KV_BLOCK, r->partition, key_join(c->a, STR("tags/"), name), c->a,
+			&raw, c->err);
+
+	if (rc_is(res, NOT_FOUND))
+		return RC_OK;
+	TRY(res);
+	return err_set(c->err, ERR_EXISTS, "tag %.*s has that name: conflict found", STR_ARG(name));
+}
+
+static rc source_commit(struct vcall *c, const struct repo *r, struct str source, struct str *ret)
+{
+	struct commit commit;
+	struct branch b;
+	rc res;
+
+	if (source.n == COMMIT_ID_CHARS) {
+		res = commit_get(c, r, source, &commit);
+		*ret = source;
+		if (!rc_is(res, NOT_FOUND))
+			return res;
+	}
+	res = branch_get(c, r, source.p ? source : r->default_branch, &b);
+	if (rc_is(res, NOT_FOUND))
+		return err_set(c->err, ERR_NOT_FOUND, "source reference '%.*s': not found",
+			       STR_ARG(source));
+	TRY(res);
+	*ret = b.commit_id;
+	return RC_OK;
+}
+
+rc branch_create(struct vcall *c, const struct repo *r, struct str name, struct str source)
+{
+	struct str commit;
+
+	TRY(valid_branch_name(name, c->err));
+	TRY(read_only_refused(r, c->err));
+	TRY(source_commit(c, r, source, &commit));
+	TRY(refuse_tag(c, r, name));
+	return branch_create_at(c, r, name, commit);
+}
+
+static rc drop_token(struct vcall *c, struct str token)
+{
+	return kv_set(c->v->kv, PARTITION_CLEANUP, token, STR("stub-value"), c->err);
+}
+
+rc branch_drop_tokens(struct vcall *c, const struct branch *b)
+{
+	TRY(drop_token(c, b->staging_token));
+	for (size_t i = 0; i < b->sealed_n; i++)
+		TRY(drop_token(c, b->sealed[i]));
+	return RC_OK;
+}
+
+rc branch_delete(struct vcall *c, const struct repo *r, struct str name)
+{
+	struct branch b;
+
+	TRY(read_only_refused(r, c->err));
+	if (str_eq(name, r->default_branch))
+		return err_set(c->err, ERR_INVALID, "the default branch can't be deleted");
+	TRY(branch_get(c, r, name, &b));
+	TRY(kv_delete(c->v->kv, r->partition, branch_key(c->a, name), c->err));
+	/* The branch is gone, whatever becomes of these: at worst staged records are left behind. */
+	IGNORE_RC(branch_drop_tokens(&(struct vcall){.v = c->v, .a = c->a}, &b));
+	return RC_OK;
+}
+
+rc branch_list(struct vcall *c, const struct repo *r, struct str prefix, struct str after,
+	       size_t max, bool with_hidden, struct branch **ret, size_t *ret_n, bool *ret_more)
+{
+	struct str whole = branch_key(c->a, prefix);
+	struct str from = scan_from(c->a, whole, after.p ? branch_key(c->a, after) : STR_NONE);
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct branch *list = arena_alloc(c->a, max * sizeof(*list)), one;
+	struct kv_entry e;
+	size_t n = 0;
+	bool end;
+
+	if (c->wait == KV_NOWAIT)
+		return err_default(c->err, ERR_WOULD_BLOCK);
+	*ret_more = false;
+	TRY(kv_scan(c->v->kv, r->partition, from, max + 1, &it, c->err));
+	for (;;) {
+		TRY(kv_iter_next(it, &e, &end, c->err));
+		if (end || !str_starts(e.key, whole))
+			break;
+		TRY(branch_decode(arena_dup(c->a, e.value), c->a, &one, c->err));
+		if (one.hidden && !with_hidden)
+			continue;
+		*ret_more = n == max;
+		if (*ret_more)
+			break;
+		list[n++] = one;
+	}
+	*ret = list;
+	*ret_n = n;
+	return RC_OK;
+}

@@ -1,0 +1,30 @@
+/* Commit records (CommitData) and their ids. */
+#pragma once
+
+#include "versions/entry.h"
+#include "versions/repo.h"
+
+struct commit {
+	struct str id, committer, message, meta_range_id;
+	struct timestamp created;
+	struct meta *metadata; /* ascending by key */
+	size_t metadata_n;
+	struct str *parents; /* destination first, then source */
+	size_t parents_n;
+	int32_t version, generation;
+};
+
+enum { COMMIT_VERSION = 1 };
+
+/* The id that belongs to the rest of the commit: 64 hex digits. */
+struct str commit_id(const struct commit *c, struct arena *a);
+struct str commit_encode(const struct commit *c, struct arena *a);
+rc commit_decode(struct str bytes, struct arena *a, struct commit *ret, struct err *reterr);
+
+/* Sets the id and writes the record; one that is there already is the same. */
+rc commit_add(struct vcall *c, const struct repo *r, struct commit *commit);
+/* NOT_FOUND. */
+rc commit_get(struct vcall *c, const struct repo *r, struct str id, struct commit *ret);
+/* Its metarange's id, "" for none; from memory where possible, commits never change. CORRUPT when there
+ * is no such commit: a branch names it. */
+rc commit_meta_range(struct vcall *c, const struct repo *r, struct str id, struct str *ret);

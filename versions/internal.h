@@ -1,0 +1,57 @@
+/* What the files of versions/ share and nobody else sees. */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/rand.h"
+#include "versions/cache.h"
+#include "versions/repo.h"
+
+/* Tries against a branch that keeps changing under a reader or writer; SlowDown after them. */
+enum { BRANCH_TRIES = 10 };
+
+struct versions {
+	struct kv *kv;
+	struct registry *registry;
+	struct work_pool *meta, *data;
+	int64_t repo_cache_ms;
+	bool ensure_readable_root;
+	char *block_prefix;
+	struct cache *repos;   /* repository id -> its record */
+	struct cache *commits; /* partition/commit id -> metarange id */
+	/* Held over the last step of creating and of deleting a repository: the KV has no conditional
+	 * delete, so at least this process must not delete what it has just created anew. */
+	pthread_mutex_t names;
+	pthread_mutex_t ids;
+	struct {
+		char partition[XID_CHARS + 1];
+		unsigned left;
+		int64_t expires_ms;
+	} ids_locked;
+};
+
+/* Partitions and key prefixes (FORMATS.md 6.4); "sluice-" ones are sluice's own. */
+#define PARTITION_GRAVELER STR("graveler")
+#define PARTITION_CLEANUP STR("cleanup-tokens")
+#define PARTITION_MULTIPARTS STR("multiparts")
+#define PARTITION_PARTS STR("sluice-parts")
+#define PARTITION_NAMESPACES STR("sluice-namespaces")
+
+static inline struct str key_join(struct arena *a, struct str prefix, struct str name)
+{
+	const struct str pieces[] = {prefix, name};
+
+	return arena_join(a, pieces, 2);
+}
+
+/* Where a scan for keys with the prefix and > after begins. */
+struct str scan_from(struct arena *a, struct str prefix, struct str after);
+
+/* Whether a failed KV write surely left nothing behind. Anything else may have been carried out. */
+static inline bool surely_unwritten(rc r)
+{
+	return rc_is(r, PREDICATE) || rc_is(r, SlowDown) || rc_is(r, UNSUPPORTED) ||
+	       rc_is(r, INVALID);
+}
+
+rc read_only_refused(const struct repo *r, struct err *reterr);

@@ -1,0 +1,63 @@
+#include "versions/versions.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "versions/internal.h"
+
+enum { COMMITS_CACHED = 4096 };
+
+struct versions *versions_new(const struct versions_options *o)
+{
+	struct versions *v = calloc(1, sizeof(*v));
+
+	assert(o->kv && o->registry);
+	if (!v)
+		abort();
+	v->kv = o->kv;
+	v->registry = registry_ref(o->registry);
+	v->meta = o->meta;
+	v->data = o->data;
+	v->repo_cache_ms = o->repo_cache_ms;
+	v->ensure_readable_root = o->ensure_readable_root;
+	v->block_prefix = strndup(o->block_prefix.n ? o->block_prefix.p : "_lakefs",
+				  o->block_prefix.n ? o->block_prefix.n : sizeof("_lakefs"));
+	if (!v->block_prefix)
+		abort();
+	v->repos = cache_new(o->repo_cache_size);
+	v->commits = cache_new(COMMITS_CACHED);
+	pthread_mutex_init(&v->names, NULL);
+	pthread_mutex_init(&v->ids, NULL);
+	return v;
+}
+
+void versions_free(struct versions *v)
+{
+	if (!v)
+		return;
+	registry_unref(v->registry);
+	cache_free(v->repos);
+	cache_free(v->commits);
+	pthread_mutex_destroy(&v->names);
+	pthread_mutex_destroy(&v->ids);
+	free(v->block_prefix);
+	free(v);
+}
+
+struct kv *versions_kv(struct versions *v)
+{
+	return v->kv;
+}
+
+struct registry *versions_registry(struct versions *v)
+{
+	return registry_ref(v->registry);
+}
+
+struct str scan_from(struct arena *a, struct str prefix, struct str after)
+{
+	/* The least key > after is after followed by a NUL. */
+	if (!after.p || str_cmp(after, prefix) < 0)
+		return prefix;
+	return key_join(a, after, str_make("", 1));
+}
