@@ -76,10 +76,11 @@ bool str_to_u64(struct str s, uint64_t *ret)
 	return true;
 }
 
-/* Length of the well-formed sequence at p (RFC 3629, table of section 4), 0 when there is none. */
-static size_t utf8_len(const unsigned char *p, size_t n)
+/* RFC 3629, the table of section 4. */
+size_t str_utf8_len(struct str s)
 {
-	unsigned char c = p[0], lo = 0x80, hi = 0xbf;
+	const unsigned char *p = (const unsigned char *)s.p;
+	unsigned char c = s.n ? p[0] : 0xff, lo = 0x80, hi = 0xbf;
 	size_t len;
 
 	if (c < 0x80)
@@ -87,7 +88,7 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 	if (c < 0xc2 || c > 0xf4)
 		return 0;
 	len = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-	if (len > n)
+	if (len > s.n)
 		return 0;
 	if (c == 0xe0)
 		lo = 0xa0;
@@ -107,12 +108,12 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 
 bool str_is_utf8(struct str s)
 {
-	for (size_t i = 0; i < s.n;) {
-		size_t len = utf8_len((const unsigned char *)s.p + i, s.n - i);
+	while (s.n) {
+		size_t len = str_utf8_len(s);
 
 		if (len == 0)
 			return false;
-		i += len;
+		s = str_skip(s, len);
 	}
 	return true;
 }

@@ -76,3 +76,5 @@ struct str str_trim(struct str s);
 /* Decimal digits only, no sign, no space, nothing after; false on overflow or any other byte. */
 bool str_to_u64(struct str s, uint64_t *ret);
 bool str_is_utf8(struct str s);
+/* Bytes of the well-formed UTF-8 character that s begins with; 0 when it doesn't. */
+size_t str_utf8_len(struct str s);
