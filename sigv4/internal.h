@@ -66,7 +66,5 @@ rc payload_parse(struct str text, struct sigv4 *ret, struct err *reterr);
 
 rc v2_parse(const struct sigv4_request *r, struct str credentials, int64_t now_s, struct arena *a,
 	    struct sigv4 *ret, struct err *reterr);
-struct str v2_string_to_sign(const struct sigv4_request *r, struct str bucket_path,
-			     struct arena *a);
 rc v2_verify(const struct sigv4 *s, const struct sigv4_request *r, struct str secret,
 	     struct str bucket_path, struct arena *a, struct err *reterr);

@@ -24,6 +24,9 @@ static const struct str sub_resources[] = {
 	STR("versioning"), STR("versions"), STR("website"),
 };
 
+/* "uploads=": botocore signs it so, minio-go as "uploads". */
+enum empty_values { EMPTY_AS_SENT, EMPTY_BARE };
+
 struct named {
 	struct str name, value;
 	size_t at; /* equal names stay in the order in which they came */
@@ -100,7 +103,7 @@ static size_t parameters_most(struct str query)
 	return n;
 }
 
-static void add_sub_resources(struct out *o, struct str query)
+static void add_sub_resources(struct out *o, struct str query, enum empty_values empty)
 {
 	struct named *v;
 	size_t n = 0;
@@ -115,22 +118,23 @@ static void add_sub_resources(struct out *o, struct str query)
 			continue;
 		v[n] = (struct named){name, value, n};
 		/* A bad escape stays as it is. */
-		(void)uri_decode(o->a, value, false, &v[n].value);
+		if (value.n)
+			(void)uri_decode(o->a, value, false, &v[n].value);
 		n++;
 	}
 	qsort(v, n, sizeof(*v), named_cmp);
 	for (size_t i = 0; i < n; i++) {
 		out_add_c(o, i ? '&' : '?');
 		out_add(o, v[i].name);
-		if (v[i].value.n == 0)
+		if (empty == EMPTY_BARE ? v[i].value.n == 0 : !v[i].value.p)
 			continue;
 		out_add_c(o, '=');
 		out_add(o, v[i].value);
 	}
 }
 
-struct str v2_string_to_sign(const struct sigv4_request *r, struct str bucket_path,
-			     struct arena *a)
+static struct str v2_string_to_sign(const struct sigv4_request *r, struct str bucket_path,
+			     enum empty_values empty, struct arena *a)
 {
 	struct out o = out_new(a, 1024);
 	size_t amz_date;
@@ -148,17 +152,21 @@ struct str v2_string_to_sign(const struct sigv4_request *r, struct str bucket_pa
 	add_amz_headers(&o, r);
 	out_add(&o, bucket_path);
 	out_add(&o, r->path.n ? r->path : STR("/"));
-	add_sub_resources(&o, r->query);
+	add_sub_resources(&o, r->query, empty);
 	return out_str(&o);
 }
 
 rc v2_verify(const struct sigv4 *s, const struct sigv4_request *r, struct str secret,
 	     struct str bucket_path, struct arena *a, struct err *reterr)
 {
-	uint8_t mac[20];
+	static const enum empty_values spellings[] = {EMPTY_AS_SENT, EMPTY_BARE};
 
-	hmac_sha1(secret, v2_string_to_sign(r, bucket_path, a), mac);
-	if (const_time_eq(base64_encode(a, str_make(mac, sizeof(mac))), s->signature))
-		return RC_OK;
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t mac[20];
+
+		hmac_sha1(secret, v2_string_to_sign(r, bucket_path, spellings[i], a), mac);
+		if (const_time_eq(base64_encode(a, str_make(mac, sizeof(mac))), s->signature))
+			return RC_OK;
+	}
 	return err_default(reterr, ERR_SignatureDoesNotMatch);
 }
