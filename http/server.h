@@ -1,12 +1,17 @@
 /* The HTTP/1.1 server: sockets and TLS below, requests and streaming bodies above.
  *
- * Design A of HTTP.md: an own connection layer over libh2o's event loop and sockets; nothing of
- * h2o's accept path; no HTTP/2. Above this header nobody sees h2o.
+ * An own connection layer: of libh2o only the event loop is used, nothing of its accept path and no
+ * HTTP/2. Above this header nobody sees h2o.
  *
  * A request belongs to one loop. Its handler runs there once the head is parsed and must answer
- * exactly once, then or later, through one of http_respond*. Everything is for that loop's thread,
- * except that a worker may read the head (immutable) and use the arena while the request is referenced
- * and handed to it.
+ * exactly once, then or later, through one of http_respond*, also when the connection is gone.
+ * Everything is for that loop's thread, except that a worker may read the head (immutable) and use the
+ * arena while the request is referenced and handed to it.
+ *
+ * When a request has ended (answered, or lost and then answered in vain), the server writes one line of
+ * the log, component "http", "request": method, path (without the query, which may hold secrets), status
+ * (499 when the connection went before the answer), bytes_in, bytes_out, ms, peer, request_id and, when
+ * known, operation, user, error.
  *
  * Lifetimes: the head and the arena live as long as the struct is referenced, the connection may be
  * gone before (http_req_gone). Responding to a request that is gone is allowed and does nothing (a
@@ -46,9 +51,7 @@ struct http_options {
 	/* On the loop, for each request. The handler owns one reference until it has answered. */
 	void (*handler)(struct http_req *r, void *ud);
 	void *ud;
-	/* Called on the loop when a request has ended (answered or lost), with what the access log wants;
-	 * the server itself writes the line (component "http", fields as in docs/logs). */
-	struct str server_name;  /* the Server header */
+	struct str server_name;  /* the Server header; STR_NONE: none */
 };
 
 /* Binds, loads certificates, starts the loops. CONFIG with the address or file and the reason. */
@@ -77,21 +80,28 @@ struct loop *http_req_loop(struct http_req *r);
 int64_t http_req_start_us(const struct http_req *r); /* mono_us() of the first byte */
 
 /* The body as sent, without transfer coding (chunk framing is checked and removed). Pinned to the
- * loop. The first pull or arm sends "100 Continue" if the client waits for it: so authenticate and
- * authorize before. Length -1: chunked. */
+ * loop; the same each time. The first pull or arm sends "100 Continue" if the client waits for it: so
+ * authenticate and authorize before. Length -1: chunked. Fails with IncompleteBody when the connection
+ * is lost or the framing is wrong, with RequestTimeout when nothing comes for body_ms. Valid as long
+ * as the request; answering ends it: what wasn't pulled until then is gone (a body that is the
+ * source of http_respond_body excepted). */
 struct body *http_req_body(struct http_req *r);
 
-/* References: loop only. A handler that hands the request to a worker keeps one meanwhile. */
+/* References: loop only. A handler that hands the request to a worker keeps one meanwhile. The
+ * reference that a handler starts with is given back by its answer. */
 struct http_req *http_req_ref(struct http_req *r);
 void http_req_unref(struct http_req *r);
 /* The connection is gone: nobody will see an answer. */
 bool http_req_gone(const struct http_req *r);
-/* fn(ud) once, on the loop, if the connection goes before the answer was complete; so that work can
- * be cancelled. One registration at a time; fn NULL removes it. */
+/* fn(ud) once, on the loop, from a fresh stack, if the connection goes (or has gone) before the answer
+ * was complete; so that work can be cancelled. One registration at a time; fn NULL removes it. A client
+ * that ends its side while its request is being worked on counts as gone. */
 void http_req_on_gone(struct http_req *r, void (*fn)(void *ud), void *ud);
 
-/* Answers. Headers are copied; Date, Server, Connection, Content-Length are the server's job, and for
- * HEAD the body is left out while its length is told. A status of 204 or 304 has no body and no length. */
+/* Answers. Headers and the body of http_respond need to live during the call only; Date, Server,
+ * Connection, Content-Length are the server's job, and for HEAD the body is left out while its length
+ * is told. A status of 204 or 304 has no body and no length. Control characters in a header's value
+ * become spaces. */
 void http_respond(struct http_req *r, int status, const struct http_header *h, size_t n,
 		  struct str body);
 /* HEAD and 304: the length of what is not sent (-1: none is told). */

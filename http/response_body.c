@@ -1,0 +1,141 @@
+#include "http/conn.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+/* The block: room for a chunk's size line, data, a spare byte, room for what ends a chunk and the body. */
+enum {
+	BEFORE = 20,
+	AFTER = 8,
+	DATA_ROOM = OUTPUT_BLOCK - BEFORE - AFTER - 1,
+};
+
+static void on_ready(void *ud)
+{
+	struct http_req *r = ud;
+
+	r->resp.armed = false;
+	response_pump(r->conn);
+}
+
+static enum response_step wait_for_body(struct http_req *r)
+{
+	struct response *resp = &r->resp;
+
+	if (!resp->filled) {
+		block_give(&r->sl->outputs, resp->block);
+		resp->block = NULL;
+	}
+	resp->armed = true;
+	body_arm(resp->body, on_ready, r);
+	return RESPONSE_WAITING;
+}
+
+/* Room for what may come; at the announced end still one byte, to see whether more comes. */
+static size_t room(const struct response *resp)
+{
+	size_t most = DATA_ROOM - resp->filled;
+
+	if (resp->left < 0 || (uint64_t)resp->left >= most)
+		return most;
+	return resp->left ? (size_t)resp->left : 1;
+}
+
+/* The end must be known before the last bytes go out: a body that fails at its end (a wrong digest)
+ * must not look complete. So what is held of a known length is kept until then. */
+static bool worth_sending(const struct response *resp)
+{
+	return resp->filled && resp->left != 0;
+}
+
+/* The client learns of it from the missing end alone; people from the log. */
+static enum response_step failed(struct http_req *r, const struct err *err)
+{
+	if (!r->error.p)
+		r->error = str_c(err_name(err->code));
+	log_event(LOG_WARN, "http", "an answer's body failed", F_STR("request_id", http_req_id(r)),
+		  F_CSTR("error", err_name(err->code)), F_CSTR("why", err->msg));
+	return RESPONSE_FAIL;
+}
+
+static enum response_step wrong_length(struct http_req *r, const char *how)
+{
+	struct err err;
+
+	IGNORE_RC(err_set(&err, ERR_InternalError, "it is %s than announced", how)); /* fills err */
+	return failed(r, &err);
+}
+
+static enum response_step fill(struct http_req *r)
+{
+	struct response *resp = &r->resp;
+	struct err err;
+
+	while (resp->filled < DATA_ROOM || resp->left == 0) {
+		size_t n = 0;
+		char *to = resp->block + BEFORE + resp->filled;
+
+		switch (body_pull(resp->body, to, room(resp), &n, &err)) {
+		case BODY_MORE:
+			if (resp->left == 0)
+				return wrong_length(r, "longer");
+			resp->filled += n;
+			if (resp->left > 0)
+				resp->left -= (int64_t)n;
+			break;
+		case BODY_END:
+			resp->ended = true;
+			return resp->left > 0 ? wrong_length(r, "shorter") : RESPONSE_DATA;
+		case BODY_WAIT:
+			return worth_sending(resp) ? RESPONSE_DATA : wait_for_body(r);
+		case BODY_FAIL:
+			return failed(r, &err);
+		}
+	}
+	return RESPONSE_DATA;
+}
+
+static struct str framed(struct response *resp)
+{
+	char line[BEFORE], *from = resp->block + BEFORE, *to = from + resp->filled;
+	int n;
+
+	if (resp->chunked && resp->filled) {
+		n = snprintf(line, sizeof(line), "%zx\r\n", resp->filled);
+		from -= n;
+		memcpy(from, line, (size_t)n);
+		memcpy(to, "\r\n", 2);
+		to += 2;
+	}
+	if (resp->chunked && resp->ended) {
+		memcpy(to, "0\r\n\r\n", 5);
+		to += 5;
+	}
+	return str_make(from, (size_t)(to - from));
+}
+
+enum response_step response_body_next(struct http_req *r)
+{
+	struct conn *c = r->conn;
+	struct response *resp = &r->resp;
+	enum response_step step;
+	struct str out;
+
+	if (resp->armed)
+		return RESPONSE_WAITING;
+	if (resp->ended)
+		return RESPONSE_DONE;
+	if (!resp->block)
+		resp->block = block_take(&r->sl->outputs);
+	step = fill(r);
+	if (step != RESPONSE_DATA)
+		return step;
+	out = framed(resp);
+	r->bytes_out += resp->filled;
+	resp->filled = 0;
+	if (!out.n)
+		return RESPONSE_DONE;
+	c->out[c->out_n++] = (struct iovec){(char *)out.p, out.n};
+	return RESPONSE_DATA;
+}
