@@ -125,6 +125,8 @@ static void check_store(struct loader *l, struct scope *s)
 {
 	struct conf_store *st = store_of(s);
 
+	if (s->refused)
+		return;
 	check_required(l, s);
 	if (str_eq(st->type, STR("local")))
 		need(l, s, "local.path", " for a store of type local");
@@ -200,6 +202,8 @@ static void check_signing(struct loader *l)
 		return;
 	if (!conf_said(&l->top, k)->set) {
 		*secret = STR(CONF_SIGNING_DEFAULT);
+		if (l->single_at.file.p)
+			at = l->single_at;
 		at.key = STR("blockstore.signing.secret_key");
 	}
 	if (l->single && str_eq(*secret, STR(CONF_SIGNING_DEFAULT)))
@@ -218,6 +222,8 @@ static void check_stores(struct loader *l)
 			   STR_ARG(line_text(l, l->single->at)));
 		return;
 	}
+	if (l->multi_refused)
+		return;
 	if (l->multi.key.p && n == 0)
 		conf_error(l, l->multi, "the list is empty; write at least one store, with id and "
 					"type");

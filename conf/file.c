@@ -97,11 +97,12 @@ static void walk_stores(struct loader *l, struct origin at, const struct yaml_no
 		conf_error(l, at, "set twice, first at line %u; keep one", l->multi.line);
 		return;
 	}
+	l->multi = at;
 	if (list->kind != YAML_LIST) {
+		l->multi_refused = true;
 		conf_error(l, at, "is a list; write each store as `- id: name` below it");
 		return;
 	}
-	l->multi = at;
 	for (const struct yaml_item *i = list->first; i; i = i->next, n++) {
 		struct place in = {.path = STR("")};
 		struct origin here = conf_origin(
@@ -113,7 +114,8 @@ static void walk_stores(struct loader *l, struct origin at, const struct yaml_no
 		}
 		in.scope = conf_scope_store(l, n, here);
 		in.shown = in.scope->prefix;
-		if (i->value->kind == YAML_MAP)
+		in.scope->refused = i->value->kind != YAML_MAP;
+		if (!in.scope->refused)
 			walk(l, in, i->value);
 		else
 			conf_error(l, here, "a store is a section; write its keys, id and type first");

@@ -26,6 +26,7 @@ struct scope {
 	void *base;         /* struct conf or struct conf_store */
 	struct str prefix;  /* of its keys: "", "blockstore.", "blockstores.stores[0]." */
 	struct origin at;   /* of the store itself */
+	bool refused;       /* it is no section: nothing more to say about it */
 	struct said *said;  /* CONF_KEYS of them, by row of the table */
 };
 
@@ -43,6 +44,7 @@ struct loader {
 	struct scope *stores[CONF_MAX_STORES];
 	size_t stores_n;       /* one past the highest; the environment can leave gaps */
 	struct origin multi;   /* of `blockstores.stores`; key STR_NONE: not given */
+	bool multi_refused;    /* what it holds is no list */
 };
 
 /* finding.c */

@@ -30,13 +30,13 @@ static void indent(struct buf *out, size_t n)
 /* The text in lines of comment. */
 static void comment(struct buf *out, size_t in, struct str text)
 {
-	size_t col = WIDTH;
+	size_t col = 0;
 
 	while (text.p) {
 		struct str word = str_cut(text, ' ', &text);
 
-		if (col + 1 + word.n > WIDTH) {
-			if (col != WIDTH)
+		if (col == 0 || col + 1 + word.n > WIDTH) {
+			if (col)
 				buf_add_c(out, '\n');
 			indent(out, in);
 			buf_add_c(out, '#');
