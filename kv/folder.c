@@ -182,9 +182,9 @@ static rc check_contents(const char *path, struct err *reterr)
 	if (c.badger)
 		return err_set(reterr, ERR_CONFIG,
 			       "database.local.path: %s holds a lakeFS KV (Badger), which sluice "
-			       "doesn't open. Start lakeFS on it, dump each repository's refs "
+			       "doesn't open. Start lakeFS on it and dump each repository's refs "
 			       "(lakectl refs-dump), then give sluice an empty folder and restore "
-			       "them there (docs/migration.md)",
+			       "them there (lakectl refs-restore)",
 			       path);
 	if (c.data)
 		return err_set(reterr, ERR_CONFIG,

@@ -421,6 +421,9 @@ static rocksdb_options_t *options_new(const struct kv_rocksdb_options *o)
 	rocksdb_options_set_write_buffer_size(to, buffer);
 	rocksdb_options_set_max_write_buffer_number(to, 3);
 	rocksdb_options_set_max_total_wal_size(to, 4 * buffer);
+	/* Else each of those who share a sync is woken twice, the first time to put its own change
+	 * into memory: half as much CPU again for a set. */
+	rocksdb_options_set_allow_concurrent_memtable_write(to, 0);
 	rocksdb_options_set_max_open_files(to, MAX_OPEN_FILES);
 	rocksdb_options_set_max_background_jobs(to, 2);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(to, 1);
