@@ -11,8 +11,13 @@
 enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/* outputs: "-" is stderr ("=" stdout), anything else a file that is appended to; n at least 1.
- * Files are reopened by log_reopen (SIGHUP, logrotate) and rotated past max_mb, `keep` kept. */
+/* outputs: "-" is stderr ("=" stdout), anything else a file that is appended to; 1 to 8 of them.
+ * Files are reopened by log_reopen (SIGHUP, logrotate) and rotated past max_mb (0: never) to path.1,
+ * path.2 and so on, `keep` kept (0: none).
+ *
+ * On an event loop a line is only queued (a bounded queue; what doesn't fit is counted and told in a
+ * line of its own) and a thread of the log writes it; elsewhere it is written before log_write
+ * returns, after all that was queued before. Until log_setup: text from INFO up, to stderr. */
 struct log_options {
 	enum log_level level;
 	enum log_format format;
@@ -22,6 +27,8 @@ struct log_options {
 };
 rc log_setup(const struct log_options *o, struct err *reterr);
 void log_reopen(void);
+/* Writes what is queued. Also done at exit. Not on a loop. */
+void log_flush(void);
 bool log_enabled(enum log_level l);
 bool log_level_parse(struct str s, enum log_level *ret);
 
