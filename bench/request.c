@@ -1,0 +1,60 @@
+#include "bench/request.h"
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/encode.h"
+#include "sigv4/sigv4.h"
+
+static struct str path_of(const struct bench_options *o, struct str key, struct arena *a)
+{
+	struct str parts[] = {STR("/"), o->bucket, STR("/"), key};
+
+	return uri_encode(a, arena_join(a, parts, key.p ? 4 : 2), true);
+}
+
+void request_head(const struct bench_options *o, const struct request *r, struct arena *a,
+		  struct buf *to)
+{
+	struct sigv4_credentials credentials = {o->access_key, o->secret, STR_NONE};
+	int64_t now_s = wall_now().s;
+	char date[17];
+	struct sigv4_header headers[] = {
+		{STR("host"), o->host},
+		{STR("x-amz-content-sha256"), r->payload_hash},
+		{STR("x-amz-date"), {date, 16}},
+	};
+	struct sigv4_request sign = {
+		.method = str_c(r->method),
+		.path = path_of(o, r->key, a),
+		.query = r->query.p ? r->query : STR(""),
+		.headers = headers,
+		.headers_n = sizeof(headers) / sizeof(headers[0]),
+	};
+	struct str authorization;
+
+	time_amz(now_s, date);
+	authorization = sigv4_sign_header(&sign, &credentials, o->region, STR("s3"), now_s,
+					  r->payload_hash, a);
+	buf_printf(to, "%s " STR_FMT "%s" STR_FMT " HTTP/1.1\r\n", r->method, STR_ARG(sign.path),
+		   r->query.p ? "?" : "", STR_ARG(sign.query));
+	for (size_t i = 0; i < sign.headers_n; i++)
+		buf_printf(to, STR_FMT ": " STR_FMT "\r\n", STR_ARG(headers[i].name),
+			   STR_ARG(headers[i].value));
+	buf_printf(to, "authorization: " STR_FMT "\r\n", STR_ARG(authorization));
+	if (r->body_size || r->method[0] == 'P')
+		buf_printf(to, "content-length: %llu\r\n", (unsigned long long)r->body_size);
+	buf_add(to, STR("\r\n"));
+}
+
+struct str request_payload_hash(struct str pattern, uint64_t size, struct arena *a)
+{
+	struct digest_set *s = digest_set_new(a, 1u << DIGEST_SHA256);
+
+	while (size) {
+		size_t n = size < pattern.n ? (size_t)size : pattern.n;
+
+		digest_set_update(s, pattern.p, n);
+		size -= n;
+	}
+	return hex_encode(a, digest_set_value(s, DIGEST_SHA256));
+}

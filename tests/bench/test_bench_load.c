@@ -1,0 +1,306 @@
+/* The generator against a small server: one thread, one connection at a time, answers by the book. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bench/load.h"
+
+struct server {
+	int listener;
+	struct sockaddr_in address;
+	pthread_t thread;
+	/* Behaviour. */
+	bool closes; /* after each answer, without saying so */
+	bool refuses;
+	/* What it saw. */
+	unsigned requests, unsigned_requests, parts;
+	uint64_t body_bytes;
+	char completion[4096], last_line[512];
+};
+
+/* Up to the empty line; false at the connection's end. */
+static bool read_head(int fd, char *to, size_t max)
+{
+	size_t n = 0;
+
+	while (n + 1 < max && read(fd, to + n, 1) == 1) {
+		to[++n] = 0;
+		if (n >= 4 && strcmp(to + n - 4, "\r\n\r\n") == 0)
+			return true;
+	}
+	return false;
+}
+
+static void read_body(struct server *s, int fd, uint64_t n, char *keep, size_t max)
+{
+	char scratch[4096];
+
+	s->body_bytes += n;
+	if (n < max) {
+		keep[n] = 0;
+		max = n;
+	} else {
+		max = 0;
+	}
+	while (n) {
+		ssize_t got = read(fd, scratch, n < sizeof(scratch) ? n : sizeof(scratch));
+
+		if (got <= 0)
+			return;
+		if (max)
+			memcpy(keep + (max - n), scratch, (size_t)got);
+		n -= (uint64_t)got;
+	}
+}
+
+static const char *answer_to(struct server *s, const char *head, const char *body)
+{
+	if (s->refuses)
+		return "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
+	if (strncmp(head, "POST", 4) == 0 && strstr(head, "?uploads="))
+		return "HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n<r><UploadId>a/b+c</UploadId></r>";
+	if (strncmp(head, "POST", 4) == 0) {
+		snprintf(s->completion, sizeof(s->completion), "%s", body);
+		return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n<ok>\r\n0\r\n\r\n";
+	}
+	if (strstr(head, "partNumber="))
+		s->parts++;
+	if (strncmp(head, "HEAD", 4) == 0)
+		return "HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n";
+	if (strncmp(head, "DELETE", 6) == 0)
+		return "HTTP/1.1 204 No Content\r\n\r\n";
+	if (strncmp(head, "GET", 3) == 0)
+		return "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody";
+	return "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: 0\r\n\r\n";
+}
+
+static void serve(struct server *s, int fd)
+{
+	char head[8192], body[4096];
+
+	while (read_head(fd, head, sizeof(head))) {
+		const char *length = strstr(head, "content-length: "), *answer;
+
+		s->requests++;
+		if (!strstr(head, "authorization: AWS4-HMAC-SHA256 Credential=AK/"))
+			s->unsigned_requests++;
+		body[0] = 0;
+		if (length)
+			read_body(s, fd, strtoull(length + 16, NULL, 10), body, sizeof(body));
+		snprintf(s->last_line, sizeof(s->last_line), "%.*s", (int)strcspn(head, "\r"), head);
+		answer = answer_to(s, head, body);
+		if (write(fd, answer, strlen(answer)) < 0 || s->closes)
+			return;
+	}
+}
+
+static void *server_main(void *arg)
+{
+	struct server *s = arg;
+	int fd;
+
+	while ((fd = accept(s->listener, NULL, NULL)) >= 0) {
+		serve(s, fd);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void server_start(struct server *s)
+{
+	socklen_t n = sizeof(s->address);
+
+	*s = (struct server){.listener = socket(AF_INET, SOCK_STREAM, 0)};
+	s->address.sin_family = AF_INET;
+	s->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(s->listener, (struct sockaddr *)&s->address, n), 0);
+	assert_int_equal(listen(s->listener, 16), 0);
+	assert_int_equal(getsockname(s->listener, (struct sockaddr *)&s->address, &n), 0);
+	assert_int_equal(pthread_create(&s->thread, NULL, server_main, s), 0);
+}
+
+static void server_stop(struct server *s)
+{
+	shutdown(s->listener, SHUT_RDWR);
+	pthread_join(s->thread, NULL);
+	close(s->listener);
+}
+
+static struct bench_options options(const struct server *s, enum bench_op op, uint64_t count)
+{
+	return (struct bench_options){
+		.op = op,
+		.address = s->address,
+		.host = STR("127.0.0.1:1"),
+		.bucket = STR("b"),
+		.prefix = STR("main/p q/"),
+		.region = STR("us-east-1"),
+		.access_key = STR("AK"),
+		.secret = STR("SK"),
+		.size = 3000000,
+		.part_size = 1000000,
+		.connections = 1,
+		.count = count,
+		.keys = 10,
+		.max_keys = 5,
+		.timeout_ms = 20000,
+	};
+}
+
+static void run(struct server *s, const struct bench_options *o, struct results *results)
+{
+	struct arena *a = arena_new();
+	struct workload w;
+	struct err err;
+
+	*results = (struct results){};
+	assert_true(rc_ok(workload_init(&w, o, a, &err)));
+	if (!rc_ok(load_run(&w, results, &err)))
+		fail_msg("%s", err.msg);
+	latencies_deinit(&results->latencies);
+	arena_free(a);
+}
+
+static void test_load__each_operation(void **state)
+{
+	static const struct {
+		enum bench_op op;
+		const char *line;
+		uint64_t bytes;
+	} rows[] = {
+		{BENCH_PUT, "PUT /b/main/p%20q/k00000002 HTTP/1.1", 9000000},
+		{BENCH_GET, "GET /b/main/p%20q/k00000002 HTTP/1.1", 0},
+		{BENCH_HEAD, "HEAD /b/main/p%20q/k00000002 HTTP/1.1", 0},
+		{BENCH_DELETE, "DELETE /b/main/p%20q/k00000002 HTTP/1.1", 0},
+		{BENCH_LIST, "GET /b?list-type=2&max-keys=5&prefix=main%2Fp%20q%2F HTTP/1.1", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bench_options o;
+		struct results r;
+		struct server s;
+
+		server_start(&s);
+		o = options(&s, rows[i].op, 3);
+		o.signed_payload = i % 2;
+		run(&s, &o, &r);
+		server_stop(&s);
+		assert_int_equal(r.errors, 0);
+		assert_int_equal(r.reconnects, 0);
+		assert_int_equal(s.requests, 3);
+		assert_int_equal(s.unsigned_requests, 0);
+		assert_int_equal(s.body_bytes, rows[i].bytes);
+		assert_string_equal(s.last_line, rows[i].line);
+	}
+}
+
+static void test_load__multipart(void **state)
+{
+	struct bench_options o;
+	struct results r;
+	struct server s;
+
+	server_start(&s);
+	o = options(&s, BENCH_MULTIPART, 2);
+	o.signed_payload = true;
+	o.size = 2500000;
+	run(&s, &o, &r);
+	server_stop(&s);
+	assert_int_equal(r.errors, 0);
+	assert_int_equal(s.requests, 2 * 5);
+	assert_int_equal(s.parts, 2 * 3);
+	assert_string_equal(s.last_line,
+			    "POST /b/main/p%20q/k00000001?uploadId=a%2Fb%2Bc HTTP/1.1");
+	assert_string_equal(s.completion,
+			    "<CompleteMultipartUpload>"
+			    "<Part><PartNumber>1</PartNumber><ETag>\"e\"</ETag></Part>"
+			    "<Part><PartNumber>2</PartNumber><ETag>\"e\"</ETag></Part>"
+			    "<Part><PartNumber>3</PartNumber><ETag>\"e\"</ETag></Part>"
+			    "</CompleteMultipartUpload>");
+}
+
+static void test_load__server_that_closes(void **state)
+{
+	struct bench_options o;
+	struct results r;
+	struct server s;
+
+	server_start(&s);
+	s.closes = true;
+	o = options(&s, BENCH_GET, 20);
+	run(&s, &o, &r);
+	server_stop(&s);
+	assert_int_equal(r.errors, 0);
+	assert_true(s.requests >= 20);
+	assert_true(r.reconnects >= 19);
+}
+
+static void test_load__errors_are_counted_and_shown(void **state)
+{
+	struct bench_options o;
+	struct results r;
+	struct server s;
+
+	server_start(&s);
+	s.refuses = true;
+	o = options(&s, BENCH_GET, 4);
+	run(&s, &o, &r);
+	server_stop(&s);
+	assert_int_equal(r.errors, 4);
+	assert_non_null(strstr(r.first_error, "status 403: no"));
+}
+
+static void test_load__several_connections_and_a_time(void **state)
+{
+	struct bench_options o;
+	struct results r;
+	struct server s;
+
+	server_start(&s);
+	s.closes = true;
+	o = options(&s, BENCH_HEAD, 0);
+	o.connections = 8;
+	o.seconds = .2;
+	run(&s, &o, &r);
+	server_stop(&s);
+	assert_true(s.requests >= 8);
+}
+
+static void test_load__nobody_there(void **state)
+{
+	struct arena *a = arena_new();
+	struct results r = {};
+	struct bench_options o;
+	struct workload w;
+	struct server s;
+	struct err err;
+
+	server_start(&s);
+	server_stop(&s);
+	o = options(&s, BENCH_GET, 4);
+	assert_true(rc_ok(workload_init(&w, &o, a, NULL)));
+	assert_true(rc_is(load_run(&w, &r, &err), IO));
+	assert_non_null(strstr(err.msg, "can't connect to 127.0.0.1:1"));
+	arena_free(a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_load__each_operation),
+		cmocka_unit_test(test_load__multipart),
+		cmocka_unit_test(test_load__server_that_closes),
+		cmocka_unit_test(test_load__errors_are_counted_and_shown),
+		cmocka_unit_test(test_load__several_connections_and_a_time),
+		cmocka_unit_test(test_load__nobody_there),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
