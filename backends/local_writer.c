@@ -75,10 +75,12 @@ static int open_temporary(struct local_writer *w)
 
 	if (!atomic_load_explicit(&w->l->named, memory_order_relaxed)) {
 		fd = openat(folder_fd(w->folder), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
-		if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+		if (fd >= 0)
 			return fd;
 		if (errno == EOPNOTSUPP || errno == EISDIR)
 			atomic_store(&w->l->named, true);
+		else if (errno != ENOENT && errno != EPERM) /* what a removed folder answers */
+			return fd;
 	}
 	return open_named(w);
 }
