@@ -232,6 +232,10 @@ static void add_header_value(struct out *o, struct str v)
 	bool blank = false;
 
 	v = str_trim(v);
+	if (!v.n || (!memchr(v.p, '\t', v.n) && !memmem(v.p, v.n, "  ", 2))) {
+		out_add(o, v);
+		return;
+	}
 	to = out_room(o, v.n);
 	for (size_t i = 0; i < v.n; i++) {
 		bool is_blank = v.p[i] == ' ' || v.p[i] == '\t';

@@ -124,14 +124,20 @@ static bool is_signed(struct str list, struct str name)
 static rc signed_headers_parse(struct str text, struct arena *a, struct sigv4 *ret,
 			       struct err *reterr)
 {
-	struct str rest;
+	struct str rest, last = STR("");
 	size_t n = 0;
 
 	ret->signed_headers = rest = lower_case(a, text);
 	while (rest.p) {
 		struct str name = str_cut(rest, ';', &rest);
 
-		if (name.n == 0 || ++n > SIGNED_HEADERS_MAX || is_signed(rest, name))
+		/* In order, as all send them, it can't be twice. */
+		bool twice = str_cmp(last, name) >= 0 &&
+			     is_signed(str_make(ret->signed_headers.p,
+						(size_t)(name.p - ret->signed_headers.p)), name);
+
+		last = name;
+		if (name.n == 0 || ++n > SIGNED_HEADERS_MAX || twice)
 			return malformed(ret, reterr,
 					 "SignedHeaders must list each signed header once, in "
 					 "lower case, separated by \";\".");
