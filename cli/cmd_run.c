@@ -22,7 +22,6 @@ static void health(struct http_req *req)
 	static const struct http_header h[] = {{{"content-type", 12}, {"text/plain", 10}}};
 
 	http_respond(req, 200, h, 1, STR("alive!"));
-	http_req_unref(req);
 }
 
 static void free_buf(void *b)
@@ -40,7 +39,6 @@ static void metrics(struct http_req *req)
 	arena_defer(http_req_arena(req), free_buf, out);
 	metrics_write(out);
 	http_respond(req, 200, h, 1, buf_str(out));
-	http_req_unref(req);
 }
 
 /* Whether somebody signed it: then it is S3's, whatever its path. */

@@ -26,7 +26,7 @@ struct gateway_options {
 
 struct gateway *gateway_new(const struct gateway_options *o);
 void gateway_free(struct gateway *g);
-/* Takes over the request and the handler's reference. On the request's loop. */
+/* Answers the request, now or later. On the request's loop. */
 void gateway_handle(struct gateway *g, struct http_req *http);
 
 /* The table of operations as a page (docs/reference/s3.md). */

@@ -132,10 +132,10 @@ static void settle(struct s3_req *r, rc result)
 
 void s3_done(struct s3_req *r, rc result)
 {
-	struct http_req *http = r->http;
+	struct auth_user *user = r->user;
 
 	settle(r, result);
-	http_req_log(http, r->op ? str_c(r->op->name) : STR_NONE,
+	http_req_log(r->http, r->op ? str_c(r->op->name) : STR_NONE,
 		     r->user ? auth_user_name(r->user) : STR_NONE,
 		     r->err.code ? str_c(err_s3_code(r->err.code)) : STR_NONE);
 	count(r);
@@ -145,6 +145,6 @@ void s3_done(struct s3_req *r, rc result)
 		s3_reply_error(r);
 	else
 		r->op->handlers->reply(r);
-	auth_user_unref(r->user);
-	http_req_unref(http);
+	/* Answered: the request and its arena may be gone now. */
+	auth_user_unref(user);
 }

@@ -245,7 +245,7 @@ def everything(s):
     for part in (put_get_head, headers_kept, ranges, conditions, checksums, listing, deleting, multipart,
                  managed_transfer, copying):
         part(c)
-    presigning(c, s)
+    presigning(s.boto3(signature_version="s3v4"), s)
     concurrently(s)
 
 

@@ -24,7 +24,7 @@ REGION = "us-east-1"
 def clean_env(**more):
     """The environment without what would reach into a client (proxies, bundles, profiles)."""
     env = {k: v for k, v in os.environ.items()
-           if not re.match(r"(?i)(aws_|https?_proxy|all_proxy|ssl_cert|requests_ca|curl_ca|lakefs_)", k)}
+           if not re.match(r"(?i)(aws_|https?_proxy|all_proxy|ssl_cert|requests_ca|curl_ca|lakefs_|sluice_)", k)}
     env.update(AWS_ACCESS_KEY_ID=KEY, AWS_SECRET_ACCESS_KEY=SECRET, AWS_DEFAULT_REGION=REGION,
                AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE="/dev/null",
                AWS_SHARED_CREDENTIALS_FILE="/dev/null", AWS_PAGER="", HOME=tempfile.gettempdir())
