@@ -31,7 +31,10 @@ struct auth_user *auth_user_ref(struct auth_user *u); /* any thread */
 void auth_user_unref(struct auth_user *u);            /* NULL is allowed */
 
 /* The owner of an access key, and its secret (in the arena). InvalidAccessKeyId; CORRUPT when the secret
- * can't be opened, saying that auth.encrypt.secret_key is not the one it was sealed with; WOULD_BLOCK. */
+ * can't be opened, saying that auth.encrypt.secret_key is not the one it was sealed with; WOULD_BLOCK
+ * (KV_NOWAIT answers from the cache only, and is for loops; KV_BLOCK reads the KV and opens the secret,
+ * which takes a millisecond of CPU by design). A new key is known at once in the process that made it,
+ * elsewhere when nobody tried it in the last seconds. */
 rc auth_find_key(struct auth *x, enum kv_wait wait, struct str access_key, struct arena *a,
 		 struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
 
@@ -60,7 +63,7 @@ bool auth_allows_somewhere(const struct auth_user *u, struct str action);
 /* Policies (API.md 2.2), public for tests. */
 struct auth_statement {
 	bool allow;
-	bool broken; /* it couldn't be read (effect, list of resources): every request is denied */
+	bool broken; /* its effect or resources couldn't be read: every request is denied */
 	struct str *actions;
 	size_t actions_n;
 	struct str *resources;
