@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +105,7 @@ static struct other start(const char *mode, const char *folder)
 	o.pid = fork();
 	assert_true(o.pid >= 0);
 	if (o.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* when the test fails */
 		dup2(ends[1], 1);
 		execl("/proc/self/exe", "test_kv_rocksdb", mode, folder, (char *)NULL);
 		_exit(127);
