@@ -1,0 +1,169 @@
+#include "tests/versions/world.h"
+
+#include <stdlib.h>
+
+/* A driver without guarded sets, over one that has them. */
+
+struct plain {
+	struct kv kv;
+	struct kv *next;
+};
+
+static struct kv *below(struct kv *kv)
+{
+	return ((struct plain *)kv)->next;
+}
+
+static rc plain_get(struct kv *kv, enum kv_wait wait, struct str partition, struct str key,
+		    struct arena *a, struct str *ret_value, struct err *reterr)
+{
+	return kv_get(below(kv), wait, partition, key, a, ret_value, reterr);
+}
+
+static rc plain_set(struct kv *kv, struct str partition, struct str key, struct str value,
+		    struct err *reterr)
+{
+	return kv_set(below(kv), partition, key, value, reterr);
+}
+
+static rc plain_set_if(struct kv *kv, struct str partition, struct str key, struct str value,
+		       enum kv_cond cond, struct str current, struct err *reterr)
+{
+	return kv_set_if(below(kv), partition, key, value, cond, current, reterr);
+}
+
+static rc plain_delete(struct kv *kv, struct str partition, struct str key, struct err *reterr)
+{
+	return kv_delete(below(kv), partition, key, reterr);
+}
+
+static rc plain_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
+		     struct kv_iter **ret, struct err *reterr)
+{
+	return kv_scan(below(kv), partition, from, batch, ret, reterr);
+}
+
+static void plain_free(struct kv *kv)
+{
+	kv_free(below(kv));
+	free(kv);
+}
+
+static const struct kv_ops plain_ops = {
+	.name = "plain",
+	.get = plain_get,
+	.set = plain_set,
+	.set_if = plain_set_if,
+	.delete = plain_delete,
+	.scan = plain_scan,
+	.free = plain_free,
+	.has_nowait = true,
+};
+
+static struct kv *plain_new(struct kv *next)
+{
+	struct plain *p = calloc(1, sizeof(*p));
+
+	p->kv.ops = &plain_ops;
+	p->next = next;
+	return &p->kv;
+}
+
+/* The world. */
+
+static void start(struct world *w)
+{
+	const struct versions_options o = {
+		.kv = w->kv,
+		.registry = w->registry,
+		.meta = w->meta,
+		.data = w->data,
+		.repo_cache_ms = 5000,
+		.repo_cache_size = 100,
+		.ensure_readable_root = true,
+		.block_prefix = STR("_lakefs"),
+	};
+
+	w->v = versions_new(&o);
+	w->c = (struct vcall){.v = w->v, .a = w->a, .wait = KV_BLOCK, .err = &w->err};
+}
+
+void world_open(struct world *w, enum world_kind kind)
+{
+	struct kv *mem = kv_mem_new();
+
+	*w = (struct world){.a = arena_new()};
+	w->kv = kv_fault_new(kind == PLAIN ? plain_new(mem) : mem);
+	w->meta = work_pool_new("meta", 2, 100);
+	w->data = work_pool_new("data", 2, 100);
+	w->store = backend_fault_new(backend_mem_new(STR(""), w->data));
+	w->registry = registry_of(&w->store, 1, STR(""));
+	start(w);
+}
+
+void world_close(struct world *w)
+{
+	work_pool_free(w->meta);
+	work_pool_free(w->data);
+	versions_free(w->v);
+	registry_unref(w->registry);
+	kv_free(w->kv);
+	arena_free(w->a);
+}
+
+void world_restart(struct world *w)
+{
+	versions_free(w->v);
+	start(w);
+}
+
+void world_forget(struct world *w)
+{
+	arena_free(w->a);
+	w->a = w->c.a = arena_new();
+}
+
+struct repo world_repo(struct world *w)
+{
+	const struct repo_create in = {.id = STR("repo1"), .storage_namespace = STR("mem://repo1")};
+	struct repo r;
+
+	assert_ok(repo_create(&w->c, &in, &r));
+	return r;
+}
+
+void world_seal(struct vcall *c, const struct repo *r, struct str name)
+{
+	for (;;) {
+		struct branch b, sealed;
+		struct str *tokens;
+		rc res;
+
+		assert_ok(branch_get(c, r, name, &b));
+		sealed = b;
+		tokens = arena_alloc(c->a, (b.sealed_n + 1) * sizeof(*tokens));
+		tokens[0] = b.staging_token;
+		for (size_t i = 0; i < b.sealed_n; i++)
+			tokens[i + 1] = b.sealed[i];
+		sealed.sealed = tokens;
+		sealed.sealed_n = b.sealed_n + 1;
+		sealed.staging_token = branch_new_token(c->a, r, name);
+		res = kv_set_if(versions_kv(c->v), r->partition, branch_key(c->a, name),
+				branch_encode(&sealed, c->a), KV_IF_VALUE, b.raw, NULL);
+		if (rc_ok(res))
+			return;
+		assert_true(rc_is(res, PREDICATE));
+	}
+}
+
+struct entry some_entry(struct arena *a, unsigned seed)
+{
+	return (struct entry){
+		.address = arena_printf(a, "data/p/%08u", seed),
+		.address_type = ADDRESS_RELATIVE,
+		.modified = {.s = 1795000000 + seed, .ns = 5},
+		.size = seed,
+		.etag = arena_printf(a, "%032x", seed),
+		.content_type = STR("application/octet-stream"),
+	};
+}

@@ -1,0 +1,62 @@
+/* What the tests of versions/ stand on: a KV in memory behind a fault filter (with guarded sets or
+ * without), a store in memory behind one, a registry, pools, and a call with an arena. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "versions/branch.h"
+#include "versions/entry.h"
+#include "versions/repo.h"
+
+struct world {
+	struct kv *kv;         /* the fault filter */
+	struct backend *store; /* the fault filter */
+	struct registry *registry;
+	struct work_pool *meta, *data;
+	struct versions *v;
+	struct arena *a;
+	struct err err;
+	struct vcall c;
+};
+
+enum world_kind { GUARDED, PLAIN };
+
+void world_open(struct world *w, enum world_kind kind);
+void world_close(struct world *w);
+/* Forgets what the versions remember (repository cache), keeps KV and store: a restart. */
+void world_restart(struct world *w);
+/* Frees all results so far. */
+void world_forget(struct world *w);
+
+/* "repo1" on mem://repo1 with branch main. */
+struct repo world_repo(struct world *w);
+
+/* What a commit's first step does, as the record says: sealed = [token] + sealed, a new token. */
+void world_seal(struct vcall *c, const struct repo *r, struct str branch);
+
+struct entry some_entry(struct arena *a, unsigned seed);
+
+#define assert_ok(call)                                                                            \
+	do {                                                                                       \
+		rc ok_ = (call);                                                                   \
+		if (!rc_ok(ok_))                                                                   \
+			fail_msg("%s: %s", #call, err_name(ok_.code));                             \
+	} while (0)
+#define assert_rc(call, name)                                                                      \
+	do {                                                                                       \
+		rc got_ = (call);                                                                  \
+		if (!rc_is(got_, name))                                                            \
+			fail_msg("%s: %s, not " #name, #call, err_name(got_.code));                \
+	} while (0)
+#define assert_str(got, want)                                                                      \
+	do {                                                                                       \
+		struct str got_ = (got), want_ = (want);                                           \
+		if (!str_eq(got_, want_))                                                          \
+			fail_msg("got \"" STR_FMT "\", not \"" STR_FMT "\"", STR_ARG(got_),        \
+				 STR_ARG(want_));                                                  \
+	} while (0)
