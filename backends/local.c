@@ -188,6 +188,8 @@ static void prune(struct local *l, struct local_path *p)
 		bool gone;
 
 		p->p[p->folder_n] = 0;
+		if (folder_in_use(l, p->p, p->folder_n))
+			return;
 		while (p->p[name - 1] != '/')
 			name--;
 		/* It is only tidying: whatever fails, the folder stays. */

@@ -71,8 +71,13 @@ void folder_put(struct local *l, struct folder *f);
 int folder_fd(const struct folder *f);
 /* Makes every change in the folder so far durable; several callers share one sync. */
 rc folder_sync(struct local *l, struct folder *f, struct err *reterr);
-/* It was removed, or found to be. */
+/* It was removed. */
 void folder_forget(struct local *l, const char *path, size_t n);
+/* folder_put of one that was found to be removed; then folder_get again, FOLDER_TRIES times in all:
+ * each time takes another's removal at the wrong moment. */
+void folder_put_gone(struct local *l, struct folder *f);
+enum { FOLDER_TRIES = 16 };
+bool folder_in_use(struct local *l, const char *path, size_t n);
 void folders_init(struct local *l);
 void folders_deinit(struct local *l);
 

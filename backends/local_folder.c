@@ -203,6 +203,27 @@ void folder_forget(struct local *l, const char *path, size_t n)
 	pthread_mutex_unlock(&l->folders.lock);
 }
 
+void folder_put_gone(struct local *l, struct folder *f)
+{
+	pthread_mutex_lock(&l->folders.lock);
+	if (f->cached && f->n > 0)
+		drop_locked(l, f);
+	pthread_mutex_unlock(&l->folders.lock);
+	folder_put(l, f);
+}
+
+bool folder_in_use(struct local *l, const char *path, size_t n)
+{
+	struct folder *f;
+	bool used;
+
+	pthread_mutex_lock(&l->folders.lock);
+	f = find_locked(l, path, n);
+	used = f && f->refs > 0;
+	pthread_mutex_unlock(&l->folders.lock);
+	return used;
+}
+
 static rc look(struct local *l, const char *path, size_t n, struct folder **ret,
 	       struct err *reterr)
 {
@@ -264,8 +285,9 @@ static rc make(struct local *l, const char *path, size_t n, struct folder **ret,
 			close(fd);
 	}
 	if (rc_is(r, NOT_FOUND))
-		folder_forget(l, path, at);
-	folder_put(l, parent);
+		folder_put_gone(l, parent);
+	else
+		folder_put(l, parent);
 	if (rc_ok(r))
 		*ret = adopt(l, path, n, fd, true);
 	return r;
@@ -274,10 +296,10 @@ static rc make(struct local *l, const char *path, size_t n, struct folder **ret,
 rc folder_get(struct local *l, const char *path, size_t n, enum folder_want want,
 	      struct folder **ret, struct err *reterr)
 {
-	rc r = RC_OK;
+	rc r;
 
 	assert(n < PATH_MAX);
-	for (int tries = 0; tries < 4; tries++) {
+	for (int tries = 0; tries < FOLDER_TRIES; tries++) {
 		*ret = lookup(l, path, n, want == FOLDER_MAKE);
 		if (*ret)
 			return RC_OK;
@@ -287,7 +309,8 @@ rc folder_get(struct local *l, const char *path, size_t n, enum folder_want want
 		if (!rc_is(r, NOT_FOUND))
 			return r;
 	}
-	return r;
+	return err_set(reterr, ERR_IO, "the folder \"%.*s\" is removed again and again", (int)n,
+		       path);
 }
 
 static bool sync_now(struct local *l, struct folder *f)

@@ -287,8 +287,7 @@ static int publish(struct local_writer *w)
 /* Somebody removed the folder, as empty, since we got it. */
 static rc folder_again(struct local_writer *w, struct err *reterr)
 {
-	folder_forget(w->l, w->path, w->folder_n);
-	folder_put(w->l, w->folder);
+	folder_put_gone(w->l, w->folder);
 	w->folder = NULL;
 	return folder_get(w->l, w->path, w->folder_n, FOLDER_MAKE, &w->folder, reterr);
 }
@@ -297,7 +296,7 @@ static rc name_it(struct local_writer *w, struct err *reterr)
 {
 	int e = 0;
 
-	for (int tries = 0; tries < 4; tries++) {
+	for (int tries = 0; tries < FOLDER_TRIES; tries++) {
 		e = publish(w);
 		if (e == 0)
 			return RC_OK;

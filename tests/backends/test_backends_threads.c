@@ -36,8 +36,11 @@ static rc put_mem(const char *key, struct str bytes, bool if_absent)
 	struct arena *a = arena_new();
 	struct body *body = body_mem_new(a, bytes);
 	struct backend_stat st;
-	rc r = backend_put_now(s.b, &p, &o, body, a, &st, NULL);
+	struct err e;
+	rc r = backend_put_now(s.b, &p, &o, body, a, &st, &e);
 
+	if (!rc_ok(r) && !rc_is(r, EXISTS))
+		print_error("%s\n", e.msg);
 	body_close(body);
 	arena_free(a);
 	return r;
@@ -123,12 +126,16 @@ static void *put_and_remove(void *arg)
 
 	for (int i = 0; i < PUTS; i++) {
 		struct object_ptr p;
+		struct err e;
 
 		snprintf(key, sizeof(key), "a/b%d/%zu", i % 3, (size_t)arg);
 		p = at(&s, key);
-		if (!rc_ok(put_mem(key, str_c(key), false)) || !holds(&s, key, str_c(key)) ||
-		    !rc_ok(backend_remove_now(s.b, &p, NULL)))
+		if (!rc_ok(put_mem(key, str_c(key), false)) || !holds(&s, key, str_c(key)))
 			atomic_fetch_add(&failures, 1);
+		if (!rc_ok(backend_remove_now(s.b, &p, &e))) {
+			print_error("%s\n", e.msg);
+			atomic_fetch_add(&failures, 1);
+		}
 	}
 	return NULL;
 }
