@@ -126,6 +126,7 @@ static bool answer_begins(struct http_req *r, int status)
 {
 	assert(loop_current() == r->sl->loop && !r->answered);
 	assert(status >= 200 && status < 600);
+	http_req_on_gone(r, NULL, NULL);
 	r->answered = true;
 	r->status = status;
 	return r->conn && r->conn->state != CONN_CLOSED;
@@ -249,35 +250,40 @@ static bool chunked_p(const struct http_req *r, int64_t length)
 	return length < 0 && !r->head.http10;
 }
 
-static void start_body(struct http_req *r, struct body *body, int64_t length)
+/* The first bytes, if they are here, go out together with the head; and the head knows then whether
+ * a body that comes from the request itself has been read to its end. */
+static void start_body(struct http_req *r, const struct http_header *h, size_t n, int64_t length)
 {
 	struct conn *c = r->conn;
-	struct response *resp = &r->resp;
-	enum response_step step;
+	enum response_step step = response_body_fetch(r);
 
-	resp->source = RESPONSE_BODY;
-	resp->body = body;
-	resp->left = length;
-	/* The first bytes, if they are here, go out together with the head. */
-	step = response_body_next(r);
-	if (step == RESPONSE_FAIL)
+	if (step == RESPONSE_FAIL) {
 		conn_close(c);
-	else
-		response_pump(c);
+		return;
+	}
+	if (!begin(r, h, n, length, false))
+		return;
+	if (step == RESPONSE_DATA)
+		response_body_push(r);
+	response_pump(c);
 }
 
 void http_respond_body(struct http_req *r, int status, const struct http_header *h, size_t n,
 		       struct body *body, int64_t length)
 {
+	struct response *resp = &r->resp;
 	bool alive = answer_begins(r, status), bare = bodiless(r);
 
-	r->resp.keep = length >= 0 || bare || chunked_p(r, length);
-	r->resp.chunked = !bare && chunked_p(r, length);
-	if (alive && begin(r, h, n, status == 304 ? -1 : length, bare) && !bare) {
-		start_body(r, body, length);
+	resp->keep = length >= 0 || bare || chunked_p(r, length);
+	resp->chunked = !bare && chunked_p(r, length);
+	resp->body = body;
+	if (alive && !bare) {
+		resp->source = RESPONSE_BODY;
+		resp->left = length;
+		start_body(r, h, n, length);
 	} else {
-		body_close(body);
-		if (alive)
+		response_release(r);
+		if (alive && begin(r, h, n, status == 304 ? -1 : length, true))
 			response_pump(r->conn);
 	}
 	answer_ends(r);

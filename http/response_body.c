@@ -37,9 +37,9 @@ static size_t room(const struct response *resp)
 {
 	size_t most = DATA_ROOM - resp->filled;
 
-	if (resp->left < 0 || (uint64_t)resp->left >= most)
-		return most;
-	return resp->left ? (size_t)resp->left : 1;
+	if (resp->left == 0)
+		return 1;
+	return resp->left < 0 || (uint64_t)resp->left >= most ? most : (size_t)resp->left;
 }
 
 /* The end must be known before the last bytes go out: a body that fails at its end (a wrong digest)
@@ -115,27 +115,34 @@ static struct str framed(struct response *resp)
 	return str_make(from, (size_t)(to - from));
 }
 
-enum response_step response_body_next(struct http_req *r)
+enum response_step response_body_fetch(struct http_req *r)
+{
+	if (!r->resp.block)
+		r->resp.block = block_take(&r->sl->outputs);
+	return fill(r);
+}
+
+void response_body_push(struct http_req *r)
 {
 	struct conn *c = r->conn;
-	struct response *resp = &r->resp;
-	enum response_step step;
-	struct str out;
+	struct str out = framed(&r->resp);
 
-	if (resp->armed)
+	r->bytes_out += r->resp.filled;
+	r->resp.filled = 0;
+	if (out.n)
+		c->out[c->out_n++] = (struct iovec){(char *)out.p, out.n};
+}
+
+enum response_step response_body_next(struct http_req *r)
+{
+	enum response_step step;
+
+	if (r->resp.armed)
 		return RESPONSE_WAITING;
-	if (resp->ended)
+	if (r->resp.ended)
 		return RESPONSE_DONE;
-	if (!resp->block)
-		resp->block = block_take(&r->sl->outputs);
-	step = fill(r);
-	if (step != RESPONSE_DATA)
-		return step;
-	out = framed(resp);
-	r->bytes_out += resp->filled;
-	resp->filled = 0;
-	if (!out.n)
-		return RESPONSE_DONE;
-	c->out[c->out_n++] = (struct iovec){(char *)out.p, out.n};
-	return RESPONSE_DATA;
+	step = response_body_fetch(r);
+	if (step == RESPONSE_DATA)
+		response_body_push(r);
+	return step;
 }

@@ -93,9 +93,10 @@ struct http_req *http_req_ref(struct http_req *r);
 void http_req_unref(struct http_req *r);
 /* The connection is gone: nobody will see an answer. */
 bool http_req_gone(const struct http_req *r);
-/* fn(ud) once, on the loop, from a fresh stack, if the connection goes (or has gone) before the answer
- * was complete; so that work can be cancelled. One registration at a time; fn NULL removes it. A client
- * that ends its side while its request is being worked on counts as gone. */
+/* fn(ud) once, on the loop, from a fresh stack, if the connection goes (or has gone) before the request
+ * was answered; so that work can be cancelled. One registration at a time; fn NULL or an answer removes
+ * it (the body of an answer is told by its close). A client that ends its side while its request is
+ * being worked on counts as gone. */
 void http_req_on_gone(struct http_req *r, void (*fn)(void *ud), void *ud);
 
 /* Answers. Headers and the body of http_respond need to live during the call only; Date, Server,

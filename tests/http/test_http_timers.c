@@ -1,0 +1,162 @@
+#include "tests/http/check.h"
+
+#include "http/timers.h"
+
+#include <stdlib.h>
+
+enum { MANY = 3000 };
+
+static struct timers wheel;
+static uint64_t fired_at[MANY], clock_ms;
+static unsigned fired_n;
+static struct loop_timer timers[MANY];
+
+static void fire(struct loop_timer *t)
+{
+	size_t i = (size_t)(t - timers);
+
+	assert_int_equal(fired_at[i], 0);
+	fired_at[i] = clock_ms;
+	fired_n++;
+}
+
+static void reset(uint64_t now)
+{
+	timers_init(&wheel, now);
+	memset(fired_at, 0, sizeof(fired_at));
+	memset(timers, 0, sizeof(timers));
+	for (int i = 0; i < MANY; i++)
+		timers[i].fire = fire;
+	fired_n = 0;
+	clock_ms = now;
+}
+
+/* As a loop does: sleeps for as long as it is told, so that a wait too long shows as a late timer. */
+static void run_until(uint64_t end)
+{
+	while (clock_ms < end) {
+		unsigned ms = timers_wait(&wheel, clock_ms, 60000);
+
+		clock_ms += ms ? ms : 1;
+		if (clock_ms > end)
+			clock_ms = end;
+		timers_run(&wheel, clock_ms);
+	}
+}
+
+static void test_timers__each_at_its_time(void **state)
+{
+	const uint64_t start = 123456789;
+	uint64_t at[MANY];
+
+	reset(start);
+	srandom(1);
+	for (int i = 0; i < MANY; i++) {
+		at[i] = start + 1 + (uint64_t)random() % (1u << (1 + i % 24));
+		timers_add(&wheel, &timers[i], at[i]);
+	}
+	run_until(start + (1u << 24) + 1);
+	assert_int_equal(fired_n, MANY);
+	/* A timer of the very moment at which the loop wakes for another is a millisecond late. */
+	for (int i = 0; i < MANY; i++)
+		assert_in_range(fired_at[i], at[i], at[i] + 1);
+	assert_int_equal(timers_wait(&wheel, clock_ms, 777), 777);
+}
+
+static void test_timers__removed_ones_stay_silent(void **state)
+{
+	reset(1000);
+	for (unsigned i = 0; i < MANY; i++)
+		timers_add(&wheel, &timers[i], 1001 + i * 7);
+	for (unsigned i = 0; i < MANY; i += 2)
+		timers_remove(&wheel, &timers[i]);
+	run_until(1001 + MANY * 7);
+	assert_int_equal(fired_n, MANY / 2);
+	for (unsigned i = 0; i < MANY; i += 2)
+		assert_int_equal(fired_at[i], 0);
+	for (unsigned l = 0; l < TIMERS_LEVELS; l++)
+		assert_true(wheel.used[l] == 0);
+}
+
+static void test_timers__removing_the_last_frees_the_slot(void **state)
+{
+	reset(1000);
+	timers_add(&wheel, &timers[0], 1005);
+	assert_int_equal(timers_wait(&wheel, 1000, 60000), 5);
+	timers_remove(&wheel, &timers[0]);
+	assert_int_equal(timers_wait(&wheel, 1000, 60000), 60000);
+}
+
+static void test_timers__late_wheel(void **state)
+{
+	reset(1000);
+	for (unsigned i = 0; i < MANY; i++)
+		timers_add(&wheel, &timers[i], 1001 + i * 97);
+	clock_ms = 10000000;
+	timers_run(&wheel, clock_ms);
+	assert_int_equal(fired_n, MANY);
+}
+
+static void again(struct loop_timer *t)
+{
+	fired_n++;
+	timers_add(&wheel, t, 0);
+}
+
+static void test_timers__passed_deadline_waits_for_the_next_run(void **state)
+{
+	reset(1000);
+	timers[0].fire = again;
+	timers_add(&wheel, &timers[0], 0);
+	for (unsigned n = 1; n <= 3; n++) {
+		assert_int_equal(timers_wait(&wheel, 1000, 60000), 0);
+		timers_run(&wheel, 1000);
+		assert_int_equal(fired_n, n);
+	}
+	timers_remove(&wheel, &timers[0]);
+}
+
+static void remove_next(struct loop_timer *t)
+{
+	fired_n++;
+	timers_remove(&wheel, t + 1);
+}
+
+static void test_timers__removing_what_is_about_to_fire(void **state)
+{
+	reset(1000);
+	timers[0].fire = remove_next;
+	timers_add(&wheel, &timers[0], 1010);
+	timers_add(&wheel, &timers[1], 1010);
+	timers_add(&wheel, &timers[2], 1010);
+	clock_ms = 1010;
+	timers_run(&wheel, clock_ms);
+	assert_int_equal(fired_n, 2);
+	assert_int_equal(fired_at[1], 0);
+	assert_int_equal(fired_at[2], 1010);
+}
+
+static void test_timers__far_away(void **state)
+{
+	reset(1000);
+	timers_add(&wheel, &timers[0], UINT64_MAX);
+	clock_ms = 5000;
+	timers_run(&wheel, clock_ms);
+	assert_int_equal(fired_n, 0);
+	timers_remove(&wheel, &timers[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_timers__each_at_its_time),
+		cmocka_unit_test(test_timers__removed_ones_stay_silent),
+		cmocka_unit_test(test_timers__removing_the_last_frees_the_slot),
+		cmocka_unit_test(test_timers__late_wheel),
+		cmocka_unit_test(test_timers__passed_deadline_waits_for_the_next_run),
+		cmocka_unit_test(test_timers__removing_what_is_about_to_fire),
+		cmocka_unit_test(test_timers__far_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
