@@ -115,7 +115,7 @@ rc namespace_take(struct vcall *c, struct backend *b, struct str space, struct s
 		return r;
 	if (!rc_is(r, UNKNOWN_OUTCOME) && !used)
 		namespace_release(c, b->id, space);
-	return err_wrap(c->err, "storage namespace %.*s can't be written", STR_ARG(space));
+	return err_wrap(r, c->err, "storage namespace %.*s can't be written", STR_ARG(space));
 }
 
 void namespace_release(struct vcall *c, struct str store_id, struct str space)

@@ -79,18 +79,60 @@ static void *write_contested(void *arg)
 	return NULL;
 }
 
+/* Copies a token's entries to another, newest token last; empties it when `to` is STR_NONE. */
+static void move(struct vcall *c, struct str token, struct str to)
+{
+	struct kv *kv = versions_kv(c->v);
+	struct kv_entry list[WRITERS * PATHS + CONTESTED], e;
+	struct kv_iter *it;
+	size_t n = 0;
+	bool end;
+
+	assert_ok(kv_scan(kv, token, STR(""), 0, &it, c->err));
+	for (;;) {
+		assert_ok(kv_iter_next(it, &e, &end, c->err));
+		if (end)
+			break;
+		list[n++] = (struct kv_entry){arena_dup(c->a, e.key), arena_dup(c->a, e.value)};
+	}
+	kv_iter_close(it);
+	for (size_t i = 0; i < n; i++)
+		assert_ok(to.p ? kv_set(kv, to, list[i].key, list[i].value, c->err)
+			       : kv_delete(kv, token, list[i].key, c->err));
+}
+
+/* What a commit does to readers: entries that were in the sealed tokens are in another layer from one
+ * moment to the next, and, worse than in a real one, gone from the old ones at once. */
+static void move_sealed(struct vcall *c, const struct repo *r, struct branch *b)
+{
+	struct str token = branch_new_token(c->a, r, STR("main"));
+	struct branch moved = *b;
+	rc res;
+
+	for (size_t i = b->sealed_n; i-- > 0;)
+		move(c, b->sealed[i], token);
+	moved.sealed = &token;
+	moved.sealed_n = 1;
+	res = kv_set_if(versions_kv(c->v), r->partition, branch_key(c->a, STR("main")),
+			branch_encode(&moved, c->a), KV_IF_VALUE, b->raw, c->err);
+	assert_ok(res);
+	for (size_t i = 0; i < b->sealed_n; i++)
+		move(c, b->sealed[i], STR_NONE);
+}
+
 static void *seal(void *arg)
 {
 	struct thread *t = arg;
 	struct err err;
 
-	for (unsigned i = 0; i < 200 && !atomic_load(&stop); i++) {
+	while (!atomic_load(&stop)) {
 		struct vcall c = call_new(t, &err);
 		struct branch b;
 
-		/* A few tokens; a real one would be committed by then. */
 		assert_ok(branch_get(&c, t->r, STR("main"), &b));
-		if (b.sealed_n < 8)
+		if (b.sealed_n > 2)
+			move_sealed(&c, t->r, &b);
+		else
 			world_seal(&c, t->r, STR("main"));
 		sched_yield();
 		arena_free(c.a);
