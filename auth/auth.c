@@ -151,7 +151,7 @@ static rc load(struct auth *x, struct str access_key, struct arena *a,
 	r = auth_secret_open(x->encrypt_secret, sealed, a, ret_secret, reterr);
 	if (!rc_ok(r)) {
 		auth_user_unref(u);
-		return reterr ? err_wrap(reterr, "access key " STR_FMT, STR_ARG(access_key)) : r;
+		return err_wrap(r, reterr, "access key " STR_FMT, STR_ARG(access_key));
 	}
 	auth_cache_put(x->cache, epoch, access_key, u, *ret_secret);
 	*ret_user = u;

@@ -222,7 +222,7 @@ rc auth_store_load_user(struct kv *kv, struct str name, struct auth_user **ret, 
 	rc r = load_user(kv, name, a, ret, reterr);
 
 	arena_free(a);
-	if (!rc_ok(r) && reterr)
-		return err_wrap(reterr, "user " STR_FMT, STR_ARG(name));
+	if (!rc_ok(r))
+		return err_wrap(r, reterr, "user " STR_FMT, STR_ARG(name));
 	return r;
 }

@@ -73,10 +73,9 @@ static rc refuse(const struct conf_store *s, struct err *reterr)
 	if (reterr)
 		reterr->code = ERR_CONFIG;
 	if (s->id.n)
-		IGNORE_RC(err_wrap(reterr, "store \"" STR_FMT "\" (blockstores.stores)", STR_ARG(s->id)));
-	else
-		IGNORE_RC(err_wrap(reterr, "the store (blockstore)"));
-	return RC(CONFIG);
+		return err_wrap(RC(CONFIG), reterr, "store \"" STR_FMT "\" (blockstores.stores)",
+				STR_ARG(s->id));
+	return err_wrap(RC(CONFIG), reterr, "the store (blockstore)");
 }
 
 static rc open_all(struct registry *r, const struct conf *c, struct work_pool *pool,

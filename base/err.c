@@ -72,19 +72,19 @@ rc err_default(struct err *reterr, enum err_code code)
 	return err_set(reterr, code, "%s", err_text(code));
 }
 
-rc err_wrap(struct err *reterr, const char *fmt, ...)
+rc err_wrap(rc failed, struct err *reterr, const char *fmt, ...)
 {
 	struct err old;
 	char context[256];
 	va_list ap;
 
 	if (!reterr)
-		return RC(IO);
+		return failed;
 	old = *reterr;
 	va_start(ap, fmt);
 	vsnprintf(context, sizeof(context), fmt, ap);
 	va_end(ap);
 	snprintf(reterr->msg, sizeof(reterr->msg), "%s: %.*s", context,
 		 (int)(sizeof(reterr->msg) - sizeof(context) - 3), old.msg);
-	return (rc){old.code};
+	return failed;
 }

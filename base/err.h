@@ -52,8 +52,9 @@ rc err_errno(struct err *reterr, enum err_code code, int errnum, const char *fmt
 	__attribute__((format(printf, 4, 5)));
 /* The code's default message from the table. */
 rc err_default(struct err *reterr, enum err_code code);
-/* Puts "context: " before the message already there; returns it unchanged as an rc. */
-rc err_wrap(struct err *reterr, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "context: " before the message already there, and returns `failed` as it is. */
+rc err_wrap(rc failed, struct err *reterr, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The table's columns. */
 int err_status(enum err_code code);

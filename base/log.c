@@ -82,7 +82,7 @@ static void tell_dropped(struct buf *to, unsigned dropped)
 	char line[LOG_LINE_MAX];
 	size_t n = log_line(line, (enum log_format)atomic_load(&format), wall_now(), LOG_WARN, "log",
 			    "lines were lost because the queue was full",
-			    &(struct log_field)F_INT("lines", dropped), 1);
+			    &F_INT("lines", dropped), 1);
 
 	buf_add(to, str_make(line, n));
 }

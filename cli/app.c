@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "kv/drivers.h"
 
 static struct str config_path(struct app *app, const char *path)
 {
@@ -49,23 +50,17 @@ bool app_configure(struct app *app, const char *path)
 static rc open_kv(struct app *app, struct err *reterr)
 {
 	const struct conf *c = app->conf;
-	struct kv_rocksdb_options o = {
-		.path = c->database.local.path,
-		.sync_writes = c->database.local.sync_writes,
-		.block_cache_bytes = (size_t)c->database.local.block_cache_bytes,
-		.write_buffer_bytes = (size_t)c->database.local.write_buffer_bytes,
+	struct kv_options o = {
+		.type = c->database.type,
+		.local = {
+			.path = c->database.local.path,
+			.sync_writes = c->database.local.sync_writes,
+			.block_cache_bytes = (size_t)c->database.local.block_cache_bytes,
+			.write_buffer_bytes = (size_t)c->database.local.write_buffer_bytes,
+		},
 	};
 
-	if (str_eq(c->database.type, STR("mem"))) {
-		app->kv = kv_mem_new();
-		return RC_OK;
-	}
-	if (str_eq(c->database.type, STR("local")))
-		return kv_rocksdb_open(&o, &app->kv, reterr);
-	return err_set(reterr, ERR_CONFIG,
-		       "database.type " STR_FMT
-		       " is not in this version of sluice; use local (RocksDB) or mem.",
-		       STR_ARG(c->database.type));
+	return kv_open(&o, &app->kv, reterr);
 }
 
 static void open_pools(struct app *app)

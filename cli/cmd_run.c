@@ -47,7 +47,8 @@ static bool is_signed(struct http_req *req)
 	struct str target = http_req_target(req);
 
 	return http_req_header(req, "authorization").p ||
-	       str_find(target, STR("X-Amz-Credential=")) < target.n;
+	       str_find(target, STR("X-Amz-Credential=")) < target.n ||
+	       str_find(target, STR("AWSAccessKeyId=")) < target.n;
 }
 
 static void handle(struct http_req *req, void *ud)

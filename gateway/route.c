@@ -8,7 +8,7 @@ static const char *const plain_keys[] = {
 	"prefix",      "delimiter",  "marker",     "max-keys",	  "encoding-type",
 	"start-after", "fetch-owner", "continuation-token",	  "list-type", "versionId",
 	"partNumber",  "part-number-marker", "max-parts",	  "x-id",      "key-marker",
-	"upload-id-marker", "max-uploads", "max-buckets",	  "bucket-region",
+	"upload-id-marker", "max-uploads", "max-buckets",	  "bucket-region", "AWSAccessKeyId", "Signature", "Expires",
 	"response-content-type", "response-content-language",	  "response-expires",
 	"response-cache-control", "response-content-disposition", "response-content-encoding",
 };

@@ -27,7 +27,8 @@ static rc want_md5(struct s3_req *r, struct upload_stream *u)
 
 static rc want_sha256(struct s3_req *r, struct upload_stream *u)
 {
-	if (r->sig.payload != SIGV4_SHA256 || r->sig.form == SIGV2_HEADER)
+	if (r->sig.payload != SIGV4_SHA256 || r->sig.form == SIGV2_HEADER ||
+	    r->sig.form == SIGV2_QUERY)
 		return RC_OK;
 	if (!hex_decode(r->a, r->sig.payload_hash, &u->want_sha256) || u->want_sha256.n != 32)
 		return bad_value(r, "x-amz-content-sha256");

@@ -66,5 +66,8 @@ rc payload_parse(struct str text, struct sigv4 *ret, struct err *reterr);
 
 rc v2_parse(const struct sigv4_request *r, struct str credentials, int64_t now_s, struct arena *a,
 	    struct sigv4 *ret, struct err *reterr);
+/* AWSAccessKeyId, Signature and Expires in the query; *ret_found false when it is no such link. */
+rc v2_query_parse(const struct sigv4_request *r, int64_t now_s, struct arena *a, struct sigv4 *ret,
+		  bool *ret_found, struct err *reterr);
 rc v2_verify(const struct sigv4 *s, const struct sigv4_request *r, struct str secret,
 	     struct str bucket_path, struct arena *a, struct err *reterr);

@@ -428,6 +428,11 @@ rc sigv4_parse(const struct sigv4_request *r, int64_t now_s, struct arena *a, st
 			       "header should be specified");
 	if (in_query)
 		return query_form_parse(r, v, twice, now_s, a, ret, reterr);
+	if (!n) {
+		TRY(v2_query_parse(r, now_s, a, ret, &in_query, reterr));
+		if (in_query)
+			return RC_OK;
+	}
 	scheme = scheme_cut(authorization, &rest);
 	if (str_eq(scheme, ALGORITHM))
 		return header_form_parse(r, rest, now_s, a, ret, reterr);

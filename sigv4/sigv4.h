@@ -30,7 +30,8 @@ struct sigv4_request {
 	size_t headers_n;
 };
 
-enum sigv4_form { SIGV4_NONE, SIGV4_HEADER, SIGV4_QUERY, SIGV2_HEADER };
+/* SIGV2_QUERY: what boto3 and aws-cli v1 make of a presigned link for an endpoint of one's own. */
+enum sigv4_form { SIGV4_NONE, SIGV4_HEADER, SIGV4_QUERY, SIGV2_HEADER, SIGV2_QUERY };
 
 enum sigv4_payload {
 	SIGV4_UNSIGNED,              /* UNSIGNED-PAYLOAD, or no header in the query form */
@@ -53,6 +54,7 @@ struct sigv4 {
 	struct str token;        /* X-Amz-Security-Token, STR_NONE */
 	int64_t signed_at_s;
 	int64_t expires_s;       /* query form: seconds after signed_at_s, 1 to 604800 */
+	struct str expires_text; /* SIGV2_QUERY: the signed Expires, seconds since 1970 */
 	/* after sigv4_verify */
 	uint8_t signing_key[32];
 };

@@ -1,4 +1,5 @@
-/* Signature Version 2, header form: "AWS access_key:base64(HMAC-SHA1(string to sign))".
+/* Signature Version 2, header form: "AWS access_key:base64(HMAC-SHA1(string to sign))", and the query
+ * form, where Expires (seconds since 1970) stands in the place of Date.
  *
  * The string to sign: method, Content-MD5, Content-Type, Date (empty when x-amz-date is there), the
  * x-amz-* headers in order of their names, then the resource: "/bucket" and the path as sent, and
@@ -61,6 +62,51 @@ rc v2_parse(const struct sigv4_request *r, struct str credentials, int64_t now_s
 	if (ret->payload == SIGV4_CHUNKED || ret->payload == SIGV4_CHUNKED_TRAILER)
 		return err_set(reterr, ERR_InvalidRequest,
 			       "Signed chunks need a request that is signed with AWS4-HMAC-SHA256.");
+	return RC_OK;
+}
+
+/* The first value of that name, decoded; STR_NONE when absent, "" on a bad escape. */
+static struct str query_value(const struct sigv4_request *r, struct str wanted, struct arena *a)
+{
+	struct str query = r->query;
+
+	while (query.n) {
+		struct str value, name = str_cut(str_cut(query, '&', &query), '=', &value);
+
+		if (!str_eq(name, wanted))
+			continue;
+		return value.n && uri_decode(a, value, false, &value) ? value : STR("");
+	}
+	return STR_NONE;
+}
+
+static rc link_invalid(struct err *reterr)
+{
+	return err_set(reterr, ERR_AuthorizationQueryParametersError,
+		       "A link signed with version 2 needs AWSAccessKeyId, Signature and Expires "
+		       "(seconds since 1970).");
+}
+
+rc v2_query_parse(const struct sigv4_request *r, int64_t now_s, struct arena *a, struct sigv4 *ret,
+		  bool *ret_found, struct err *reterr)
+{
+	struct str key = query_value(r, STR("AWSAccessKeyId"), a);
+	uint64_t expires;
+
+	*ret_found = key.p != NULL;
+	if (!key.p)
+		return RC_OK;
+	ret->access_key = key;
+	ret->signature = query_value(r, STR("Signature"), a);
+	ret->expires_text = query_value(r, STR("Expires"), a);
+	if (!access_key_ok(key) || !ret->signature.n || !str_to_u64(ret->expires_text, &expires) ||
+	    expires > INT64_MAX)
+		return link_invalid(reterr);
+	if ((int64_t)expires < now_s)
+		return err_set(reterr, ERR_AccessDenied, "Request has expired");
+	ret->form = SIGV2_QUERY;
+	ret->payload = SIGV4_UNSIGNED;
+	ret->payload_hash = STR("UNSIGNED-PAYLOAD");
 	return RC_OK;
 }
 
@@ -133,8 +179,9 @@ static void add_sub_resources(struct out *o, struct str query, enum empty_values
 	}
 }
 
-static struct str v2_string_to_sign(const struct sigv4_request *r, struct str bucket_path,
-			     enum empty_values empty, struct arena *a)
+static struct str v2_string_to_sign(const struct sigv4 *s, const struct sigv4_request *r,
+				    struct str bucket_path, enum empty_values empty,
+				    struct arena *a)
 {
 	struct out o = out_new(a, 1024);
 	size_t amz_date;
@@ -146,7 +193,9 @@ static struct str v2_string_to_sign(const struct sigv4_request *r, struct str bu
 	out_add_c(&o, '\n');
 	out_add(&o, header_of(r, STR("content-type"), NULL));
 	out_add_c(&o, '\n');
-	if (!amz_date)
+	if (s->form == SIGV2_QUERY)
+		out_add(&o, s->expires_text);
+	else if (!amz_date)
 		out_add(&o, header_of(r, STR("date"), NULL));
 	out_add_c(&o, '\n');
 	add_amz_headers(&o, r);
@@ -164,7 +213,7 @@ rc v2_verify(const struct sigv4 *s, const struct sigv4_request *r, struct str se
 	for (size_t i = 0; i < 2; i++) {
 		uint8_t mac[20];
 
-		hmac_sha1(secret, v2_string_to_sign(r, bucket_path, spellings[i], a), mac);
+		hmac_sha1(secret, v2_string_to_sign(s, r, bucket_path, spellings[i], a), mac);
 		if (const_time_eq(base64_encode(a, str_make(mac, sizeof(mac))), s->signature))
 			return RC_OK;
 	}

@@ -29,7 +29,7 @@ rc sigv4_verify(struct sigv4 *s, const struct sigv4_request *r, struct str secre
 	char method[17], path[81], host[81];
 
 	assert(s->form != SIGV4_NONE);
-	if (s->form == SIGV2_HEADER)
+	if (s->form == SIGV2_HEADER || s->form == SIGV2_QUERY)
 		return v2_verify(s, r, secret, bucket_path, a, reterr);
 	if (secret.n <= SECRET_MAX) {
 		signing_key_cached(s->access_key, secret, s->date, s->region, s->service,

@@ -246,6 +246,7 @@ def everything(s):
                  managed_transfer, copying):
         part(c)
     presigning(s.boto3(signature_version="s3v4"), s)
+    presigning(c, s)  # boto3's own choice: version 2
     concurrently(s)
 
 

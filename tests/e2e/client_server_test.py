@@ -45,7 +45,7 @@ def test_second_start_keeps_everything():
         s.start()
         assert s.boto3().get_object(Bucket=B, Key="main/kept")["Body"].read() == b"kept"
         again = s.command("setup", "--user-name", "other", check=False)
-        assert again.returncode != 0 and "used by" in again.stderr, again.stderr
+        assert again.returncode != 0 and "in use by process" in again.stderr, again.stderr
         s.stop()
         again = s.command("setup", "--user-name", "other", check=False)
         assert again.returncode == 1 and "set up already" in again.stderr, again.stderr
@@ -60,7 +60,7 @@ def test_second_start_keeps_everything():
 def test_second_server_on_the_folder():
     with Server() as s:
         other = s.command("run", check=False)
-        assert other.returncode == 2 and "used by" in other.stderr, other
+        assert other.returncode == 2 and "in use by process" in other.stderr, other
 
 
 def test_set_up_from_the_configuration():
