@@ -79,47 +79,6 @@ static void *write_contested(void *arg)
 	return NULL;
 }
 
-/* Copies a token's entries to another, newest token last; empties it when `to` is STR_NONE. */
-static void move(struct vcall *c, struct str token, struct str to)
-{
-	struct kv *kv = versions_kv(c->v);
-	struct kv_entry list[WRITERS * PATHS + CONTESTED], e;
-	struct kv_iter *it;
-	size_t n = 0;
-	bool end;
-
-	assert_ok(kv_scan(kv, token, STR(""), 0, &it, c->err));
-	for (;;) {
-		assert_ok(kv_iter_next(it, &e, &end, c->err));
-		if (end)
-			break;
-		list[n++] = (struct kv_entry){arena_dup(c->a, e.key), arena_dup(c->a, e.value)};
-	}
-	kv_iter_close(it);
-	for (size_t i = 0; i < n; i++)
-		assert_ok(to.p ? kv_set(kv, to, list[i].key, list[i].value, c->err)
-			       : kv_delete(kv, token, list[i].key, c->err));
-}
-
-/* What a commit does to readers: entries that were in the sealed tokens are in another layer from one
- * moment to the next, and, worse than in a real one, gone from the old ones at once. */
-static void move_sealed(struct vcall *c, const struct repo *r, struct branch *b)
-{
-	struct str token = branch_new_token(c->a, r, STR("main"));
-	struct branch moved = *b;
-	rc res;
-
-	for (size_t i = b->sealed_n; i-- > 0;)
-		move(c, b->sealed[i], token);
-	moved.sealed = &token;
-	moved.sealed_n = 1;
-	res = kv_set_if(versions_kv(c->v), r->partition, branch_key(c->a, STR("main")),
-			branch_encode(&moved, c->a), KV_IF_VALUE, b->raw, c->err);
-	assert_ok(res);
-	for (size_t i = 0; i < b->sealed_n; i++)
-		move(c, b->sealed[i], STR_NONE);
-}
-
 static void *seal(void *arg)
 {
 	struct thread *t = arg;
@@ -131,7 +90,7 @@ static void *seal(void *arg)
 
 		assert_ok(branch_get(&c, t->r, STR("main"), &b));
 		if (b.sealed_n > 2)
-			move_sealed(&c, t->r, &b);
+			world_move_sealed(&c, t->r, STR("main"));
 		else
 			world_seal(&c, t->r, STR("main"));
 		sched_yield();
@@ -271,6 +230,72 @@ static void test_races__create_once(void **state)
 	world_close(&w);
 }
 
+/* The same, step by step: the branch moves between any two reads of a reader. */
+
+struct moving {
+	struct world *w;
+	struct repo *r;
+};
+
+static void seal_and_move(void *ud)
+{
+	struct moving *m = ud;
+	struct vcall c = m->w->c;
+	struct err err;
+
+	c.a = arena_new();
+	c.err = &err;
+	world_seal(&c, m->r, STR("main"));
+	world_move_sealed(&c, m->r, STR("main"));
+	arena_free(c.a);
+}
+
+static void test_races__reader_between_moves(void **state)
+{
+	const struct list_request q = {.prefix = STR(""), .after = STR(""), .max = 10};
+
+	for (unsigned nth = 1; nth < 8; nth++) {
+		for (unsigned layers = 0; layers < 2; layers++) {
+			struct moving m;
+			struct list_page page;
+			struct world w;
+			struct repo r;
+			struct entry e;
+			bool sent;
+
+			world_open(&w, PLAIN);
+			r = world_repo(&w);
+			m = (struct moving){&w, &r};
+			assert_ok(stage(&w.c, &r, STR("a"), 1, STAGE_ALWAYS));
+			if (layers)
+				world_seal(&w.c, &r, STR("main"));
+			assert_ok(stage(&w.c, &r, STR("b"), 2, STAGE_ALWAYS));
+			world_hook(&w, nth, seal_and_move, &m);
+			assert_ok(object_stat(&w.c, &r, STR("main"), STR("a"), &e));
+			assert_int_equal(e.size, 1);
+			world_hook(&w, nth, seal_and_move, &m);
+			assert_ok(objects_list(&w.c, &r, STR("main"), &q, &page));
+			assert_int_equal(page.n, 2);
+			world_hook(&w, nth, seal_and_move, &m);
+			assert_rc(stage(&w.c, &r, STR("a"), 3, STAGE_IF_ABSENT), PREDICATE);
+			world_hook(&w, nth, seal_and_move, &m);
+			e = some_entry(w.a, 5);
+			assert_ok(object_stage(&w.c, &r, STR("main"), STR("a"), &e, STAGE_IF_ETAG,
+					       STR("*"), &sent));
+			world_hook(&w, nth, seal_and_move, &m);
+			assert_ok(stage(&w.c, &r, STR("c"), 4, STAGE_IF_ABSENT));
+			assert_ok(object_stat(&w.c, &r, STR("main"), STR("c"), &e));
+			world_hook(&w, nth, seal_and_move, &m);
+			assert_ok(object_delete(&w.c, &r, STR("main"), STR("b")));
+			world_hook(&w, 0, NULL, NULL);
+			assert_rc(object_stat(&w.c, &r, STR("main"), STR("b"), &e), NOT_FOUND);
+			assert_ok(objects_list(&w.c, &r, STR("main"), &q, &page));
+			assert_int_equal(page.n, 2);
+			world_close(&w);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_races__conditional_guarded),
 		cmocka_unit_test(test_races__conditional_plain),
 		cmocka_unit_test(test_races__create_once),
+		cmocka_unit_test(test_races__reader_between_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

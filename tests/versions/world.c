@@ -2,12 +2,25 @@
 
 #include <stdlib.h>
 
+enum { MOVE_MAX = 1000 };
+
 /* A driver without guarded sets, over one that has them. */
 
 struct plain {
 	struct kv kv;
 	struct kv *next;
+	unsigned countdown;
+	void (*hook)(void *ud);
+	void *ud;
 };
+
+static void tick(struct kv *kv)
+{
+	struct plain *p = (struct plain *)kv;
+
+	if (p->countdown && --p->countdown == 0)
+		p->hook(p->ud);
+}
 
 static struct kv *below(struct kv *kv)
 {
@@ -17,6 +30,7 @@ static struct kv *below(struct kv *kv)
 static rc plain_get(struct kv *kv, enum kv_wait wait, struct str partition, struct str key,
 		    struct arena *a, struct str *ret_value, struct err *reterr)
 {
+	tick(kv);
 	return kv_get(below(kv), wait, partition, key, a, ret_value, reterr);
 }
 
@@ -40,6 +54,7 @@ static rc plain_delete(struct kv *kv, struct str partition, struct str key, stru
 static rc plain_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
 		     struct kv_iter **ret, struct err *reterr)
 {
+	tick(kv);
 	return kv_scan(below(kv), partition, from, batch, ret, reterr);
 }
 
@@ -93,7 +108,8 @@ void world_open(struct world *w, enum world_kind kind)
 	struct kv *mem = kv_mem_new();
 
 	*w = (struct world){.a = arena_new()};
-	w->kv = kv_fault_new(kind == PLAIN ? plain_new(mem) : mem);
+	w->plain = kind == PLAIN ? plain_new(mem) : NULL;
+	w->kv = kv_fault_new(w->plain ? w->plain : mem);
 	w->meta = work_pool_new("meta", 2, 100);
 	w->data = work_pool_new("data", 2, 100);
 	w->store = backend_fault_new(backend_mem_new(STR(""), w->data));
@@ -154,6 +170,56 @@ void world_seal(struct vcall *c, const struct repo *r, struct str name)
 			return;
 		assert_true(rc_is(res, PREDICATE));
 	}
+}
+
+void world_hook(struct world *w, unsigned nth, void (*hook)(void *ud), void *ud)
+{
+	struct plain *p = (struct plain *)w->plain;
+
+	assert_non_null(p);
+	p->countdown = nth;
+	p->hook = hook;
+	p->ud = ud;
+}
+
+/* Copies a token's records to another; deletes them when `to` is STR_NONE. */
+static void move(struct vcall *c, struct str token, struct str to)
+{
+	struct kv *kv = versions_kv(c->v);
+	struct kv_entry *list = arena_alloc(c->a, MOVE_MAX * sizeof(*list)), e;
+	struct kv_iter *it;
+	size_t n = 0;
+	bool end;
+
+	assert_ok(kv_scan(kv, token, STR(""), 0, &it, c->err));
+	for (;;) {
+		assert_ok(kv_iter_next(it, &e, &end, c->err));
+		if (end)
+			break;
+		assert_in_range(n, 0, MOVE_MAX - 1);
+		list[n++] = (struct kv_entry){arena_dup(c->a, e.key), arena_dup(c->a, e.value)};
+	}
+	kv_iter_close(it);
+	for (size_t i = 0; i < n; i++)
+		assert_ok(to.p ? kv_set(kv, to, list[i].key, list[i].value, c->err)
+			       : kv_delete(kv, token, list[i].key, c->err));
+}
+
+void world_move_sealed(struct vcall *c, const struct repo *r, struct str name)
+{
+	struct str token = branch_new_token(c->a, r, name);
+	struct branch b, moved;
+
+	assert_ok(branch_get(c, r, name, &b));
+	moved = b;
+	for (size_t i = b.sealed_n; i-- > 0;)
+		move(c, b.sealed[i], token);
+	moved.sealed = &token;
+	moved.sealed_n = 1;
+	assert_ok(kv_set_if(versions_kv(c->v), r->partition, branch_key(c->a, name),
+			    branch_encode(&moved, c->a), KV_IF_VALUE, b.raw, c->err));
+	for (size_t i = 0; i < b.sealed_n; i++)
+		move(c, b.sealed[i], STR_NONE);
 }
 
 struct entry some_entry(struct arena *a, unsigned seed)

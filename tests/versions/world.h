@@ -15,6 +15,7 @@
 
 struct world {
 	struct kv *kv;         /* the fault filter */
+	struct kv *plain;      /* of a PLAIN world: the driver below it */
 	struct backend *store; /* the fault filter */
 	struct registry *registry;
 	struct work_pool *meta, *data;
@@ -38,6 +39,13 @@ struct repo world_repo(struct world *w);
 
 /* What a commit's first step does, as the record says: sealed = [token] + sealed, a new token. */
 void world_seal(struct vcall *c, const struct repo *r, struct str branch);
+
+/* What a commit does to readers: entries that were in the sealed tokens are in another layer from one
+ * moment to the next and, worse than in a real one, gone from the old ones at once. One at a time. */
+void world_move_sealed(struct vcall *c, const struct repo *r, struct str branch);
+
+/* Of a PLAIN world: hook(ud) just before the n-th get or scan from now. */
+void world_hook(struct world *w, unsigned nth, void (*hook)(void *ud), void *ud);
 
 struct entry some_entry(struct arena *a, unsigned seed);
 
