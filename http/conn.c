@@ -64,7 +64,7 @@ static void conn_bury(struct conn *c)
 	server_loop_ended(sl);
 }
 
-static void await_input(struct conn *c)
+void conn_watch(struct conn *c)
 {
 	loop_fd_watch(&c->fd, true);
 }
@@ -72,7 +72,7 @@ static void await_input(struct conn *c)
 void conn_await_body(struct conn *c)
 {
 	set_timeout(c, limits(c)->body_ms);
-	await_input(c);
+	conn_watch(c);
 }
 
 ssize_t conn_take(struct conn *c, void *dst, size_t cap)
@@ -99,7 +99,7 @@ static void idle(struct conn *c)
 		return;
 	}
 	set_timeout(c, limits(c)->idle_ms);
-	await_input(c);
+	conn_watch(c);
 	if (!c->parsing && (input_str(&c->in).n || stream_pending(&c->stream)))
 		go_on_later(c);
 }
@@ -253,7 +253,7 @@ static void drain(struct conn *c)
 		ssize_t n = conn_take(c, c->sl->scratch, most);
 
 		if (n == STREAM_AGAIN) {
-			await_input(c);
+			conn_watch(c);
 			return;
 		}
 		if (n <= 0) {
@@ -298,7 +298,7 @@ static void end(struct conn *c, bool unread)
 	c->drain = LINGER_MAX;
 	input_trim(&c->in, &c->sl->inputs, true);
 	set_timeout(c, limits(c)->linger_ms);
-	await_input(c);
+	conn_watch(c);
 }
 
 void conn_answered(struct conn *c)
@@ -329,7 +329,7 @@ static void handshake(struct conn *c)
 		idle(c);
 		break;
 	case STREAM_TLS_WANT_READ:
-		await_input(c);
+		conn_watch(c);
 		break;
 	case STREAM_TLS_WANT_WRITE:
 		loop_fd_watch(&c->fd, false);

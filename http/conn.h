@@ -198,6 +198,8 @@ void conn_new(struct server_loop *sl, int fd, SSL_CTX *tls, const struct sockadd
 void conn_close(struct conn *c);
 /* The answer has been written. */
 void conn_answered(struct conn *c);
+/* Nothing more is expected from the client: so its leaving shows. */
+void conn_watch(struct conn *c);
 /* Until the socket is readable, or for body_ms. */
 void conn_await_body(struct conn *c);
 /* Up to cap bytes: from the input, then from the socket. As stream_read. */

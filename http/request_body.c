@@ -167,6 +167,8 @@ static ssize_t take(struct http_req *r, char *dst, size_t cap)
 
 	if (n > 0)
 		r->bytes_in += (uint64_t)n;
+	if (r->body.state == REQUEST_BODY_ENDED)
+		conn_watch(r->conn);
 	if (n == STREAM_FAIL) {
 		request_body_fail(r, ERR_IncompleteBody,
 				  "The connection was lost before the body's end.");
@@ -185,10 +187,10 @@ static enum body_state body_pull_request(struct body *b, void *dst, size_t cap, 
 	ssize_t n = 0;
 
 	assert(loop_current() == r->sl->loop && cap > 0);
-	if (rb->state == REQUEST_BODY_OPEN) {
+	if (rb->state != REQUEST_BODY_FAILED)
 		send_continue(r);
+	if (rb->state == REQUEST_BODY_OPEN)
 		n = take(r, dst, cap);
-	}
 	if (n > 0) {
 		*ret_n = (size_t)n;
 		return BODY_MORE;
@@ -210,7 +212,7 @@ static void body_arm_request(struct body *b, body_ready_fn *fn, void *ud)
 	assert(loop_current() == r->sl->loop && !rb->ready && !rb->closed);
 	rb->ready = fn;
 	rb->ready_ud = ud;
-	if (rb->state == REQUEST_BODY_OPEN)
+	if (rb->state != REQUEST_BODY_FAILED)
 		send_continue(r);
 	if (rb->state != REQUEST_BODY_OPEN || c->state == CONN_CLOSED || input_str(&c->in).n ||
 	    stream_pending(&c->stream)) {
@@ -243,12 +245,14 @@ void request_body_start(struct http_req *r)
 	struct request_body *rb = &r->body;
 
 	body_init(&rb->body, &ops, NULL, r->head.length);
+	/* For an empty body, too, if it is asked for: botocore takes an answer without it for the answer to
+	 * the connection's next request as well. */
+	rb->expect = r->head.expect_continue;
 	if (r->head.length == 0) {
 		rb->state = REQUEST_BODY_ENDED;
 		return;
 	}
 	rb->left = chunked_p(r) ? 0 : (uint64_t)r->head.length;
-	rb->expect = r->head.expect_continue;
 }
 
 void request_body_settle(struct http_req *r)

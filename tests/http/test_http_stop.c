@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -31,6 +32,25 @@ static void begin_stop(struct stopping *s, unsigned grace_ms)
 {
 	s->grace_ms = grace_ms;
 	pthread_create(&s->thread, NULL, stop, s);
+}
+
+/* Until each loop has heard of it: nothing is accepted any more. */
+static void await_stopping(unsigned port)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int64_t end = mono_ms() + 10000;
+
+	for (;;) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+		bool refused = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0;
+
+		close(fd);
+		if (refused)
+			return;
+		assert_true(mono_ms() < end);
+		usleep(1000);
+	}
 }
 
 static void end_stop(struct stopping *s)
@@ -66,6 +86,7 @@ static void test_stop__requests_under_way_finish(void **state)
 	struct client held, streamed;
 	struct answer a;
 	struct stopping s;
+	unsigned port;
 
 	rig_start(&rig, (struct http_limits){0});
 	client_open(&held, &rig);
@@ -73,8 +94,9 @@ static void test_stop__requests_under_way_finish(void **state)
 	client_send_c(&held, GET("/hold") GET("/hello"));
 	client_send_c(&streamed, GET("/bytes?9000000"));
 	rig_await(&rig.started, 2);
+	port = http_server_port(rig.server);
 	begin_stop(&s, 10000);
-	usleep(50000);
+	await_stopping(port);
 	atomic_store(&rig.release, true);
 	client_answer(&held, &a, false);
 	assert_str(buf_str(&a.body), STR("released"));
@@ -95,13 +117,15 @@ static void test_stop__a_head_under_way_is_served(void **state)
 {
 	struct client c;
 	struct stopping s;
+	unsigned port;
 
 	rig_start(&rig, (struct http_limits){0});
 	client_open(&c, &rig);
 	client_send_c(&c, "GET /hello HTTP/1.1\r\n");
 	usleep(50000);
+	port = http_server_port(rig.server);
 	begin_stop(&s, 10000);
-	usleep(50000);
+	await_stopping(port);
 	client_send_c(&c, "Host: h\r\n\r\n");
 	client_expect(&c, 200, "hello");
 	client_expect_end(&c);
