@@ -84,8 +84,8 @@ static rc stage(struct s3_req *r, struct entry *e)
 	staged = object_stage(&c, &r->repo, r->at.ref, r->at.path, e, cond, etag, &sent);
 	if (rc_is(staged, PREDICATE))
 		return err_default(&r->err, ERR_PreconditionFailed);
-	if (rc_is(staged, NOT_FOUND) || rc_is(staged, INVALID))
-		return err_default(&r->err, ERR_NoSuchBucket);
+	if (rc_is(staged, NOT_FOUND))
+		return err_default(&r->err, cond == STAGE_IF_ETAG ? ERR_NoSuchKey : ERR_NoSuchBucket);
 	return staged;
 }
 

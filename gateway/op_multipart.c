@@ -9,7 +9,9 @@ enum { MAX_PARTS_PAGE = 1000 };
 /* Refs that can't be written to, as PutObject tells it. */
 static rc map_missing(struct s3_req *r, rc result)
 {
-	if (rc_is(result, NOT_FOUND) || rc_is(result, INVALID))
+	if (rc_is(result, NOT_FOUND) && s3_header(r, "if-match").p)
+		return err_default(&r->err, ERR_NoSuchKey);
+	if (rc_is(result, NOT_FOUND))
 		return err_set(&r->err, ERR_NoSuchBucket,
 			       "The specified bucket does not exist: repository " STR_FMT
 			       " has no branch '" STR_FMT "'.",

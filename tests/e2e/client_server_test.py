@@ -50,7 +50,7 @@ def test_second_start_keeps_everything():
         again = s.command("setup", "--user-name", "other", check=False)
         assert again.returncode == 1 and "set up already" in again.stderr, again.stderr
         twice = s.command("repo", "create", B, check=False)
-        assert twice.returncode == 1 and "exists already" in twice.stderr, twice.stderr
+        assert twice.returncode == 1 and "not unique" in twice.stderr, twice.stderr
         made = s.command("superuser", "--user-name", "second").stdout
         assert "access_key_id: AKIAJ" in made, made
         s.start()
