@@ -125,9 +125,7 @@ static rc read_batch(struct walk *w, const char *last, struct batch *b, struct e
 		kind = kind_of(fd, e);
 		if (!kind || !wanted(w, e->d_name, kind == 'd'))
 			continue;
-		strcpy(name, e->d_name);
-		if (kind == 'd')
-			strcat(name, "/");
+		snprintf(name, sizeof(name), "%s%s", e->d_name, kind == 'd' ? "/" : "");
 		if (!last || strcmp(name, last) > 0)
 			batch_add(b, e->d_name, kind == 'd');
 	}
@@ -220,7 +218,7 @@ static rc walk_folder(struct walk *w, struct err *reterr)
 			r = visit(w, b.v[i], reterr);
 		again = b.full;
 		if (b.n)
-			strcpy(last, b.v[b.n - 1]);
+			memcpy(last, b.v[b.n - 1], strlen(b.v[b.n - 1]) + 1);
 		batch_deinit(&b);
 	}
 	return r;

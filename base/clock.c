@@ -117,7 +117,7 @@ void time_http(int64_t s, char out[30])
 	to = put(to, c.year, 4);
 	*to++ = ' ';
 	to = put_clock(to, &c);
-	strcpy(to, " GMT");
+	memcpy(to, " GMT", sizeof(" GMT"));
 }
 
 void time_iso_ms(struct timestamp t, char out[25])

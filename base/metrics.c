@@ -65,7 +65,9 @@ static void *must_alloc(size_t n)
 
 static char *must_dup(const char *s)
 {
-	return strcpy(must_alloc(strlen(s) + 1), s);
+	size_t n = strlen(s) + 1;
+
+	return memcpy(must_alloc(n), s, n);
 }
 
 /* FNV-1a */
