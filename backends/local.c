@@ -261,6 +261,7 @@ static void local_free(struct backend *b)
 	folders_deinit(l);
 	if (l->tmp_fd >= 0)
 		close(l->tmp_fd);
+	store_sync_deinit(l);
 	close(l->root_fd);
 	arena_free(l->a);
 	free(l);
@@ -380,6 +381,9 @@ rc backend_local_open(const struct backend_local_options *o, struct backend **re
 				   "Files that local stores synced.", NULL);
 	l->folder_syncs = metric_get(METRIC_COUNTER, "sluice_local_folder_syncs_total",
 				     "Folders that local stores synced.", NULL);
+	l->store_syncs = metric_get(METRIC_COUNTER, "sluice_local_store_syncs_total",
+				    "Syncs of a local store's whole file system for small objects.",
+				    NULL);
 	backend_init(&l->b, "local", arena_dup(l->a, o->id), o->pool, &local_ops);
 	l->b.caps = BACKEND_CAP_FILE | BACKEND_CAP_BLOCKING | BACKEND_CAP_COPY |
 		    BACKEND_CAP_MULTIPART | BACKEND_CAP_NOWAIT;
@@ -394,6 +398,7 @@ rc backend_local_open(const struct backend_local_options *o, struct backend **re
 		return r;
 	}
 	folders_init(l);
+	store_sync_init(l);
 	r = own_folders(l, reterr);
 	if (!rc_ok(r)) {
 		local_free(&l->b);

@@ -9,6 +9,19 @@
 struct metric;
 struct folder;
 
+/* One sync for all who wait: whoever finds none running runs it; what arrives while one runs waits for
+ * the next, since the running one may have begun before its change. */
+struct shared_sync {
+	pthread_mutex_t lock;
+	pthread_cond_t done[2]; /* by the sync's number, odd or even: nobody is woken for another's */
+	bool running;
+	uint64_t started, finished;
+};
+void shared_sync_init(struct shared_sync *s);
+void shared_sync_deinit(struct shared_sync *s);
+/* Returns once a run(ud) that began after this call has ended. */
+void shared_sync_run(struct shared_sync *s, void (*run)(void *ud), void *ud);
+
 enum { FOLDER_BUCKETS = 512, FOLDERS_CACHED = 256 };
 
 struct local {
@@ -21,7 +34,13 @@ struct local {
 	_Atomic bool named;    /* no O_TMPFILE here: temporaries have names, in .sluice/tmp */
 	_Atomic bool proc_link; /* linkat of a descriptor needs /proc */
 	_Atomic bool broken;   /* a folder's sync failed: see local_folder.c */
-	struct metric *file_syncs, *folder_syncs;
+	struct metric *file_syncs, *folder_syncs, *store_syncs;
+	struct {
+		struct shared_sync sync;
+		bool able;               /* this kernel and file system */
+		_Atomic int64_t again_ms; /* not before: the last one took too long */
+		uint64_t dev;
+	} whole;
 	struct {
 		pthread_mutex_t lock;
 		struct folder *buckets[FOLDER_BUCKETS];
@@ -60,6 +79,13 @@ rc local_read_error(int errnum, const char *path, struct err *reterr);
 rc local_write_error(const struct local *l, int errnum, const char *doing, const char *path,
 		     struct err *reterr);
 
+/* The whole store's file system, synced at once for every small object that waits (local_sync.c). */
+void store_sync_init(struct local *l);
+void store_sync_deinit(struct local *l);
+/* Whether that is the way for an object of `size` bytes in a folder that is on device `dev`. */
+bool store_sync_serves(struct local *l, uint64_t size, uint64_t dev);
+rc store_sync(struct local *l, struct err *reterr);
+
 /* Folders: open descriptors of those in use lately, and their syncs, shared. */
 enum folder_want {
 	FOLDER_LOOK, /* NOT_FOUND when it isn't there */
@@ -69,6 +95,7 @@ rc folder_get(struct local *l, const char *path, size_t n, enum folder_want want
 	      struct folder **ret, struct err *reterr);
 void folder_put(struct local *l, struct folder *f);
 int folder_fd(const struct folder *f);
+uint64_t folder_dev(const struct folder *f);
 /* Makes every change in the folder so far durable; several callers share one sync. */
 rc folder_sync(struct local *l, struct folder *f, struct err *reterr);
 /* It was removed. */

@@ -4,9 +4,6 @@
  * Durability of a folder itself: the first writer that uses it in this process syncs its parent, up
  * to the root, even when the folder was there: who made it may have died before its sync.
  *
- * Shared syncs: whoever finds no sync running starts one for all that are waiting; what arrives while
- * one runs waits for the next, since the running one may have begun before its change.
- *
  * A failed sync leaves the kernel with clean pages that never reached the disk, so a later success
  * proves nothing: the store then refuses all writes until it is opened anew.
  */
@@ -28,12 +25,8 @@ struct folder {
 	unsigned refs;
 	bool durable, cached;
 	uint32_t hash;
-	struct {
-		pthread_mutex_t lock;
-		pthread_cond_t changed;
-		bool running;
-		uint64_t started, finished;
-	} sync;
+	struct shared_sync sync;
+	uint64_t dev;
 	size_t n;
 	char path[];
 };
@@ -50,30 +43,36 @@ static uint32_t hash_of(const char *p, size_t n)
 static struct folder *folder_new(const char *path, size_t n, int fd)
 {
 	struct folder *f = calloc(1, sizeof(*f) + n + 1);
+	struct stat st;
 
 	if (!f)
 		abort();
+	if (fstat(fd, &st) == 0)
+		f->dev = st.st_dev;
 	memcpy(f->path, path, n);
 	f->n = n;
 	f->fd = fd;
 	f->refs = 1;
 	f->hash = hash_of(path, n);
-	pthread_mutex_init(&f->sync.lock, NULL);
-	pthread_cond_init(&f->sync.changed, NULL);
+	shared_sync_init(&f->sync);
 	return f;
 }
 
 static void folder_free(struct folder *f)
 {
 	close(f->fd);
-	pthread_mutex_destroy(&f->sync.lock);
-	pthread_cond_destroy(&f->sync.changed);
+	shared_sync_deinit(&f->sync);
 	free(f);
 }
 
 int folder_fd(const struct folder *f)
 {
 	return f->fd;
+}
+
+uint64_t folder_dev(const struct folder *f)
+{
+	return f->dev;
 }
 
 static struct folder **bucket(struct local *l, uint32_t hash)
@@ -313,38 +312,27 @@ rc folder_get(struct local *l, const char *path, size_t n, enum folder_want want
 		       path);
 }
 
-static bool sync_now(struct local *l, struct folder *f)
+struct folder_job {
+	struct local *l;
+	struct folder *f;
+};
+
+static void sync_now(void *ud)
 {
-	metric_add(l->folder_syncs, 1);
-	if (fsync(f->fd) == 0)
-		return true;
-	atomic_store(&l->broken, true);
-	return false;
+	struct folder_job *job = ud;
+
+	metric_add(job->l->folder_syncs, 1);
+	if (fsync(job->f->fd) != 0)
+		atomic_store(&job->l->broken, true);
 }
 
 rc folder_sync(struct local *l, struct folder *f, struct err *reterr)
 {
-	uint64_t mine;
+	struct folder_job job = {l, f};
 
 	if (!l->sync)
 		return RC_OK;
-	pthread_mutex_lock(&f->sync.lock);
-	mine = f->sync.started + 1;
-	while (f->sync.finished < mine) {
-		if (f->sync.running) {
-			pthread_cond_wait(&f->sync.changed, &f->sync.lock);
-			continue;
-		}
-		f->sync.running = true;
-		f->sync.started++;
-		pthread_mutex_unlock(&f->sync.lock);
-		sync_now(l, f);
-		pthread_mutex_lock(&f->sync.lock);
-		f->sync.running = false;
-		f->sync.finished = f->sync.started;
-		pthread_cond_broadcast(&f->sync.changed);
-	}
-	pthread_mutex_unlock(&f->sync.lock);
+	shared_sync_run(&f->sync, sync_now, &job);
 	if (atomic_load(&l->broken))
 		return err_set(reterr, ERR_UNKNOWN_OUTCOME,
 			       "syncing the folder \"%s\" of the store at " STR_FMT

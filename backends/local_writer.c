@@ -5,6 +5,13 @@
  * crash leaves it there, and backend_local_open sweeps it up once it is a day old.
  *
  *   write -> fdatasync -> link or rename -> folder_sync (shared)
+ *
+ * A small object under a new name goes a shorter way, one sync of the whole store for all that wait:
+ *
+ *   write -> link -> store_sync (shared)
+ *
+ * Its name may then be there before its bytes are, which nobody can see: no record names it yet. An
+ * object that replaces another, or that must not, is whole before it has its name.
  */
 #include <assert.h>
 #include <errno.h>
@@ -321,18 +328,36 @@ static rc sync_file(struct local_writer *w, struct err *reterr)
 	return RC_OK;
 }
 
+/* False: the name is taken, or the folder gone. */
+static bool named_first(struct local_writer *w)
+{
+	return w->l->sync && !w->if_absent && !w->temporary[0] &&
+	       store_sync_serves(w->l, w->size, folder_dev(w->folder)) &&
+	       link_fd(w, folder_fd(w->folder), name_of(w)) == 0;
+}
+
+static rc synced_first(struct local_writer *w, struct err *reterr)
+{
+	TRY(sync_file(w, reterr));
+	local_step("synced");
+	TRY(name_it(w, reterr));
+	local_step("named");
+	return folder_sync(w->l, w->folder, reterr);
+}
+
 static rc finish(struct local_writer *w, struct backend_stat *ret, struct err *reterr)
 {
 	struct stat st;
 
 	local_step("written");
-	TRY(sync_file(w, reterr));
-	local_step("synced");
 	if (fstat(w->fd, &st) != 0)
 		return err_errno(reterr, ERR_IO, errno, "examining \"%s\"", name_of(w));
-	TRY(name_it(w, reterr));
-	local_step("named");
-	TRY(folder_sync(w->l, w->folder, reterr));
+	if (named_first(w)) {
+		local_step("linked first");
+		TRY(store_sync(w->l, reterr));
+	} else {
+		TRY(synced_first(w, reterr));
+	}
 	local_step("durable");
 	if (ret)
 		*ret = (struct backend_stat){.size = w->size, .mtime_s = st.st_mtime};

@@ -271,6 +271,7 @@ static void test_local__folder_removed_meanwhile(void **state)
 		struct object_ptr p = at(&s, "gone/x");
 
 		((struct local *)s.b)->named = named;
+		((struct local *)s.b)->whole.able = false;
 		ok(put_at(&p, STR("x")));
 		unlink(path_of("space/of names/gone/x"));
 		rmdir(path_of("space/of names/gone"));
@@ -314,11 +315,40 @@ static void break_sync(const char *step)
 	folder_put((struct local *)s.b, f);
 }
 
+/* The same of the store's own sync: the object's name is there, whether its bytes are nobody knows. */
+static void break_store_sync(const char *step)
+{
+	if (strcmp(step, "linked first") == 0)
+		assert_true(dup2(broken_fd, ((struct local *)s.b)->root_fd) >= 0);
+}
+
+static void test_local__failed_store_sync_stays_failed(void **state)
+{
+	struct object_ptr p = at(&s, "first"), q = at(&s, "second");
+	struct local *l = (struct local *)s.b;
+	struct stat st;
+
+	assert_int_equal(fstat(l->root_fd, &st), 0);
+	ok(put_at(&q, STR("before"))); /* the folder is known now */
+	l->whole.able = true;
+	l->whole.dev = st.st_dev;
+	broken_fd = open(s.root, O_PATH); /* syncfs of such: EBADF */
+	assert_true(broken_fd >= 0);
+	local_step_hook = break_store_sync;
+	fails(put_at(&p, STR("x")), UNKNOWN_OUTCOME);
+	local_step_hook = NULL;
+	fails(put_at(&q, STR("y")), IO);
+	reopen();
+	ok(put_at(&q, STR("y")));
+	close(broken_fd);
+}
+
 static void test_local__failed_sync_stays_failed(void **state)
 {
 	struct object_ptr p = at(&s, "x"), q = at(&s, "other/y");
 	int ends[2];
 
+	((struct local *)s.b)->whole.able = false;
 	ok(put_at(&p, STR("before")));
 	assert_int_equal(pipe(ends), 0);
 	broken_fd = ends[0]; /* fsync of a pipe: EINVAL */
@@ -522,6 +552,7 @@ int main(void)
 		TEST(more_folders_than_are_cached),
 		TEST(folder_removed_meanwhile),
 		TEST(full_disk),
+		TEST(failed_store_sync_stays_failed),
 		TEST(failed_sync_stays_failed),
 		TEST(sweeps_old_temporaries),
 		TEST(killed_while_writing),

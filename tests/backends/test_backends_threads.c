@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -74,6 +75,7 @@ static void test_threads__folder_syncs_are_shared(void **state)
 	char key[64];
 
 	store_open(&s, STORE_LOCAL, NULL);
+	((struct local *)s.b)->whole.able = false;
 	folders = folder_syncs();
 	files = file_syncs();
 	in_threads(put_many);
@@ -92,6 +94,50 @@ static void test_threads__folder_syncs_are_shared(void **state)
 	folders = folder_syncs();
 	assert_true(rc_ok(put_mem("data/folder/alone", STR("x"), false)));
 	assert_int_equal(folder_syncs() - folders, 1);
+	store_close(&s);
+}
+
+static int64_t store_syncs(void)
+{
+	return metric_value(metric_get(METRIC_COUNTER, "sluice_local_store_syncs_total", "", NULL));
+}
+
+/* Small objects that wait at once share a sync of the store; where that was slow, each has its own. */
+static void test_threads__store_syncs_are_shared(void **state)
+{
+	struct local *l;
+	int64_t whole, files;
+	char key[64];
+
+	store_open(&s, STORE_LOCAL, NULL);
+	l = (struct local *)s.b;
+	l->whole.able = true; /* whatever the file system of the tests: it is the sharing that counts */
+	l->whole.dev = ({
+		struct stat st;
+		fstat(l->root_fd, &st);
+		st.st_dev;
+	});
+	atomic_store(&l->whole.again_ms, 0);
+	assert_true(rc_ok(put_mem("data/folder/first", STR("x"), false)));
+	whole = store_syncs();
+	files = file_syncs();
+	in_threads(put_many);
+	whole = store_syncs() - whole;
+	files = file_syncs() - files;
+	print_message("  %d puts: %d store syncs, %d file syncs\n", THREADS * PUTS, (int)whole,
+		      (int)files);
+	assert_true(whole + files < THREADS * PUTS);
+	for (int t = 0; t < THREADS; t++)
+		for (int i = 0; i < PUTS; i++) {
+			snprintf(key, sizeof(key), "data/folder/%d-%d", t, i);
+			assert_true(holds(&s, key, str_c(key)));
+		}
+	atomic_store(&l->whole.again_ms, INT64_MAX);
+	whole = store_syncs();
+	files = file_syncs();
+	assert_true(rc_ok(put_mem("data/folder/alone", STR("x"), false)));
+	assert_int_equal(store_syncs() - whole, 0);
+	assert_int_equal(file_syncs() - files, 1);
 	store_close(&s);
 }
 
@@ -157,6 +203,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads__folder_syncs_are_shared),
+		cmocka_unit_test(test_threads__store_syncs_are_shared),
 		cmocka_unit_test(test_threads__if_absent_has_one_winner),
 		cmocka_unit_test(test_threads__folders_come_and_go),
 	};
