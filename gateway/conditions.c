@@ -2,16 +2,22 @@
 #include "base/clock.h"
 #include "gateway/s3.h"
 
-/* One of a list of entity tags, or *; weak ones are compared without their W/. */
-static bool matches(struct str list, struct str etag)
+enum comparison { STRONG, WEAK };
+
+/* One of a list of entity tags, or *. Ours are strong: a weak one of the client's is the same in a weak
+ * comparison only. */
+static bool matches(struct str list, struct str etag, enum comparison how)
 {
 	while (list.p) {
 		struct str one = str_trim(str_cut(list, ',', &list));
 
 		if (str_eq(one, STR("*")))
 			return true;
-		if (str_starts(one, STR("W/")))
+		if (str_starts(one, STR("W/"))) {
+			if (how == STRONG)
+				continue;
 			one = str_skip(one, 2);
+		}
 		if (one.n >= 2 && one.p[0] == '"' && one.p[one.n - 1] == '"')
 			one = str_head(str_skip(one, 1), one.n - 2);
 		if (str_eq(one, etag))
@@ -51,7 +57,7 @@ rc s3_check_conditions(struct s3_req *r, const struct entry *e, const char *pref
 	int64_t t;
 
 	if (im.p) {
-		if (!matches(im, e->etag))
+		if (!matches(im, e->etag, STRONG))
 			return fails(r);
 	} else {
 		since = condition(r, prefix, "if-unmodified-since");
@@ -59,7 +65,7 @@ rc s3_check_conditions(struct s3_req *r, const struct entry *e, const char *pref
 			return fails(r);
 	}
 	if (inm.p) {
-		if (matches(inm, e->etag))
+		if (matches(inm, e->etag, WEAK))
 			return unchanged(r, e, prefix);
 	} else {
 		since = condition(r, prefix, "if-modified-since");
@@ -76,28 +82,55 @@ static rc unsatisfiable(struct s3_req *r, uint64_t size)
 	return err_default(&r->err, ERR_InvalidRange);
 }
 
-rc s3_parse_range(struct s3_req *r, uint64_t size, struct s3_range *ret)
+/* Digits; a number too large for us is past every end. */
+static bool position(struct str s, uint64_t *ret)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+	if (s.n && !str_to_u64(s, ret))
+		*ret = UINT64_MAX;
+	return s.n != 0;
+}
+
+/* A validator that isn't the object's any more: the whole of it is wanted (RFC 9110 section 13.1.5). */
+static bool if_range_fails(struct s3_req *r, const struct entry *e)
+{
+	struct str v = s3_header(r, "if-range");
+	int64_t t;
+
+	if (!v.p)
+		return false;
+	if (str_starts(v, STR("\"")) || str_starts(v, STR("W/")))
+		return !matches(v, e->etag, STRONG);
+	if (time_parse_http(v, &t))
+		return t != e->modified.s;
+	return !str_eq(v, e->etag);
+}
+
+rc s3_parse_range(struct s3_req *r, const struct entry *e, struct s3_range *ret)
 {
 	struct str v = s3_header(r, "range"), to, from;
-	uint64_t first, last;
+	uint64_t first, last, size = (uint64_t)e->size;
 
 	*ret = (struct s3_range){.offset = 0, .length = size};
-	if (!str_starts(v, STR("bytes=")) || str_index(v, ',') != v.n || str_index(v, '-') == v.n)
+	if (!str_eq_nocase(str_head(v, 6), STR("bytes=")) || str_index(v, ',') != v.n ||
+	    str_index(v, '-') == v.n || if_range_fails(r, e))
 		return RC_OK;
 	from = str_trim(str_cut(str_skip(v, 6), '-', &to));
 	to = str_trim(to);
 	if (from.n == 0) { /* the last n bytes */
-		if (!str_to_u64(to, &last))
+		if (!position(to, &last))
 			return RC_OK;
 		if (last == 0 || size == 0)
 			return unsatisfiable(r, size);
 		first = last < size ? size - last : 0;
 		last = size - 1;
 	} else {
-		if (!str_to_u64(from, &first))
+		if (!position(from, &first))
 			return RC_OK;
 		last = UINT64_MAX;
-		if (to.n && (!str_to_u64(to, &last) || last < first))
+		if (to.n && (!position(to, &last) || last < first))
 			return RC_OK;
 		if (first >= size)
 			return unsatisfiable(r, size);

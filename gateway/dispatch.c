@@ -50,11 +50,26 @@ static void prologue_done(struct work *w)
 	carry_on(r, r->result);
 }
 
+static rc parse_document(struct s3_req *r)
+{
+	struct str text = arena_dup(r->a, buf_str(&r->xml));
+
+	buf_reset(&r->xml);
+	return xml_parse(r->a, text, &r->doc, &r->err);
+}
+
+static rc run(struct s3_req *r)
+{
+	if (r->op->flags & OP_XML)
+		TRY(parse_document(r));
+	return r->op->handlers->run(r);
+}
+
 static void op_run(struct work *w)
 {
 	struct s3_req *r = req_of(w);
 
-	r->result = r->op->handlers->run(r);
+	r->result = run(r);
 }
 
 static void op_done(struct work *w)
@@ -69,17 +84,6 @@ static void to_worker(struct s3_req *r)
 	submit(r, r->op->flags & OP_LONG ? r->g->o.data : r->g->o.meta, op_run, op_done);
 }
 
-static void document_read(struct s3_req *r)
-{
-	rc parsed = xml_parse(r->a, arena_dup(r->a, buf_str(&r->xml)), &r->doc, &r->err);
-
-	buf_reset(&r->xml);
-	if (rc_ok(parsed))
-		to_worker(r);
-	else
-		s3_done(r, parsed);
-}
-
 static void carry_on(struct s3_req *r, rc result)
 {
 	const struct s3_handlers *h = r->op->handlers;
@@ -87,7 +91,7 @@ static void carry_on(struct s3_req *r, rc result)
 	if (!rc_ok(result))
 		s3_done(r, result);
 	else if (r->op->flags & OP_XML)
-		s3_slurp(r, S3_MAX_XML, document_read);
+		s3_slurp(r, S3_MAX_XML, to_worker);
 	else if (h->start)
 		h->start(r);
 	else if (h->run)

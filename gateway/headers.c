@@ -59,6 +59,8 @@ static rc user_metadata(struct s3_req *r, struct object_attrs *o, const struct h
 	for (size_t i = 0; i < o->metadata_n; i++) /* repeated: one value, comma between, as S3 */
 		if (str_ends(o->metadata[i].key, name) &&
 		    o->metadata[i].key.n == name.n + strlen(META_KEY)) {
+			if (!str_is_utf8(value))
+				break; /* add_meta tells */
 			o->metadata[i].value = arena_join(
 				r->a, (struct str[]){o->metadata[i].value, STR(","), value}, 3);
 			return RC_OK;
@@ -165,7 +167,7 @@ static void user_header(struct s3_req *r, const struct meta *m, unsigned *missin
 {
 	struct str name = str_skip(m->key, strlen(META_KEY));
 
-	if (!is_token(name) || r->out_n >= S3_MAX_HEADERS - 16) {
+	if (!is_token(name)) {
 		++*missing;
 		return;
 	}
@@ -235,14 +237,18 @@ void s3_write_attrs(struct s3_req *r, const struct entry *e)
 	s3_add_header(r, "content-security-policy", STR("sandbox"));
 }
 
-void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
-			size_t parts)
+struct str s3_checksum_text(struct s3_req *r, struct str raw, bool composite, size_t parts)
 {
 	struct str text = base64_encode(r->a, raw);
 
-	if (composite)
-		text = arena_printf(r->a, STR_FMT "-%zu", STR_ARG(text), parts);
-	s3_add_header(r, arena_printf(r->a, "x-amz-checksum-%s", digest_name(k)).p, text);
+	return composite ? arena_printf(r->a, STR_FMT "-%zu", STR_ARG(text), parts) : text;
+}
+
+void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
+			size_t parts)
+{
+	s3_add_header(r, arena_printf(r->a, "x-amz-checksum-%s", digest_name(k)).p,
+		      s3_checksum_text(r, raw, composite, parts));
 }
 
 void s3_write_checksums(struct s3_req *r, const struct entry *e)

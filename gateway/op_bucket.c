@@ -33,6 +33,9 @@ static rc list_buckets(struct s3_req *r)
 	bool more = true, full = false;
 
 	TRY(s3_query_u64(r, "max-buckets", MAX_BUCKETS, MAX_BUCKETS, &max));
+	if (max == 0)
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "Argument max-buckets must be an integer between 1 and %d", MAX_BUCKETS);
 	xw_decl(&r->xml);
 	xw_open_ns(&r->xml, "ListAllMyBucketsResult", "http://s3.amazonaws.com/doc/2006-03-01/");
 	owner_xml(r);

@@ -1,28 +1,5 @@
 /* CopyObject within a repository: metadata alone, the copy shares the body (TRAPS 7). */
-#include "base/encode.h"
 #include "gateway/s3.h"
-
-static rc parse_source(struct s3_req *r, struct s3_address *from)
-{
-	struct str source = s3_header(r, "x-amz-copy-source"), bucket, key;
-	size_t query = str_find(source, STR("?versionId="));
-
-	if (query < source.n && !str_eq(str_skip(source, query), STR("?versionId=null")))
-		return err_default(&r->err, ERR_NoSuchVersion);
-	source = str_head(source, query);
-	if (!uri_decode(r->a, source, true, &source) || !str_is_utf8(source))
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "x-amz-copy-source is not a valid encoded address.");
-	if (source.n && source.p[0] == '/')
-		source = str_skip(source, 1);
-	bucket = str_cut(source, '/', &key);
-	TRY(s3_split_address(bucket, key, from));
-	if (!from->repo.n || !from->ref.n || !from->path.n)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Copy Source must mention the source repository, ref and path: "
-			       "repository/ref/path");
-	return RC_OK;
-}
 
 static rc stat_source(struct s3_req *r, const struct s3_address *from, struct entry *ret)
 {
@@ -98,7 +75,7 @@ static rc run(struct s3_req *r)
 	if (r->at.path.n == 0)
 		return err_default(&r->err, ERR_NoSuchKey);
 	TRY(s3_refuse_unsupported(r));
-	TRY(parse_source(r, &from));
+	TRY(s3_copy_source(r, &from));
 	TRY(stat_source(r, &from, e));
 	TRY(s3_check_conditions(r, e, "x-amz-copy-source-"));
 	TRY(directive(r, &from, e));

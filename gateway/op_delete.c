@@ -20,6 +20,31 @@ static rc delete_key(struct s3_req *r, const struct s3_address *at)
 	return deleted;
 }
 
+/* There is one version of each key; a condition that can't be kept must not be ignored. */
+static rc refuse_version(struct s3_req *r, struct str version)
+{
+	if (version.n && !str_eq(version, STR("null")))
+		return err_default(&r->err, ERR_NoSuchVersion);
+	return RC_OK;
+}
+
+static rc refuse_condition(struct s3_req *r)
+{
+	return err_set(&r->err, ERR_NotImplemented,
+		       "Conditional deletes are not implemented; nothing was deleted.");
+}
+
+static rc plan_one(struct s3_req *r)
+{
+	static const char *const conditions[] = {
+		"if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"};
+
+	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
+		if (s3_header(r, conditions[i]).p)
+			return refuse_condition(r);
+	return refuse_version(r, s3_query(r, "versionId"));
+}
+
 static rc run_one(struct s3_req *r)
 {
 	return delete_key(r, &r->at);
@@ -30,7 +55,8 @@ static void reply_none(struct s3_req *r)
 	s3_reply_empty(r, 204);
 }
 
-const struct s3_handlers handlers_DeleteObject = {.run = run_one, .reply = reply_none};
+const struct s3_handlers handlers_DeleteObject = {
+	.plan = plan_one, .run = run_one, .reply = reply_none};
 
 static rc malformed(struct s3_req *r)
 {
@@ -56,13 +82,16 @@ static void failed_xml(struct s3_req *r, struct str key)
 	xw_close(&r->xml, "Error");
 }
 
-static rc delete_allowed(struct s3_req *r, struct str key)
+static rc delete_allowed(struct s3_req *r, const struct xml_node *o, struct str key)
 {
 	struct s3_address at = {0};
 
-	if (key.n == 0 || key.n > 1024 + 256)
+	if (key.n > 1024 + 256)
 		return err_default(&r->err, ERR_KeyTooLongError);
-	TRY(s3_split_address(r->at.bucket, key, &at));
+	TRY(refuse_version(r, xml_child_text(o, "VersionId")));
+	if (xml_child(o, "ETag") || xml_child(o, "LastModifiedTime") || xml_child(o, "Size"))
+		return refuse_condition(r);
+	s3_split_address(r->at.bucket, key, &at);
 	TRY(s3_allows_object(r, "fs:DeleteObject", at.repo, at.path));
 	return delete_key(r, &at);
 }
@@ -76,7 +105,7 @@ static rc check_document(struct s3_req *r, size_t *ret_n)
 	for (struct xml_node *o = r->doc->first; o; o = o->next) {
 		if (!str_eq(o->name, STR("Object")))
 			continue;
-		if (!xml_child(o, "Key"))
+		if (xml_child_text(o, "Key").n == 0)
 			return malformed(r);
 		n++;
 	}
@@ -86,25 +115,38 @@ static rc check_document(struct s3_req *r, size_t *ret_n)
 	return RC_OK;
 }
 
+static bool is_quiet(struct s3_req *r)
+{
+	struct str quiet = str_trim(xml_child_text(r->doc, "Quiet"));
+
+	return str_eq_nocase(quiet, STR("true")) || str_eq(quiet, STR("1"));
+}
+
+static void one_of_many(struct s3_req *r, const struct xml_node *o, bool quiet)
+{
+	struct str key = xml_child_text(o, "Key");
+	rc deleted = delete_allowed(r, o, key);
+
+	s3_settle(r, deleted);
+	if (!rc_ok(deleted))
+		failed_xml(r, key);
+	else if (!quiet)
+		deleted_xml(r, key);
+}
+
 static rc run_many(struct s3_req *r)
 {
-	bool quiet = str_eq(xml_child_text(r->doc, "Quiet"), STR("true"));
+	bool quiet = is_quiet(r);
 	size_t n;
 
 	TRY(check_document(r, &n));
+	if (r->repo.read_only)
+		return err_default(&r->err, ERR_ReadOnlyRepository);
 	xw_decl(&r->xml);
 	xw_open_ns(&r->xml, "DeleteResult", "http://s3.amazonaws.com/doc/2006-03-01/");
-	for (struct xml_node *o = r->doc->first; o; o = o->next) {
-		struct str key;
-
-		if (!str_eq(o->name, STR("Object")))
-			continue;
-		key = xml_child_text(o, "Key");
-		if (!rc_ok(delete_allowed(r, key)))
-			failed_xml(r, key);
-		else if (!quiet)
-			deleted_xml(r, key);
-	}
+	for (struct xml_node *o = r->doc->first; o; o = o->next)
+		if (str_eq(o->name, STR("Object")))
+			one_of_many(r, o, quiet);
 	xw_close(&r->xml, "DeleteResult");
 	return RC_OK;
 }

@@ -59,7 +59,7 @@ static rc find(struct s3_req *r, struct get *g)
 static rc select_range(struct s3_req *r, struct get *g)
 {
 	if (!s3_param(r, "partNumber"))
-		return s3_parse_range(r, (uint64_t)g->entry.size, &g->range);
+		return s3_parse_range(r, &g->entry, &g->range);
 	if (s3_header(r, "range").p)
 		return err_set(&r->err, ERR_InvalidRequest,
 			       "Cannot specify both Range header and partNumber query parameter");

@@ -9,7 +9,7 @@ enum { MAX_KEYS = 1000 };
 
 struct listing {
 	bool v2, url, owner;
-	struct str prefix, delimiter, after, token, marker;
+	struct str prefix, delimiter, after, token, marker, start_after;
 	uint64_t max;
 	/* the answer */
 	struct list_page page;
@@ -42,7 +42,7 @@ static rc parse(struct s3_req *r, struct listing *l)
 		return RC_OK;
 	}
 	l->token = s3_query(r, "continuation-token");
-	l->after = s3_query(r, "start-after");
+	l->after = l->start_after = s3_query(r, "start-after");
 	if (l->token.p && (!base64_decode(r->a, l->token, &l->after) || !str_is_utf8(l->after)))
 		return err_set(&r->err, ERR_InvalidArgument,
 			       "The continuation token provided is incorrect");
@@ -174,8 +174,8 @@ static void v2_xml(struct s3_req *r, const struct listing *l)
 	xw_elem_int(&r->xml, "KeyCount", (int64_t)l->page.n);
 	if (l->token.p)
 		xw_elem(&r->xml, "ContinuationToken", l->token);
-	else if (l->after.p)
-		xw_elem(&r->xml, "StartAfter", shown(r, l, l->after));
+	if (l->start_after.p)
+		xw_elem(&r->xml, "StartAfter", shown(r, l, l->start_after));
 	if (l->page.truncated)
 		xw_elem(&r->xml, "NextContinuationToken", base64_encode(r->a, l->page.next));
 }

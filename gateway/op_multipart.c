@@ -39,6 +39,26 @@ static void address_xml(struct s3_req *r, struct str upload_id)
 		xw_elem(&r->xml, "UploadId", upload_id);
 }
 
+static void checksum_xml(struct s3_req *r, enum digest_kind k, struct str text)
+{
+	static const char *const names[DIGEST_KINDS] = {
+		[DIGEST_SHA1] = "ChecksumSHA1",	    [DIGEST_SHA256] = "ChecksumSHA256",
+		[DIGEST_CRC32] = "ChecksumCRC32",   [DIGEST_CRC32C] = "ChecksumCRC32C",
+		[DIGEST_CRC64NVME] = "ChecksumCRC64NVME",
+	};
+
+	if (names[k])
+		xw_elem(&r->xml, names[k], text);
+}
+
+static void owner_xml(struct s3_req *r, const char *name)
+{
+	xw_open(&r->xml, name);
+	xw_elem(&r->xml, "ID", STR("sluice"));
+	xw_elem(&r->xml, "DisplayName", STR("sluice"));
+	xw_close(&r->xml, name);
+}
+
 static rc checksum_algorithm(struct s3_req *r, enum digest_kind *ret)
 {
 	struct str name = s3_header(r, "x-amz-checksum-algorithm");
@@ -226,16 +246,15 @@ static rc given_parts(struct s3_req *r, struct upload_part **ret, size_t *ret_n)
 
 	if (!str_eq(r->doc->name, STR("CompleteMultipartUpload")))
 		return malformed(r);
-	parts = arena_zalloc(r->a, MULTIPART_MAX_PARTS * sizeof(*parts));
-	for (struct xml_node *p = r->doc->first; p; p = p->next) {
-		if (!str_eq(p->name, STR("Part")))
-			continue;
-		if (n == MULTIPART_MAX_PARTS)
-			return malformed(r);
-		TRY(given_part(r, p, &parts[n++]));
-	}
-	if (n == 0)
+	for (struct xml_node *p = r->doc->first; p; p = p->next)
+		n += str_eq(p->name, STR("Part"));
+	if (n == 0 || n > MULTIPART_MAX_PARTS)
 		return malformed(r);
+	parts = arena_zalloc(r->a, n * sizeof(*parts));
+	n = 0;
+	for (struct xml_node *p = r->doc->first; p; p = p->next)
+		if (str_eq(p->name, STR("Part")))
+			TRY(given_part(r, p, &parts[n++]));
 	*ret = parts;
 	*ret_n = n;
 	return RC_OK;
@@ -262,6 +281,11 @@ static rc complete(struct s3_req *r)
 			     STR_ARG(s3_header(r, "host")), STR_ARG(r->at.raw_path)));
 	address_xml(r, STR_NONE);
 	xw_elem(&r->xml, "ETag", s3_quoted(r, e.etag));
+	for (int k = 0; k < DIGEST_KINDS; k++)
+		if (k != DIGEST_MD5 && e.checksum[k].n)
+			checksum_xml(r, (enum digest_kind)k,
+				     s3_checksum_text(r, e.checksum[k], e.checksum_composite,
+						      e.parts_n));
 	xw_close(&r->xml, "CompleteMultipartUploadResult");
 	return RC_OK;
 }
@@ -294,6 +318,10 @@ static void part_xml(struct s3_req *r, const struct upload_part *p)
 	xw_elem(&r->xml, "LastModified", str_c(date));
 	xw_elem(&r->xml, "ETag", s3_quoted(r, p->etag));
 	xw_elem_int(&r->xml, "Size", (int64_t)p->size);
+	for (int k = 0; k < DIGEST_KINDS; k++)
+		if (p->checksum[k].n)
+			checksum_xml(r, (enum digest_kind)k,
+				     s3_checksum_text(r, p->checksum[k], false, 0));
 	xw_close(&r->xml, "Part");
 }
 
@@ -320,6 +348,8 @@ static rc list_parts(struct s3_req *r)
 	xw_elem_bool(&r->xml, "IsTruncated", more);
 	for (size_t i = 0; i < n; i++)
 		part_xml(r, &parts[i]);
+	owner_xml(r, "Initiator");
+	owner_xml(r, "Owner");
 	xw_elem(&r->xml, "StorageClass", STR("STANDARD"));
 	xw_close(&r->xml, "ListPartsResult");
 	return RC_OK;

@@ -1,8 +1,8 @@
 /* Who is it, and may they: from a row of the table, so that no handler can forget it. */
+#include <arpa/inet.h>
 #include <assert.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "gateway/s3.h"
 
 static_assert(sizeof(struct http_header) == sizeof(struct sigv4_header) &&
@@ -71,19 +71,81 @@ rc s3_find_repo(struct s3_req *r)
 	return found;
 }
 
+/* IPv4 as IPv6 has it (::ffff:0:0/96), so that both ways of writing an address are one. */
+static bool parse_ip(struct str text, struct in6_addr *ret)
+{
+	char buf[INET6_ADDRSTRLEN];
+	struct in_addr v4;
+
+	if (text.n == 0 || text.n >= sizeof(buf))
+		return false;
+	memcpy(buf, text.p, text.n);
+	buf[text.n] = 0;
+	if (inet_pton(AF_INET6, buf, ret) == 1)
+		return true;
+	if (inet_pton(AF_INET, buf, &v4) != 1)
+		return false;
+	*ret = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+	memcpy(&ret->s6_addr[12], &v4, 4);
+	return true;
+}
+
+/* "10.0.0.0/8", "fd00::/8" or an address. */
+static bool in_network(struct str network, const struct in6_addr *ip)
+{
+	struct str length, address = str_cut(network, '/', &length);
+	bool v4 = str_index(address, ':') == address.n;
+	uint64_t bits = v4 ? 32 : 128;
+	struct in6_addr net;
+
+	if (!parse_ip(address, &net) || (length.p && (!str_to_u64(length, &bits) || bits > 128)))
+		return false;
+	if (v4)
+		bits += 96;
+	for (size_t i = 0; i < 16 && bits; i++) {
+		unsigned n = bits < 8 ? (unsigned)bits : 8, mask = 0xffu << (8 - n) & 0xffu;
+
+		if ((net.s6_addr[i] ^ ip->s6_addr[i]) & mask)
+			return false;
+		bits -= n;
+	}
+	return true;
+}
+
 static bool is_trusted(struct s3_req *r, struct str peer)
 {
+	struct in6_addr ip;
+
+	if (!parse_ip(peer, &ip))
+		return false;
 	for (size_t i = 0; i < r->g->o.trusted_proxies_n; i++)
-		if (str_eq(r->g->o.trusted_proxies[i], peer))
+		if (in_network(r->g->o.trusted_proxies[i], &ip))
 			return true;
 	return false;
+}
+
+/* All X-Forwarded-For lines as one list, in order: a proxy may add to the last or write its own. */
+static struct str forwarded_for(struct s3_req *r)
+{
+	const struct http_header *h;
+	size_t n = http_req_headers(r->http, &h);
+	struct str list = STR("");
+
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(h[i].name, STR("x-forwarded-for")))
+			list = list.n ? arena_join(r->a, (struct str[]){list, STR(","), h[i].value}, 3)
+				      : h[i].value;
+	return list;
 }
 
 /* The nearest address that is not a trusted proxy's: only what a trusted one wrote counts. */
 static struct str source_ip(struct s3_req *r)
 {
-	struct str peer = http_req_peer(r->http), list = s3_header(r, "x-forwarded-for");
+	struct str peer = http_req_peer(r->http), list;
 
+	if (!r->g->o.trusted_proxies_n)
+		return peer;
+	list = forwarded_for(r);
 	while (list.n && is_trusted(r, peer)) {
 		size_t comma = list.n;
 
@@ -142,19 +204,12 @@ bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo)
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
 }
 
-/* Writing here and reading there. A source that can't be parsed is the handler's error to tell. */
+/* Writing here and reading there. */
 static rc allows_copy(struct s3_req *r)
 {
-	struct s3_address from = {0};
-	struct str source = s3_header(r, "x-amz-copy-source"), key;
+	struct s3_address from;
 
-	if (!uri_decode(r->a, source, true, &source))
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "x-amz-copy-source has a malformed percent-encoding.");
-	if (source.n && source.p[0] == '/')
-		source = str_skip(source, 1);
-	source = str_cut(source, '/', &key);
-	TRY(s3_split_address(source, key, &from));
+	TRY(s3_copy_source(r, &from));
 	return allows(r, &(struct auth_need){
 				 .kind = NEED_AND,
 				 .kids = (struct auth_need[]){

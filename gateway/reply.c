@@ -1,13 +1,19 @@
 /* Answers, in S3's form. */
-#include <assert.h>
-
 #include "base/log.h"
 #include "base/metrics.h"
 #include "gateway/s3.h"
 
 void s3_add_header(struct s3_req *r, const char *name, struct str value)
 {
-	assert(r->out_n < S3_MAX_HEADERS);
+	if (r->out_n == r->out_cap) {
+		size_t cap = r->out_cap ? 2 * r->out_cap : 24;
+		struct http_header *more = arena_alloc(r->a, cap * sizeof(*more));
+
+		if (r->out_n)
+			memcpy(more, r->out, r->out_n * sizeof(*more));
+		r->out = more;
+		r->out_cap = cap;
+	}
 	r->out[r->out_n++] = (struct http_header){str_c(name), value};
 }
 
@@ -83,8 +89,6 @@ void s3_reply_error(struct s3_req *r)
 {
 	int status = err_status(r->err.code);
 
-	if (is_internal(r->err.code))
-		log_internal(r);
 	if (status == 503)
 		s3_add_header(r, "retry-after", STR("1"));
 	standard_headers(r);
@@ -120,21 +124,22 @@ static void count(struct s3_req *r)
 	metric_add(__atomic_load_n(m, __ATOMIC_ACQUIRE), 1);
 }
 
-/* A failure that nobody gave a story still has its code. */
-static void settle(struct s3_req *r, rc result)
+void s3_settle(struct s3_req *r, rc result)
 {
 	if (rc_ok(result)) {
 		r->err.code = ERR_NONE;
 	} else if (r->err.code != result.code) {
 		IGNORE_RC(err_default(&r->err, result.code)); /* it returns what it sets */
 	}
+	if (r->err.code && is_internal(r->err.code))
+		log_internal(r);
 }
 
 void s3_done(struct s3_req *r, rc result)
 {
 	struct auth_user *user = r->user;
 
-	settle(r, result);
+	s3_settle(r, result);
 	http_req_log(r->http, r->op ? str_c(r->op->name) : STR_NONE,
 		     r->user ? auth_user_name(r->user) : STR_NONE,
 		     r->err.code ? str_c(err_s3_code(r->err.code)) : STR_NONE);

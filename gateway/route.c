@@ -44,6 +44,9 @@ static rc parse_query(struct s3_req *r)
 			return err_set(&r->err, ERR_InvalidURI,
 				       "The query has a malformed percent-encoding: " STR_FMT,
 				       STR_ARG(str_head(pair, 100)));
+		if (!str_is_utf8(p->key) || !str_is_utf8(p->value))
+			return err_set(&r->err, ERR_InvalidURI,
+				       "A query parameter is not valid UTF-8.");
 		r->params_n++;
 	}
 	return RC_OK;
@@ -58,6 +61,16 @@ static struct str host_name(struct s3_req *r)
 	return str_head(host, str_index(host, ':'));
 }
 
+static struct str lower(struct s3_req *r, struct str s)
+{
+	char *p = arena_cstr(r->a, s);
+
+	for (size_t i = 0; i < s.n; i++)
+		if (p[i] >= 'A' && p[i] <= 'Z')
+			p[i] = (char)(p[i] - 'A' + 'a');
+	return str_make(p, s.n);
+}
+
 /* "repo.domain" for a configured domain: the part before the dot. Compared with the dot (TRAPS 26). */
 static struct str virtual_bucket(struct s3_req *r)
 {
@@ -67,18 +80,41 @@ static struct str virtual_bucket(struct s3_req *r)
 		struct str d = r->g->domains[i]; /* with a leading dot */
 
 		if (host.n > d.n && str_eq_nocase(str_skip(host, host.n - d.n), d))
-			return str_head(host, host.n - d.n);
+			return lower(r, str_head(host, host.n - d.n));
 	}
 	return STR_NONE;
 }
 
-rc s3_split_address(struct str bucket, struct str key, struct s3_address *ret)
+void s3_split_address(struct str bucket, struct str key, struct s3_address *ret)
 {
 	ret->bucket = ret->repo = bucket;
 	ret->key = key;
 	ret->ref = str_cut(key, '/', &ret->path);
 	if (!ret->path.p)
 		ret->path = STR("");
+}
+
+rc s3_copy_source(struct s3_req *r, struct s3_address *ret)
+{
+	struct str source = s3_header(r, "x-amz-copy-source"), bucket, key;
+	size_t query = str_find(source, STR("?versionId="));
+
+	*ret = (struct s3_address){0};
+	if (query < source.n && !str_eq(str_skip(source, query), STR("?versionId=null")))
+		return err_default(&r->err, ERR_NoSuchVersion);
+	source = str_head(source, query);
+	if (!uri_decode(r->a, source, true, &source) || !str_is_utf8(source) ||
+	    (source.n && memchr(source.p, 0, source.n)))
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "x-amz-copy-source is not a valid encoded address.");
+	if (source.n && source.p[0] == '/')
+		source = str_skip(source, 1);
+	bucket = str_cut(source, '/', &key);
+	s3_split_address(bucket, key, ret);
+	if (!ret->repo.n || !ret->ref.n || !ret->path.n)
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "Copy Source must mention the source repository, ref and path: "
+			       "repository/ref/path");
 	return RC_OK;
 }
 
@@ -103,7 +139,8 @@ static rc parse_address(struct s3_req *r)
 		return err_set(&r->err, ERR_InvalidURI, "The path has a NUL byte.");
 	if (!str_is_utf8(rest))
 		return err_set(&r->err, ERR_InvalidURI, "The key is not valid UTF-8.");
-	return s3_split_address(bucket, rest, &r->at);
+	s3_split_address(bucket, rest, &r->at);
+	return RC_OK;
 }
 
 /* How many of the row's conditions hold; -1: one does not. */
@@ -171,7 +208,17 @@ static bool is_condition_of(const struct s3_op *op, struct str key)
 	return false;
 }
 
-/* A write with a sub-resource that no row has must not become the plain write. */
+/* Whether any operation is chosen by this key. */
+static bool is_condition(struct str key)
+{
+	for (size_t i = 0; i < S3_OPS; i++)
+		if (is_condition_of(&s3_ops[i], key))
+			return true;
+	return false;
+}
+
+/* A write with a sub-resource that no row has, or with one that is another's (a part without its
+ * upload's id), must not become the plain write. */
 static rc refuse_unknown(struct s3_req *r)
 {
 	struct str m = http_req_method(r->http);
@@ -181,13 +228,40 @@ static rc refuse_unknown(struct s3_req *r)
 	for (size_t i = 0; i < r->params_n; i++) {
 		const struct s3_param *p = &r->params[i];
 
-		if (p->value.n == 0 && !is_plain(p->key) && !is_condition_of(r->op, p->key))
+		if (is_condition_of(r->op, p->key))
+			continue;
+		if (is_condition(p->key))
+			return err_set(&r->err, ERR_InvalidRequest,
+				       "The sub-resource '" STR_FMT
+				       "' doesn't go with this method and address, or lacks another "
+				       "parameter; the request was not carried out.",
+				       STR_ARG(str_head(p->key, 100)));
+		if (p->value.n == 0 && !is_plain(p->key))
 			return err_set(&r->err, ERR_NotImplemented,
 				       "The sub-resource '" STR_FMT
 				       "' is not known here; the request was not carried out.",
 				       STR_ARG(str_head(p->key, 100)));
 	}
 	return RC_OK;
+}
+
+static rc no_such_method(struct s3_req *r, enum s3_level level)
+{
+	static const char *const methods[] = {"GET", "HEAD", "PUT", "POST", "DELETE"};
+	struct str allow = STR("");
+
+	for (size_t m = 0; m < sizeof(methods) / sizeof(methods[0]); m++)
+		for (size_t i = 0; i < S3_OPS; i++)
+			if (s3_ops[i].level == level && !s3_ops[i].query[0] &&
+			    !strcmp(s3_ops[i].method, methods[m])) {
+				allow = arena_join(r->a,
+						   (struct str[]){allow, allow.n ? STR(", ") : STR(""),
+								  str_c(methods[m])},
+						   3);
+				break;
+			}
+	s3_add_header(r, "allow", allow);
+	return err_default(&r->err, ERR_MethodNotAllowed);
 }
 
 rc s3_route(struct s3_req *r)
@@ -204,8 +278,7 @@ rc s3_route(struct s3_req *r)
 				    : LEVEL_OBJECT;
 	r->op = find_row(r, level);
 	if (!r->op)
-		return err_set(&r->err, ERR_MethodNotAllowed,
-			       "The specified method is not allowed against this resource.");
+		return no_such_method(r, level);
 	TRY(refuse_unknown(r));
 	if (r->at.key.n > 1024 + 256 || r->at.path.n > 1024)
 		return err_set(&r->err, ERR_KeyTooLongError,

@@ -80,7 +80,7 @@ struct s3_address {
 	struct str raw_query;
 };
 
-enum { S3_MAX_PARAMS = 64, S3_MAX_HEADERS = 40 };
+enum { S3_MAX_PARAMS = 64 };
 /* Admits 10,000 parts with checksums, or 1,000 escaped keys of 1 KiB (TRAPS 25). */
 #define S3_MAX_XML ((size_t)8 << 20)
 #define S3_MAX_PUT ((uint64_t)5 << 30)
@@ -107,8 +107,8 @@ struct s3_req {
 
 	/* the response under way */
 	int status;
-	struct http_header out[S3_MAX_HEADERS];
-	size_t out_n;
+	struct http_header *out;
+	size_t out_n, out_cap;
 	struct buf xml; /* request's XML before run, the answer's after */
 
 	void *op_state; /* the operation's own, in the arena */
@@ -126,8 +126,11 @@ struct vcall s3_vcall(struct s3_req *r);
 
 /* route.c: address, parameters, row. */
 rc s3_route(struct s3_req *r);
-/* "[/]repo/ref/path", decoded, of x-amz-copy-source. */
-rc s3_split_address(struct str bucket, struct str key, struct s3_address *ret);
+/* "ref/path" of a bucket. */
+void s3_split_address(struct str bucket, struct str key, struct s3_address *ret);
+/* x-amz-copy-source, "[/]repo/ref/path[?versionId=null]" encoded: the permission that is asked and the
+ * object that is read must be of the same address, so both take it from here. */
+rc s3_copy_source(struct s3_req *r, struct s3_address *ret);
 
 /* permit.c */
 rc s3_authenticate(struct s3_req *r);
@@ -141,6 +144,9 @@ bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo);
 void s3_add_header(struct s3_req *r, const char *name, struct str value);
 /* The operation's answer when everything went well or not: result and r->err decide. */
 void s3_done(struct s3_req *r, rc result);
+/* Makes r->err what `result` says: a failure that nobody gave a story has its code's words, not those of
+ * an earlier one; internal stories go to the log. */
+void s3_settle(struct s3_req *r, rc result);
 void s3_reply_xml(struct s3_req *r, int status);  /* r->xml is the document */
 void s3_reply_empty(struct s3_req *r, int status);
 void s3_reply_error(struct s3_req *r);
@@ -177,6 +183,7 @@ rc s3_read_attrs(struct s3_req *r, struct object_attrs *ret);
 rc s3_refuse_unsupported(struct s3_req *r);
 void s3_write_attrs(struct s3_req *r, const struct entry *e);
 void s3_write_checksums(struct s3_req *r, const struct entry *e);
+struct str s3_checksum_text(struct s3_req *r, struct str raw, bool composite, size_t parts);
 void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
 			size_t parts);
 
@@ -187,8 +194,8 @@ struct s3_range {
 };
 /* NotModified or PreconditionFailed (RFC 9110 section 13.2.2). prefix: "" or "x-amz-copy-source-". */
 rc s3_check_conditions(struct s3_req *r, const struct entry *e, const char *prefix);
-/* Single ranges; anything malformed is the whole object. InvalidRange. */
-rc s3_parse_range(struct s3_req *r, uint64_t size, struct s3_range *ret);
+/* Single ranges, If-Range; anything malformed is the whole object. InvalidRange. */
+rc s3_parse_range(struct s3_req *r, const struct entry *e, struct s3_range *ret);
 /* If-None-Match: * and If-Match of writes. */
 rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_etag);
 
