@@ -6,11 +6,6 @@
 #include "base/log.h"
 #include "kv/drivers.h"
 
-static struct str config_path(struct app *app, const char *path)
-{
-	return path ? arena_dup(app->a, str_c(path)) : conf_default_path(app->a);
-}
-
 static rc start_log(const struct conf *c, struct err *reterr)
 {
 	struct log_options o = {
@@ -34,7 +29,8 @@ bool app_configure(struct app *app, const char *path)
 	rc loaded;
 
 	*app = (struct app){.a = arena_new()};
-	loaded = conf_load(config_path(app, path), environ, app->a, &found, &app->conf, &err);
+	app->conf_path = path ? arena_dup(app->a, str_c(path)) : conf_default_path(app->a);
+	loaded = conf_load(app->conf_path, environ, app->a, &found, &app->conf, &err);
 	for (size_t i = 0; i < found.n; i++)
 		fprintf(stderr, "%s" STR_FMT "\n", found.v[i].warning ? "warning: " : "error: ",
 			STR_ARG(conf_finding_line(&found.v[i], app->a)));
@@ -45,6 +41,27 @@ bool app_configure(struct app *app, const char *path)
 	if (!rc_ok(loaded))
 		fprintf(stderr, "error: %s\n", err.msg);
 	return rc_ok(loaded);
+}
+
+rc app_reload(struct app *app, struct err *reterr)
+{
+	struct arena *a = arena_new();
+	struct conf_findings found = {0};
+	struct conf *fresh = NULL;
+	rc loaded = conf_load(app->conf_path, environ, a, &found, &fresh, reterr);
+
+	for (size_t i = 0; i < found.n && !rc_ok(loaded); i++)
+		if (!found.v[i].warning) {
+			loaded = err_set(reterr, ERR_CONFIG, STR_FMT,
+					 STR_ARG(conf_finding_line(&found.v[i], a)));
+			break;
+		}
+	if (rc_ok(loaded))
+		loaded = start_log(fresh, reterr);
+	if (fresh)
+		conf_unref(fresh);
+	arena_free(a);
+	return loaded;
 }
 
 static rc open_kv(struct app *app, struct err *reterr)

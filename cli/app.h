@@ -7,6 +7,7 @@
 
 struct app {
 	struct arena *a; /* lives as long as the app */
+	struct str conf_path; /* STR_NONE: the environment alone */
 	struct conf *conf;
 	struct kv *kv;
 	struct work_pool *meta, *data;
@@ -18,6 +19,9 @@ struct app {
 /* Reads the configuration (path NULL: where lakeFS looks), says every finding on stderr, sets up the log.
  * False when it has errors: exit code 2. */
 bool app_configure(struct app *app, const char *path);
+/* SIGHUP: reads the configuration again and takes its logging section; what else has changed needs a
+ * restart. A configuration with errors changes nothing: CONFIG with the first of them. */
+rc app_reload(struct app *app, struct err *reterr);
 /* Opens KV and stores. On failure everything is closed again by app_close. */
 rc app_open(struct app *app, struct err *reterr);
 void app_close(struct app *app);

@@ -116,11 +116,15 @@ static void reload(struct app *app, struct http_server *server)
 {
 	struct err err = {0};
 
-	log_reopen();
+	if (!rc_ok(app_reload(app, &err))) {
+		log_reopen();
+		log_event(LOG_ERROR, "server", "the configuration was not read again",
+			  F_CSTR("error", err.msg));
+	}
 	if (app->conf->tls.enabled && !rc_ok(http_server_reload_tls(server, &err)))
 		log_event(LOG_ERROR, "server", "the certificate was not reloaded",
 			  F_CSTR("error", err.msg));
-	log_event(LOG_INFO, "server", "reloaded: log files and certificate");
+	log_event(LOG_INFO, "server", "reloaded: logging and certificate");
 }
 
 /* Signals are blocked in every thread; this one waits for them (TRAPS 34). */

@@ -126,6 +126,27 @@ def test_reload_takes_a_new_certificate():
         s.boto3().list_buckets()
 
 
+def test_reload_takes_the_logging_section():
+    with Server() as s:
+        s.boto3().list_buckets()
+        before = s.log_text().count('"msg":"request"')
+        assert before
+        text = open(s.path("config.yaml")).read()
+        with open(s.path("config.yaml"), "w") as f:
+            f.write(text.replace("level: INFO", "level: ERROR"))
+        os.kill(s.pid, signal.SIGHUP)
+        time.sleep(0.5)
+        s.boto3().list_buckets()
+        time.sleep(0.2)
+        assert s.log_text().count('"msg":"request"') == before
+        with open(s.path("config.yaml"), "w") as f:
+            f.write(text + "nonsense: 1\n")
+        os.kill(s.pid, signal.SIGHUP)
+        time.sleep(0.5)
+        assert "nonsense" in s.log_text()
+        s.boto3().list_buckets()
+
+
 def test_health_and_metrics():
     with Server() as s:
         s.boto3().list_buckets()
