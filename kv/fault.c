@@ -127,6 +127,23 @@ static rc fault_set_guarded(struct kv *kv, struct str partition, struct str key,
 	return sentence(v, r, reterr);
 }
 
+static void fault_write_many(struct kv *kv, struct kv_write *w, size_t n)
+{
+	struct fault *f = (struct fault *)kv;
+	struct verdict v[KV_WRITES_MAX] = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		if (!rc_ok(w[i].result))
+			continue;
+		v[i] = judge(f, w[i].has_guard ? KV_CALL_GUARDED : KV_CALL_SET);
+		if (skips(v[i]))
+			w[i].result = sentence(v[i], RC_OK, w[i].err);
+	}
+	kv_write_many(f->next, w, n);
+	for (size_t i = 0; i < n; i++)
+		w[i].result = sentence(v[i], w[i].result, w[i].err);
+}
+
 static rc fault_iter_seek(struct kv_iter *base, struct str from, struct err *reterr)
 {
 	struct fault_iter *it = (struct fault_iter *)base;
@@ -205,6 +222,7 @@ struct kv *kv_fault_new(struct kv *next)
 		.scan = fault_scan,
 		.free = fault_free,
 		.set_guarded = kv_has_guarded(next) ? fault_set_guarded : NULL,
+		.write_many = fault_write_many,
 		.has_nowait = next->ops->has_nowait,
 		.sole_owner = next->ops->sole_owner,
 	};

@@ -8,11 +8,13 @@
 #include "base/metrics.h"
 #include "base/work.h"
 
-enum operation { OP_GET, OP_SET, OP_SET_IF, OP_DELETE, OP_SCAN, OP_SET_GUARDED, OPERATIONS };
+enum operation { OP_GET, OP_SET, OP_SET_IF, OP_DELETE, OP_SCAN, OP_SET_GUARDED,
+		 OP_WRITE_MANY, OPERATIONS };
 enum result { RES_OK, RES_NOT_FOUND, RES_PREDICATE, RES_WOULD_BLOCK, RES_ERROR, RESULTS };
 
 static const char *const operation_names[OPERATIONS] = {"get",	  "set",  "set_if",
-							"delete", "scan", "set_guarded"};
+							"delete", "scan", "set_guarded",
+							"write_many"};
 static const char *const result_names[RESULTS] = {"ok", "not_found", "predicate", "would_block",
 						  "error"};
 
@@ -159,6 +161,12 @@ rc kv_scan(struct kv *kv, struct str partition, struct str from, size_t batch, s
 	return timed(OP_SCAN, since_us, kv->ops->scan(kv, partition, from, batch, ret, reterr));
 }
 
+static rc no_guarded(const struct kv *kv, struct err *reterr)
+{
+	return err_set(reterr, ERR_UNSUPPORTED, "the KV driver %s has no guarded set",
+		       kv->ops->name);
+}
+
 rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct str value,
 		  struct str guard_partition, struct str guard_key, struct str guard_value,
 		  struct err *reterr)
@@ -169,11 +177,54 @@ rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct st
 	TRY(check_write(partition, key, &value, reterr));
 	TRY(check_key(guard_partition, guard_key, reterr));
 	if (!kv_has_guarded(kv))
-		return err_set(reterr, ERR_UNSUPPORTED, "the KV driver %s has no guarded set",
-			       kv->ops->name);
+		return no_guarded(kv, reterr);
 	return timed(OP_SET_GUARDED, since_us,
 		     kv->ops->set_guarded(kv, partition, key, value, guard_partition, guard_key,
 					  guard_value, reterr));
+}
+
+static rc check_one_of_many(struct kv *kv, struct kv_write *w)
+{
+	TRY(check_write(w->partition, w->key, &w->value, w->err));
+	if (!w->has_guard)
+		return RC_OK;
+	TRY(check_key(w->guard_partition, w->guard_key, w->err));
+	return kv_has_guarded(kv) ? RC_OK : no_guarded(kv, w->err);
+}
+
+static void write_one_of_many(struct kv *kv, struct kv_write *w)
+{
+	if (w->has_guard)
+		w->result = kv->ops->set_guarded(kv, w->partition, w->key, w->value,
+						 w->guard_partition, w->guard_key, w->guard_value,
+						 w->err);
+	else
+		w->result = kv->ops->set(kv, w->partition, w->key, w->value, w->err);
+}
+
+void kv_write_many(struct kv *kv, struct kv_write *w, size_t n)
+{
+	int64_t since_us = mono_us();
+	size_t left = 0;
+
+	assert(!on_loop() && n <= KV_WRITES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		if (rc_ok(w[i].result))
+			w[i].result = check_one_of_many(kv, &w[i]);
+		left += rc_ok(w[i].result);
+	}
+	if (!left)
+		return;
+	if (kv->ops->write_many) {
+		kv->ops->write_many(kv, w, n);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			if (rc_ok(w[i].result))
+				write_one_of_many(kv, &w[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		IGNORE_RC(counted(OP_WRITE_MANY, w[i].result));
+	metric_observe_us(metrics.seconds[OP_WRITE_MANY], mono_us() - since_us);
 }
 
 bool kv_has_guarded(const struct kv *kv)

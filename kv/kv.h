@@ -32,6 +32,7 @@ enum {
 	KV_PARTITION_MAX = 2048, /* bytes; 1 to that many */
 	KV_KEY_MAX = 8192,	 /* 1 to that many; a scan may begin at any bytes */
 	KV_VALUE_MAX = 16 << 20,
+	KV_WRITES_MAX = 256, /* of one kv_write_many */
 };
 
 enum kv_wait {
@@ -68,6 +69,15 @@ typedef rc kv_scan_fn(struct kv *kv, struct str partition, struct str from, size
 typedef rc kv_set_guarded_fn(struct kv *kv, struct str partition, struct str key, struct str value,
 			     struct str guard_partition, struct str guard_key,
 			     struct str guard_value, struct err *reterr);
+/* One of several writes: a set, or with has_guard a guarded set. */
+struct kv_write {
+	struct str partition, key, value;
+	bool has_guard;
+	struct str guard_partition, guard_key, guard_value;
+	struct err *err; /* its own; NULL: nobody wants the story */
+	rc result;       /* in: an error takes it out of the batch; out: its own */
+};
+typedef void kv_write_many_fn(struct kv *kv, struct kv_write *w, size_t n);
 typedef void kv_free_fn(struct kv *kv);
 
 struct kv_ops {
@@ -79,6 +89,7 @@ struct kv_ops {
 	kv_scan_fn *scan;
 	kv_free_fn *free;
 	kv_set_guarded_fn *set_guarded; /* optional: NULL */
+	kv_write_many_fn *write_many;   /* optional: NULL, where it would be no cheaper than one by one */
 	/* False: KV_NOWAIT always answers WOULD_BLOCK. */
 	bool has_nowait;
 	/* The driver's process is the data's only owner: what it remembers can't go stale. */
@@ -126,6 +137,11 @@ rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct st
 		  struct str guard_partition, struct str guard_key, struct str guard_value,
 		  struct err *reterr);
 bool kv_has_guarded(const struct kv *kv);
+/* Several sets at the price of one, where the driver can: each as kv_set or kv_set_guarded would have
+ * done it, with its own result, in this order (of two of the same key the last one stays). They are no
+ * transaction: some may fail, and others may see some of them first. An item that is guarded by what
+ * another one writes may see it before or after. */
+void kv_write_many(struct kv *kv, struct kv_write *w, size_t n);
 rc kv_iter_next(struct kv_iter *it, struct kv_entry *ret, bool *ret_end, struct err *reterr);
 rc kv_iter_seek(struct kv_iter *it, struct str from, struct err *reterr);
 void kv_iter_close(struct kv_iter *it); /* NULL is allowed */
@@ -154,7 +170,7 @@ enum kv_call {
 	KV_CALL_SET_IF = 4,
 	KV_CALL_DELETE = 8,
 	KV_CALL_SCAN = 16,
-	KV_CALL_GUARDED = 32,
+	KV_CALL_GUARDED = 32, /* as KV_CALL_SET, each item of kv_write_many, too */
 	KV_CALL_NEXT = 64, /* an iterator's next and seek */
 	KV_CALL_WRITES = 2 | 4 | 8 | 32,
 	KV_CALL_ANY = 127,

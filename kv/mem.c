@@ -191,6 +191,22 @@ static rc mem_set_guarded(struct kv *kv, struct str partition, struct str key, s
 	return ok ? RC_OK : err_default(reterr, ERR_PREDICATE);
 }
 
+static void mem_write_many(struct kv *kv, struct kv_write *w, size_t n)
+{
+	struct mem *m = (struct mem *)kv;
+
+	pthread_rwlock_wrlock(&m->lock);
+	for (size_t i = 0; i < n; i++)
+		if (rc_ok(w[i].result) && w[i].has_guard &&
+		    !holds(get_locked(m, w[i].guard_partition, w[i].guard_key), KV_IF_VALUE,
+			   w[i].guard_value))
+			w[i].result = err_default(w[i].err, ERR_PREDICATE);
+	for (size_t i = 0; i < n; i++)
+		if (rc_ok(w[i].result))
+			set_locked(m, w[i].partition, w[i].key, w[i].value);
+	pthread_rwlock_unlock(&m->lock);
+}
+
 static rc mem_delete(struct kv *kv, struct str partition, struct str key, struct err *reterr)
 {
 	struct mem *m = (struct mem *)kv;
@@ -301,6 +317,7 @@ static const struct kv_ops ops = {
 	.scan = mem_scan,
 	.free = mem_free,
 	.set_guarded = mem_set_guarded,
+	.write_many = mem_write_many,
 	.has_nowait = true,
 	.sole_owner = true,
 };

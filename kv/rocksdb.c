@@ -11,6 +11,7 @@
  * Conditions. RocksDB's plain database has none, so stripes of locks over the keys make them:
  *	set, delete	share the key's stripe
  *	set_guarded	shares the stripes of the key and of the guard, reads the guard, writes
+ *	write_many	shares the stripes of all keys and guards, reads the guards, writes all at once
  *	set_if		owns the key's stripe, reads the key, writes
  * so that between a condition's read and its write nobody else changes what was read. The stripe is
  * held until the write is durable: releasing it earlier would show others a value that a crash can
@@ -281,6 +282,117 @@ static rc rocks_set_guarded(struct kv *kv, struct str partition, struct str key,
 	return ret;
 }
 
+/* Several writes. */
+
+struct many {
+	struct rocks *rocks;
+	struct kv_write *w;
+	size_t n;
+	unsigned stripes[2 * KV_WRITES_MAX];
+	size_t stripes_n;
+};
+
+static unsigned stripe_at(struct str partition, struct str key)
+{
+	CLEANUP(full_key_deinit) struct full_key k;
+
+	full_key_init(&k, partition, key);
+	return stripe(&k);
+}
+
+static bool same_guard(const struct kv_write *a, const struct kv_write *b)
+{
+	return str_eq(a->guard_value, b->guard_value) && str_eq(a->guard_key, b->guard_key) &&
+	       str_eq(a->guard_partition, b->guard_partition);
+}
+
+static void share_all(struct many *m)
+{
+	const struct kv_write *last = NULL;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct kv_write *w = &m->w[i];
+
+		if (!rc_ok(w->result))
+			continue;
+		m->stripes[m->stripes_n++] = stripe_at(w->partition, w->key);
+		if (!w->has_guard || (last && same_guard(last, w)))
+			continue;
+		m->stripes[m->stripes_n++] = stripe_at(w->guard_partition, w->guard_key);
+		last = w;
+	}
+	m->stripes_n = stripe_share_many(m->rocks->stripes, m->stripes, m->stripes_n);
+}
+
+static void check_guard(struct many *m, struct kv_write *w)
+{
+	CLEANUP(full_key_deinit) struct full_key guard;
+
+	full_key_init(&guard, w->guard_partition, w->guard_key);
+	w->result = check(m->rocks, &guard, KV_IF_VALUE, w->guard_value, w->err);
+}
+
+/* Each guard once, whatever its answer. */
+static void check_guards(struct many *m)
+{
+	struct kv_write *checked[KV_WRITES_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct kv_write *w = &m->w[i];
+		size_t k = n;
+
+		if (!rc_ok(w->result) || !w->has_guard)
+			continue;
+		while (k > 0 && !same_guard(checked[k - 1], w))
+			k--;
+		if (k == 0) {
+			check_guard(m, w);
+			checked[n++] = w;
+		} else if (!rc_ok(checked[k - 1]->result)) {
+			w->result = checked[k - 1]->result;
+			if (w->err && checked[k - 1]->err)
+				*w->err = *checked[k - 1]->err;
+			else
+				IGNORE_RC(err_default(w->err, w->result.code));
+		}
+	}
+}
+
+static void add_put(rocksdb_writebatch_t *to, const struct kv_write *w)
+{
+	CLEANUP(full_key_deinit) struct full_key k;
+
+	full_key_init(&k, w->partition, w->key);
+	rocksdb_writebatch_put(to, k.p, k.n, w->value.p, w->value.n);
+}
+
+static void write_batch(struct many *m, rocksdb_writebatch_t *batch)
+{
+	CLEANUP(free_message) char *why = NULL;
+
+	rocksdb_write(m->rocks->db, m->rocks->write, batch, &why);
+	for (size_t i = 0; why && i < m->n; i++)
+		if (rc_ok(m->w[i].result))
+			m->w[i].result = write_failed(m->rocks, why, m->w[i].err);
+}
+
+static void rocks_write_many(struct kv *kv, struct kv_write *w, size_t n)
+{
+	struct many m = {.rocks = (struct rocks *)kv, .w = w, .n = n};
+	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+
+	share_all(&m);
+	check_guards(&m);
+	for (size_t i = 0; i < n; i++)
+		if (rc_ok(w[i].result))
+			add_put(batch, &w[i]);
+	if (rocksdb_writebatch_count(batch) > 0)
+		write_batch(&m, batch);
+	stripe_unshare_many(m.rocks->stripes, m.stripes, m.stripes_n);
+	rocksdb_writebatch_destroy(batch);
+}
+
 static rc rocks_iter_seek(struct kv_iter *base, struct str from, struct err *reterr)
 {
 	struct rocks_iter *it = (struct rocks_iter *)base;
@@ -389,6 +501,7 @@ static const struct kv_ops ops = {
 	.scan = rocks_scan,
 	.free = rocks_free,
 	.set_guarded = rocks_set_guarded,
+	.write_many = rocks_write_many,
 	.has_nowait = true,
 	.sole_owner = true,
 };

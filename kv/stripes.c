@@ -99,6 +99,33 @@ void stripe_unshare_pair(struct stripes *s, unsigned a, unsigned b)
 		stripe_unshare(s, b);
 }
 
+static int compare(const void *a, const void *b)
+{
+	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+
+	return (x > y) - (x < y);
+}
+
+size_t stripe_share_many(struct stripes *s, unsigned *stripes, size_t n)
+{
+	size_t distinct = 0;
+
+	if (n)
+		qsort(stripes, n, sizeof(*stripes), compare);
+	for (size_t i = 0; i < n; i++)
+		if (!distinct || stripes[distinct - 1] != stripes[i])
+			stripes[distinct++] = stripes[i];
+	for (size_t i = 0; i < distinct; i++)
+		stripe_share(s, stripes[i]);
+	return distinct;
+}
+
+void stripe_unshare_many(struct stripes *s, const unsigned *stripes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		stripe_unshare(s, stripes[i]);
+}
+
 void stripe_own(struct stripes *s, unsigned stripe)
 {
 	struct stripe *l = &s->stripe[stripe];

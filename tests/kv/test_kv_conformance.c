@@ -367,6 +367,109 @@ static void test_kv__set_guarded(void **state)
 	assert_string_equal(kv_text_get(f, "p", "k"), "1");
 }
 
+static struct kv_write plain_write(const char *key, const char *value)
+{
+	return (struct kv_write){.partition = P, .key = str_c(key), .value = str_c(value)};
+}
+
+static struct kv_write guarded_write(const char *key, const char *value, const char *guard,
+				     const char *guard_value)
+{
+	struct kv_write w = plain_write(key, value);
+
+	w.has_guard = true;
+	w.guard_partition = P;
+	w.guard_key = str_c(guard);
+	w.guard_value = str_c(guard_value);
+	return w;
+}
+
+static void test_kv__write_many_sets(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct err errs[6] = {0};
+	struct kv_write w[] = {
+		plain_write("a", "1"),	   plain_write("b", "2"), plain_write("", "no key"),
+		plain_write("twice", "x"), plain_write("c", "3"), plain_write("twice", "last"),
+	};
+
+	for (size_t i = 0; i < 6; i++)
+		w[i].err = &errs[i];
+	w[4].result = RC(IncompleteBody);
+	w[1].value = STR_NONE;
+	kv_write_many(f->kv, w, 6);
+	assert_rc(w[2].result, INVALID);
+	assert_int_equal(errs[2].code, ERR_INVALID);
+	assert_rc(w[4].result, IncompleteBody);
+	for (size_t i = 0; i < 6; i++)
+		if (i != 2 && i != 4)
+			assert_ok(w[i].result, f);
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "a=1 b= twice=last");
+	kv_write_many(f->kv, w, 0);
+	kv_write_many(f->kv, w + 4, 1);
+	assert_rc(w[4].result, IncompleteBody);
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "a=1 b= twice=last");
+}
+
+static void test_kv__write_many_guarded(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct err errs[8] = {0};
+	struct kv_write w[] = {
+		guarded_write("a", "1", "g1", "on"),   guarded_write("b", "2", "g1", "off"),
+		guarded_write("c", "3", "g2", "two"),  guarded_write("d", "4", "none", ""),
+		plain_write("e", "5"),		       guarded_write("f", "6", "g1", "on"),
+		guarded_write("g", "7", "g1", "off"),  guarded_write("a", "8", "g2", "two"),
+	};
+	static const bool fails[8] = {[1] = true, [3] = true, [6] = true};
+
+	if (!kv_has_guarded(f->kv)) {
+		kv_write_many(f->kv, w, 8);
+		assert_rc(w[0].result, UNSUPPORTED);
+		assert_ok(w[4].result, f);
+		return;
+	}
+	for (size_t i = 0; i < 8; i++)
+		w[i].err = i == 1 ? NULL : &errs[i];
+	assert_ok(kv_text_set(f, "p", "g1", "on"), f);
+	assert_ok(kv_text_set(f, "p", "g2", "two"), f);
+	kv_write_many(f->kv, w, 8);
+	for (size_t i = 0; i < 8; i++) {
+		assert_int_equal(w[i].result.code, fails[i] ? ERR_PREDICATE : ERR_NONE);
+		if (fails[i] && i != 1)
+			assert_int_equal(errs[i].code, ERR_PREDICATE);
+	}
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "a=8 c=3 e=5 f=6 g1=on g2=two");
+}
+
+static void test_kv__write_many_at_its_bound(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct kv_write *w = arena_zalloc(f->arena, KV_WRITES_MAX * sizeof(*w));
+	char big[600];
+
+	memset(big, 'k', sizeof(big));
+	for (int i = 0; i < KV_WRITES_MAX; i++) {
+		char *guard = arena_cstr(f->arena, arena_printf(f->arena, "g%d", i));
+
+		w[i] = guarded_write("", "v", guard, "on");
+		w[i].key = arena_printf(f->arena, "%.*s%04d", i % 2 ? 600 : 1, big, i);
+		if (!kv_has_guarded(f->kv))
+			w[i].has_guard = false;
+		else if (i % 3)
+			assert_ok(kv_text_set(f, "p", guard, "on"), f);
+	}
+	kv_write_many(f->kv, w, KV_WRITES_MAX);
+	for (int i = 0; i < KV_WRITES_MAX; i++) {
+		bool written = i % 3 || !w[i].has_guard;
+		struct str v;
+
+		assert_int_equal(w[i].result.code, written ? ERR_NONE : ERR_PREDICATE);
+		assert_int_equal(kv_get(f->kv, KV_BLOCK, P, w[i].key, f->arena, &v, NULL).code,
+				 written ? ERR_NONE : ERR_NOT_FOUND);
+	}
+}
+
 /* WOULD_BLOCK is always allowed; any other answer must be the right one. */
 static void test_kv__nowait_on_a_loop(void **state)
 {
@@ -516,6 +619,9 @@ int main(void)
 		TEST(scan_while_writing),
 		TEST(set_if),
 		TEST(set_guarded),
+		TEST(write_many_sets),
+		TEST(write_many_guarded),
+		TEST(write_many_at_its_bound),
 		TEST(nowait_on_a_loop),
 		TEST(random_calls_equal_a_model),
 	};

@@ -114,6 +114,38 @@ static void test_fault__a_sweep_reaches_every_call(void **state)
 	assert_int_equal(kv_fault_calls(f->kv, KV_CALL_ANY) - before, 8);
 }
 
+/* Each item of a batch is a call: the others pass. */
+static void test_fault__one_of_many(void **state)
+{
+	struct kv_fixture *f = *state;
+	static const char *const left[2][3] = {{"g=on y=2 z=3", "g=on x=1 z=3", "g=on x=1 y=2"},
+					       {"g=on x=1 y=2 z=3", "g=on x=1 y=2 z=3",
+						"g=on x=1 y=2 z=3"}};
+
+	for (int after = 0; after < 2; after++)
+		for (unsigned nth = 1; nth <= 3; nth++) {
+			struct kv_write w[3] = {
+				{.partition = P, .key = STR("x"), .value = STR("1")},
+				{.partition = P, .key = STR("y"), .value = STR("2"),
+				 .has_guard = true, .guard_partition = P, .guard_key = STR("g"),
+				 .guard_value = STR("on")},
+				{.partition = P, .key = STR("z"), .value = STR("3")},
+			};
+
+			assert_ok(kv_text_set(f, "p", "g", "on"), f);
+			kv_fault_arm(f->kv, KV_CALL_WRITES, nth, ERR_UNKNOWN_OUTCOME, after);
+			kv_write_many(f->kv, w, 3);
+			for (unsigned i = 0; i < 3; i++)
+				assert_int_equal(w[i].result.code,
+						 i + 1 == nth ? ERR_UNKNOWN_OUTCOME : ERR_NONE);
+			assert_string_equal(kv_text_scan(f, P, STR_NONE), left[after][nth - 1]);
+			for (unsigned i = 0; i < 3; i++)
+				assert_ok(kv_delete(f->kv, P, w[i].key, &f->err), f);
+		}
+	assert_int_equal(kv_fault_calls(f->kv, KV_CALL_GUARDED), 6);
+	assert_int_equal(kv_fault_calls(f->kv, KV_CALL_SET), 6 + 12);
+}
+
 /* --- a driver that can do the least --- */
 
 static rc least_get(struct kv *kv, enum kv_wait wait, struct str partition, struct str key,
@@ -196,6 +228,7 @@ int main(void)
 		TEST(fault__after_the_call),
 		TEST(fault__disarm),
 		TEST(fault__a_sweep_reaches_every_call),
+		TEST(fault__one_of_many),
 		TEST(kv__what_a_driver_lacks),
 		TEST(kv__metrics),
 		TEST(drivers__table),

@@ -115,11 +115,31 @@ static void test_kv__counter(void **state)
 /* One compares and sets, one writes in another way, at once, to the same key. In whatever order they
  * come, the other's change is what remains: either it came first and the comparison fails, or last.
  * A comparison that isn't atomic against it would bury it now and then. */
-enum other { SET, DELETE, GUARDED, OTHERS };
+enum other { SET, DELETE, GUARDED, MANY, OTHERS };
 
 static int rounds(const struct crew *c)
 {
 	return c->f->row->slow ? 120 : 1000;
+}
+
+/* The second one's guard never holds. */
+static rc write_two(struct kv *kv, struct str key)
+{
+	struct kv_write w[2];
+
+	for (int i = 0; i < 2; i++)
+		w[i] = (struct kv_write){
+			.partition = P,
+			.key = i ? STR("never") : key,
+			.value = STR("other"),
+			.has_guard = true,
+			.guard_partition = P,
+			.guard_key = STR("guard"),
+			.guard_value = i ? STR("off") : STR("on"),
+		};
+	kv_write_many(kv, w, 2);
+	CHECK(rc_is(w[1].result, PREDICATE));
+	return w[0].result;
 }
 
 static rc write_other(struct kv *kv, enum other how, struct str key)
@@ -128,7 +148,9 @@ static rc write_other(struct kv *kv, enum other how, struct str key)
 		return kv_set(kv, P, key, STR("other"), NULL);
 	if (how == DELETE)
 		return kv_delete(kv, P, key, NULL);
-	return kv_set_guarded(kv, P, key, STR("other"), P, STR("guard"), STR("on"), NULL);
+	if (how == GUARDED)
+		return kv_set_guarded(kv, P, key, STR("other"), P, STR("guard"), STR("on"), NULL);
+	return write_two(kv, key);
 }
 
 static void compare_against_others(struct crew *c, int me)
@@ -224,6 +246,43 @@ static void stage(struct crew *c, int me)
 	}
 }
 
+enum { BATCH = 5 };
+
+static void stage_many(struct crew *c, int me)
+{
+	struct kv *kv = c->f->kv;
+	struct branch *b = c->ud;
+	char keys[BATCH][64];
+
+	for (int i = 0; !atomic_load(&b->stop); i++) {
+		struct arena *a = arena_new();
+		struct kv_write w[BATCH];
+		struct str token;
+		uint64_t t;
+
+		CHECK_OK(kv_get(kv, KV_BLOCK, P, STR("branch"), a, &token, NULL));
+		CHECK(str_to_u64(token, &t));
+		for (int k = 0; k < BATCH; k++)
+			w[k] = (struct kv_write){
+				.partition = token,
+				.key = text(keys[k], "%d/%d", me, i * BATCH + k),
+				.value = STR("entry"),
+				.has_guard = true,
+				.guard_partition = P,
+				.guard_key = STR("branch"),
+				.guard_value = token,
+			};
+		kv_write_many(kv, w, BATCH);
+		for (int k = 0; k < BATCH; k++) {
+			CHECK(w[k].result.code == w[0].result.code);
+			CHECK(rc_ok(w[k].result) || rc_is(w[k].result, PREDICATE));
+		}
+		if (rc_ok(w[0].result))
+			atomic_fetch_add(&b->staged[t], BATCH);
+		arena_free(a);
+	}
+}
+
 static void seal(struct crew *c)
 {
 	struct kv *kv = c->f->kv;
@@ -242,8 +301,10 @@ static void seal(struct crew *c)
 
 static void stage_or_seal(struct crew *c, int me)
 {
-	if (me)
+	if (me && me % 2)
 		stage(c, me);
+	else if (me)
+		stage_many(c, me);
 	else
 		seal(c);
 }

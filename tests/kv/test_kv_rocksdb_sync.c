@@ -91,6 +91,28 @@ static long syncs_of(struct kv_fixture *f, rc r, long before)
 	return atomic_load(&disk.calls) - before;
 }
 
+/* Guarded by "a"; the first result. */
+static rc write_three(struct kv *kv, struct str guard_value)
+{
+	static const struct str keys[] = {STR("x"), STR("y"), STR("z")};
+	struct kv_write w[3];
+
+	for (int i = 0; i < 3; i++)
+		w[i] = (struct kv_write){
+			.partition = P,
+			.key = keys[i],
+			.value = STR("v"),
+			.has_guard = true,
+			.guard_partition = P,
+			.guard_key = STR("a"),
+			.guard_value = guard_value,
+		};
+	kv_write_many(kv, w, 3);
+	assert_int_equal(w[1].result.code, w[0].result.code);
+	assert_int_equal(w[2].result.code, w[0].result.code);
+	return w[0].result;
+}
+
 static void test_sync__before_each_acknowledgement(void **state)
 {
 	struct kv_fixture *f = *state;
@@ -107,6 +129,10 @@ static void test_sync__before_each_acknowledgement(void **state)
 						 &f->err)),
 			 1);
 	assert_int_equal(SYNCS_OF(kv_delete(kv, P, STR("b"), &f->err)), 1);
+	assert_int_equal(SYNCS_OF(write_three(kv, STR("2"))), 1);
+	before = atomic_load(&disk.calls);
+	assert_rc(write_three(kv, STR("3")), PREDICATE);
+	assert_int_equal(atomic_load(&disk.calls), before);
 	reopen(f, false);
 	kv = f->kv;
 	assert_int_equal(SYNCS_OF(kv_set(kv, P, STR("a"), STR("1"), &f->err)), 0);
@@ -204,6 +230,7 @@ static void test_sync__failed(void **state)
 
 	assert_ok(kv_text_set(f, "p", "a", "1"), f);
 	atomic_store(&disk.fail_with, EIO);
+	assert_rc(write_three(f->kv, STR("1")), UNKNOWN_OUTCOME);
 	assert_rc(kv_text_set(f, "p", "a", "2"), UNKNOWN_OUTCOME);
 	assert_non_null(strstr(f->err.msg, f->folder));
 	assert_non_null(strstr(f->err.msg, "disk"));

@@ -74,6 +74,48 @@ static void test_stripes__owners_are_alone(void **state)
 	stripes_free(s.stripes);
 }
 
+/* Those who share several and those who own one, all at once: nobody waits for ever. */
+static void *share_many_or_own(void *arg)
+{
+	static atomic_uint seeds;
+	struct shared *s = arg;
+	unsigned x = atomic_fetch_add(&seeds, 1) * 91 + 5;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		unsigned many[6];
+		size_t n;
+
+		for (int k = 0; k < 6; k++)
+			many[k] = (x = x * 1664525 + 1013904223) >> 30;
+		if (x >> 20 & 1) {
+			stripe_own(s->stripes, many[0]);
+			s->plain[many[0]]++;
+			stripe_disown(s->stripes, many[0]);
+			continue;
+		}
+		n = stripe_share_many(s->stripes, many, 6);
+		must(n >= 1 && n <= 4);
+		for (size_t k = 0; k + 1 < n; k++)
+			must(many[k] < many[k + 1] && s->plain[many[k]] >= 0);
+		sched_yield();
+		stripe_unshare_many(s->stripes, many, n);
+	}
+	return NULL;
+}
+
+static void test_stripes__several_at_once(void **state)
+{
+	struct shared s = {.stripes = stripes_new()};
+
+	run(share_many_or_own, &s, THREADS);
+	assert_int_equal(stripe_share_many(s.stripes, NULL, 0), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		stripe_own(s.stripes, i);
+		stripe_disown(s.stripes, i);
+	}
+	stripes_free(s.stripes);
+}
+
 static void *share_until_stopped(void *arg)
 {
 	struct shared *s = arg;
@@ -157,6 +199,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stripes__owners_are_alone),
+		cmocka_unit_test(test_stripes__several_at_once),
 		cmocka_unit_test(test_stripes__an_owner_gets_in),
 		cmocka_unit_test(test_stripes__a_sharer_gets_in),
 		cmocka_unit_test(test_stripes__keys_spread),
