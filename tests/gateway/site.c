@@ -1,0 +1,428 @@
+#include "tests/gateway/site.h"
+
+#include <arpa/inet.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/secret.h"
+#include "auth/store.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/encode.h"
+#include "sigv4/sigv4.h"
+#include "versions/repo.h"
+
+#define ENCRYPT STR("a key for sealing")
+
+static void die(const char *what)
+{
+	fprintf(stderr, "site: %s\n", what);
+	abort();
+}
+
+static void must(rc r, const struct err *e)
+{
+	if (!rc_ok(r))
+		die(e->msg);
+}
+
+static void handle(struct http_req *req, void *ud)
+{
+	gateway_handle(((struct site *)ud)->gateway, req);
+}
+
+static void open_store(struct site *s, enum site_store kind)
+{
+	struct backend *b = NULL;
+	struct err err = {0};
+
+	if (kind == SITE_MEM) {
+		b = backend_mem_new(STR(""), s->data);
+	} else {
+		snprintf(s->folder, sizeof(s->folder), "/tmp/sluice-site-XXXXXX");
+		if (!mkdtemp(s->folder))
+			die("mkdtemp");
+		must(backend_local_open(&(struct backend_local_options){.id = STR(""),
+									.path = str_c(s->folder),
+									.pool = s->data},
+					&b, &err),
+		     &err);
+	}
+	s->registry = registry_of(&b, 1, STR(""));
+}
+
+static void open_gateway(struct site *s, const struct site_options *o)
+{
+	s->gateway = gateway_new(&(struct gateway_options){
+		.versions = s->versions,
+		.auth = s->auth,
+		.meta = s->meta,
+		.data = s->data,
+		.region = STR("us-east-1"),
+		.domains = o->domains,
+		.domains_n = o->domains_n,
+		.slot_bytes = 64 * 1024,
+		.trusted_proxies = o->proxies,
+		.trusted_proxies_n = o->proxies_n,
+	});
+}
+
+void site_open(struct site *s, const struct site_options *o)
+{
+	struct err err = {0};
+
+	*s = (struct site){.a = arena_new(), .kv = kv_mem_new()};
+	s->meta = work_pool_new("meta", 3, 200);
+	s->data = work_pool_new("data", 3, 200);
+	open_store(s, o->store);
+	s->versions = versions_new(&(struct versions_options){
+		.kv = s->kv,
+		.registry = s->registry,
+		.meta = s->meta,
+		.data = s->data,
+		.repo_cache_ms = o->repo_cache_ms ? o->repo_cache_ms : 5000,
+		.repo_cache_size = 100,
+		.ensure_readable_root = true,
+		.block_prefix = STR("_lakefs"),
+	});
+	s->auth = auth_new(&(struct auth_options){
+		.kv = s->kv, .encrypt_secret = ENCRYPT, .cache_ms = 20000, .cache_size = 100});
+	open_gateway(s, o);
+	must(http_server_start(&(struct http_options){.listen = STR("127.0.0.1:0"),
+						      .loops = 2,
+						      .handler = handle,
+						      .ud = s},
+			       &s->server, &err),
+	     &err);
+	site_add_user(s, "admin", &(struct site_statement){.effect = "allow", .action = "fs:*", .resource = "*"},
+		      1);
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
+{
+	return remove(path);
+}
+
+void site_close(struct site *s)
+{
+	http_server_stop(s->server, 5000);
+	gateway_free(s->gateway);
+	auth_free(s->auth);
+	work_pool_free(s->data);
+	work_pool_free(s->meta);
+	versions_free(s->versions);
+	registry_unref(s->registry);
+	kv_free(s->kv);
+	arena_free(s->a);
+	if (s->folder[0])
+		nftw(s->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+void site_add_repo(struct site *s, const char *name, bool read_only)
+{
+	struct err err = {0};
+	struct vcall c = {.v = s->versions, .a = s->a, .wait = KV_BLOCK, .err = &err};
+	struct repo made;
+
+	must(repo_create(&c,
+			 &(struct repo_create){.id = str_c(name),
+					       .storage_namespace = arena_printf(
+						       s->a, "%s://%s",
+						       s->folder[0] ? "local" : "mem", name),
+					       .read_only = read_only},
+			 &made),
+	     &err);
+}
+
+static void put(struct site *s, struct str key, const ProtobufCMessage *m)
+{
+	struct err err = {0};
+
+	must(auth_store_put(s->kv, key, m, false, &err), &err);
+}
+
+static void put_statement(struct site *s, struct str policy, const struct site_statement *st,
+			  size_t n)
+{
+	AuthPb__StatementData all[8], *list[8];
+	AuthPb__StatementData__ConditionEntry conditions[8], *condition_lists[8];
+	AuthPb__ConditionFields fields[8];
+	AuthPb__ConditionFields__FieldsEntry entries[8], *entry_lists[8];
+	AuthPb__ConditionValues values[8];
+	char *value_lists[8], *actions[8];
+	AuthPb__PolicyData p = AUTH_PB__POLICY_DATA__INIT;
+
+	for (size_t i = 0; i < n && i < 8; i++) {
+		actions[i] = (char *)st[i].action;
+		auth_pb__statement_data__init(&all[i]);
+		all[i].effect = (char *)st[i].effect;
+		all[i].n_action = 1;
+		all[i].action = &actions[i];
+		all[i].resource = (char *)st[i].resource;
+		list[i] = &all[i];
+		if (!st[i].op)
+			continue;
+		auth_pb__statement_data__condition_entry__init(&conditions[i]);
+		auth_pb__condition_fields__init(&fields[i]);
+		auth_pb__condition_fields__fields_entry__init(&entries[i]);
+		auth_pb__condition_values__init(&values[i]);
+		value_lists[i] = (char *)st[i].value;
+		values[i].n_values = 1;
+		values[i].values = &value_lists[i];
+		entries[i].key = (char *)st[i].field;
+		entries[i].value = &values[i];
+		entry_lists[i] = &entries[i];
+		fields[i].n_fields = 1;
+		fields[i].fields = &entry_lists[i];
+		conditions[i].key = (char *)st[i].op;
+		conditions[i].value = &fields[i];
+		condition_lists[i] = &conditions[i];
+		all[i].n_condition = 1;
+		all[i].condition = &condition_lists[i];
+	}
+	p.n_statement = n;
+	p.statement = list;
+	put(s, policy, &p.base);
+}
+
+void site_add_user(struct site *s, const char *name, const struct site_statement *st, size_t n)
+{
+	AuthPb__UserData u = AUTH_PB__USER_DATA__INIT;
+	AuthPb__CredentialData c = AUTH_PB__CREDENTIAL_DATA__INIT;
+	struct str sealed = auth_secret_seal(ENCRYPT, str_c(name), s->a);
+	struct str policy = arena_join(s->a, (struct str[]){STR("policies/of-"), str_c(name)}, 2);
+	struct str index = arena_join(s->a,
+				      (struct str[]){STR("uPolicies/"), str_c(name),
+						     STR("/policies/of-"), str_c(name)},
+				      4);
+	struct err err = {0};
+
+	c.access_key_id = (char *)name;
+	c.secret_access_key_encrypted_bytes =
+		(ProtobufCBinaryData){sealed.n, (uint8_t *)(uintptr_t)sealed.p};
+	put(s, auth_key_user(s->a, str_c(name)), &u.base);
+	put(s, auth_key_credential(s->a, str_c(name), str_c(name)), &c.base);
+	put_statement(s, policy, st, n);
+	must(auth_store_put_index(s->kv, index, policy, &err), &err);
+}
+
+/* ---- the client */
+
+static int dial(struct site *s)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+				 .sin_port = htons((in_port_t)http_server_port(s->server)),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval wait = {.tv_sec = 60};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
+		die("connect");
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	return fd;
+}
+
+static struct str payload_hash(struct arena *a, struct str body)
+{
+	uint8_t sum[DIGEST_MAX];
+
+	digest_of(DIGEST_SHA256, body, sum);
+	return hex_encode(a, str_make((const char *)sum, 32));
+}
+
+static struct str amz_date(struct arena *a, int64_t now)
+{
+	time_t t = (time_t)now;
+	struct tm tm;
+	char out[32];
+
+	gmtime_r(&t, &tm);
+	strftime(out, sizeof(out), "%Y%m%dT%H%M%SZ", &tm);
+	return arena_dup(a, str_c(out));
+}
+
+static void write_request(struct arena *a, const struct call *c, struct buf *out)
+{
+	struct sigv4_header h[16];
+	struct sigv4_request sr = {.headers = h};
+	struct str user = str_c(c->user ? c->user : "admin");
+	int64_t now = wall_now().s;
+	size_t n = 0;
+
+	sr.method = str_c(c->method ? c->method : "GET");
+	sr.path = str_cut(str_c(c->target), '?', &sr.query);
+	if (!sr.query.p)
+		sr.query = STR("");
+	h[n++] = (struct sigv4_header){STR("host"), str_c(c->host ? c->host : "localhost")};
+	for (size_t i = 0; i < 8 && c->headers[i].name; i++)
+		h[n++] = (struct sigv4_header){str_c(c->headers[i].name),
+					       str_c(c->headers[i].value)};
+	if (user.n) {
+		struct str hash = payload_hash(a, c->body);
+
+		h[n++] = (struct sigv4_header){STR("x-amz-date"), amz_date(a, now)};
+		h[n++] = (struct sigv4_header){STR("x-amz-content-sha256"), hash};
+		sr.headers_n = n;
+		h[n].value = sigv4_sign_header(&sr, &(struct sigv4_credentials){user, user, STR_NONE},
+					       STR("us-east-1"), STR("s3"), now, hash, a);
+		h[n++].name = STR("authorization");
+	}
+	buf_printf(out, STR_FMT " %s HTTP/1.1\r\ncontent-length: %zu\r\n", STR_ARG(sr.method),
+		   c->target, c->body.n);
+	for (size_t i = 0; i < n; i++) {
+		buf_add(out, h[i].name);
+		buf_add(out, STR(": "));
+		buf_add(out, h[i].value);
+		buf_add(out, STR("\r\n"));
+	}
+	buf_add(out, STR("\r\n"));
+	buf_add(out, c->body);
+}
+
+static void send_all(int fd, struct str s)
+{
+	while (s.n) {
+		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return; /* answered early: the answer is still to be read */
+		s = str_skip(s, (size_t)n);
+	}
+}
+
+static void read_head(int fd, struct answer *a)
+{
+	size_t n = 0;
+
+	do {
+		if (n + 1 == sizeof(a->head) || recv(fd, a->head + n, 1, 0) != 1)
+			die("no head came");
+		a->head[++n] = 0;
+	} while (n < 4 || memcmp(a->head + n - 4, "\r\n\r\n", 4));
+	if (strncmp(a->head, "HTTP/1.1 ", 9))
+		die("not HTTP");
+	a->status = atoi(a->head + 9);
+}
+
+static void read_body(int fd, const char *method, struct answer *a)
+{
+	char value[1024];
+	unsigned long long left = strtoull(answer_header(a, "content-length", value), NULL, 10);
+
+	a->body = BUF_INIT((size_t)1 << 26);
+	if (!strcmp(method, "HEAD"))
+		return;
+	while (left) {
+		size_t want = left < 65536 ? (size_t)left : 65536;
+		char *to = buf_reserve(&a->body, want);
+		ssize_t n = to ? recv(fd, to, want, 0) : -1;
+
+		if (n <= 0)
+			die("the body ended early");
+		a->body.n += (size_t)n;
+		left -= (unsigned long long)n;
+	}
+}
+
+void site_call_on(struct site *s, int *fd, const struct call *c, struct answer *ret)
+{
+	struct arena *a = arena_new();
+	struct buf out = BUF_INIT((size_t)1 << 26);
+	char value[1024];
+
+	if (*fd < 0)
+		*fd = dial(s);
+	write_request(a, c, &out);
+	send_all(*fd, buf_str(&out));
+	read_head(*fd, ret);
+	read_body(*fd, c->method ? c->method : "GET", ret);
+	if (!strcasecmp(answer_header(ret, "connection", value), "close")) {
+		close(*fd);
+		*fd = -1;
+	}
+	buf_deinit(&out);
+	arena_free(a);
+}
+
+void site_call(struct site *s, const struct call *c, struct answer *ret)
+{
+	int fd = -1;
+
+	site_call_on(s, &fd, c, ret);
+	if (fd >= 0)
+		close(fd);
+}
+
+void site_abandon(struct site *s, const struct call *c, size_t bytes)
+{
+	struct arena *a = arena_new();
+	struct buf out = BUF_INIT((size_t)1 << 26);
+	int fd = dial(s);
+
+	write_request(a, c, &out);
+	send_all(fd, str_head(buf_str(&out), out.n - c->body.n + bytes));
+	close(fd);
+	buf_deinit(&out);
+	arena_free(a);
+}
+
+void answer_free(struct answer *a)
+{
+	buf_deinit(&a->body);
+}
+
+const char *answer_header(const struct answer *a, const char *name, char out[1024])
+{
+	const char *p = a->head;
+	size_t n = strlen(name);
+
+	out[0] = 0;
+	while ((p = strchr(p, '\n')) && *++p)
+		if (strncasecmp(p, name, n) == 0 && p[n] == ':') {
+			snprintf(out, 1024, "%.*s", (int)strcspn(p + n + 2, "\r\n"), p + n + 2);
+			break;
+		}
+	return out;
+}
+
+bool answer_has(const struct answer *a, const char *text)
+{
+	struct str body = buf_str(&a->body);
+
+	return str_find(body, str_c(text)) < body.n;
+}
+
+const char *answer_element(const struct answer *a, const char *name, char out[1024])
+{
+	struct str s = buf_str(&a->body);
+	char tag[64];
+
+	snprintf(tag, sizeof(tag), "<%s>", name);
+	s = str_skip(s, str_find(s, str_c(tag)));
+	s = s.n ? str_skip(s, strlen(tag)) : s;
+	s = str_head(s, str_index(s, '<'));
+	snprintf(out, 1024, STR_FMT, STR_ARG(s));
+	return out;
+}
+
+void site_expect(struct site *s, const struct call *c, int status, const char *code,
+		 const char *file, int line)
+{
+	struct answer a;
+	char got[1024];
+
+	site_call(s, c, &a);
+	answer_element(&a, "Code", got);
+	if (a.status != status || (code && strcmp(got, code))) {
+		print_error("%s:%d: %s %s: %d %s, not %d %s\n" STR_FMT "\n", file, line,
+			    c->method ? c->method : "GET", c->target, a.status, got, status,
+			    code ? code : "", STR_ARG(buf_str(&a.body)));
+		_fail(file, line);
+	}
+	answer_free(&a);
+}
