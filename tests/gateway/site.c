@@ -248,7 +248,7 @@ static struct str amz_date(struct arena *a, int64_t now)
 
 static void write_request(struct arena *a, const struct call *c, struct buf *out)
 {
-	struct sigv4_header h[16];
+	struct sigv4_header h[CALL_HEADERS + 4];
 	struct sigv4_request sr = {.headers = h};
 	struct str user = str_c(c->user ? c->user : "admin");
 	int64_t now = wall_now().s;
@@ -259,7 +259,7 @@ static void write_request(struct arena *a, const struct call *c, struct buf *out
 	if (!sr.query.p)
 		sr.query = STR("");
 	h[n++] = (struct sigv4_header){STR("host"), str_c(c->host ? c->host : "localhost")};
-	for (size_t i = 0; i < 8 && c->headers[i].name; i++)
+	for (size_t i = 0; i < CALL_HEADERS && c->headers[i].name; i++)
 		h[n++] = (struct sigv4_header){str_c(c->headers[i].name),
 					       str_c(c->headers[i].value)};
 	if (user.n) {

@@ -49,6 +49,8 @@ struct site_statement {
 /* The user's key id and secret are its name. */
 void site_add_user(struct site *s, const char *name, const struct site_statement *st, size_t n);
 
+enum { CALL_HEADERS = 40 };
+
 struct call {
 	const char *user;   /* NULL: admin; "": unsigned */
 	const char *method; /* NULL: GET */
@@ -57,7 +59,7 @@ struct call {
 	struct str body;
 	struct {
 		const char *name, *value; /* name in lower case */
-	} headers[8];
+	} headers[CALL_HEADERS];
 };
 
 struct answer {
