@@ -299,9 +299,9 @@ static rc pour(struct backend *b, struct backend_writer *w, struct body *body, s
 	}
 }
 
-rc backend_put_now(struct backend *b, const struct object_ptr *to,
-		   const struct backend_put_options *o, struct body *body, struct arena *a,
-		   struct backend_stat *ret, struct err *reterr)
+rc backend_write_now(struct backend *b, const struct object_ptr *to,
+		     const struct backend_put_options *o, struct body *body,
+		     struct backend_writer **ret, struct err *reterr)
 {
 	struct backend_writer *w;
 	struct err own = {0};
@@ -314,9 +314,39 @@ rc backend_put_now(struct backend *b, const struct object_ptr *to,
 	TRY(b->blocking->open_writer(b, to, o, &w, e));
 	r = pour(b, w, body, e);
 	if (rc_ok(r))
-		return b->blocking->commit(w, a, ret, e);
-	b->blocking->abort(w);
+		*ret = w;
+	else
+		b->blocking->abort(w);
 	return r;
+}
+
+void backend_commit_now(struct backend *b, struct backend_commit *c, size_t n)
+{
+	assert(!on_loop());
+	for (size_t i = 0; i < n; i++)
+		assert(c[i].writer->b == b);
+	if (b->blocking->commit_many) {
+		b->blocking->commit_many(b, c, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		c[i].result = b->blocking->commit(c[i].writer, c[i].a, &c[i].stat, c[i].err);
+}
+
+void backend_abort_now(struct backend *b, struct backend_writer *w)
+{
+	assert(!on_loop() && w->b == b);
+	b->blocking->abort(w);
+}
+
+rc backend_put_now(struct backend *b, const struct object_ptr *to,
+		   const struct backend_put_options *o, struct body *body, struct arena *a,
+		   struct backend_stat *ret, struct err *reterr)
+{
+	struct backend_writer *w;
+
+	TRY(backend_write_now(b, to, o, body, &w, reterr));
+	return b->blocking->commit(w, a, ret, reterr);
 }
 
 rc backend_read_now(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,

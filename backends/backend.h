@@ -72,6 +72,15 @@ struct backend_list_entry {
  * (memory, a whole relay, a file); streaming bodies go through the asynchronous form or a writer. */
 struct backend_writer;
 
+/* One of several writers that are committed together. */
+struct backend_commit {
+	struct backend_writer *writer; /* freed */
+	struct arena *a;
+	struct err *err; /* its own; NULL: nobody wants the story */
+	struct backend_stat stat;
+	rc result;
+};
+
 struct backend_blocking_ops {
 	/* A stream into the store: open, any number of writes, then commit or abort (either frees it).
 	 * One thread at a time. */
@@ -81,6 +90,8 @@ struct backend_blocking_ops {
 	rc (*write)(struct backend_writer *w, const void *p, size_t n, struct err *reterr);
 	rc (*commit)(struct backend_writer *w, struct arena *a, struct backend_stat *ret,
 		     struct err *reterr);
+	/* Optional: several at once, where that is cheaper. */
+	void (*commit_many)(struct backend *b, struct backend_commit *c, size_t n);
 	void (*abort)(struct backend_writer *w);
 	/* Reads [offset, offset + n) into dst; fewer only at the object's end. */
 	rc (*read)(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
@@ -192,6 +203,13 @@ void backend_cancel(struct backend_op *op);
 rc backend_put_now(struct backend *b, const struct object_ptr *to,
 		   const struct backend_put_options *o, struct body *body, struct arena *a,
 		   struct backend_stat *ret, struct err *reterr);
+/* The two halves of backend_put_now: to a writer that is ready to be committed or aborted (a failure
+ * leaves none), and the commits of several, all of this store: each as if alone, with its own result. */
+rc backend_write_now(struct backend *b, const struct object_ptr *to,
+		     const struct backend_put_options *o, struct body *body,
+		     struct backend_writer **ret, struct err *reterr);
+void backend_commit_now(struct backend *b, struct backend_commit *c, size_t n);
+void backend_abort_now(struct backend *b, struct backend_writer *w);
 rc backend_read_now(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
 		    size_t n, size_t *ret_n, struct err *reterr);
 rc backend_head_now(struct backend *b, const struct object_ptr *p, struct arena *a,

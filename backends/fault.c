@@ -142,6 +142,45 @@ static rc fault_commit(struct backend_writer *base, struct arena *a, struct back
 	return r;
 }
 
+/* Each of them is a call. */
+static void fault_commit_many(struct backend *b, struct backend_commit *c, size_t n)
+{
+	struct fault *f = of(b);
+	struct backend_commit *next = calloc(n, sizeof(*next));
+	struct {
+		enum verdict v;
+		enum err_code code;
+	} *given = calloc(n, sizeof(*given));
+	size_t passed = 0;
+
+	if (n && (!next || !given))
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		struct fault_writer *w = CONTAINER(c[i].writer, struct fault_writer, base);
+
+		given[i].v = judge(f, w->call, &given[i].code);
+		if (given[i].v == FAIL_BEFORE)
+			continue;
+		next[passed] = c[i];
+		next[passed++].writer = w->next;
+		w->next = NULL;
+	}
+	backend_commit_now(f->next, next, passed);
+	passed = 0;
+	for (size_t i = 0; i < n; i++) {
+		fault_abort(c[i].writer);
+		c[i].result = RC_OK;
+		if (given[i].v != FAIL_BEFORE) {
+			c[i].stat = next[passed].stat;
+			c[i].result = next[passed++].result;
+		}
+		if (given[i].v != PASS && rc_ok(c[i].result))
+			c[i].result = broken(given[i].code, c[i].err);
+	}
+	free(next);
+	free(given);
+}
+
 static rc fault_read(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
 		     size_t n, size_t *ret_n, struct err *reterr)
 {
@@ -254,6 +293,7 @@ static const struct backend_blocking_ops fault_ops = {
 	.open_writer = fault_open_writer,
 	.write = fault_write,
 	.commit = fault_commit,
+	.commit_many = fault_commit_many,
 	.abort = fault_abort,
 	.read = fault_read,
 	.open_file = fault_open_file,

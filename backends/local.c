@@ -240,6 +240,7 @@ static const struct backend_blocking_ops local_ops = {
 	.open_writer = local_open_writer,
 	.write = local_write,
 	.commit = local_commit,
+	.commit_many = local_commit_many,
 	.abort = local_abort,
 	.read = local_read,
 	.open_file = local_open_file,

@@ -126,6 +126,8 @@ rc local_writer_append(struct backend_writer *w, int fd, uint64_t *ret_n, struct
 rc local_write(struct backend_writer *w, const void *p, size_t n, struct err *reterr);
 rc local_commit(struct backend_writer *w, struct arena *a, struct backend_stat *ret,
 		struct err *reterr);
+/* As many as there are, with one sync of the store for all that it serves. */
+void local_commit_many(struct backend *b, struct backend_commit *c, size_t n);
 void local_abort(struct backend_writer *w);
 /* 32 characters of random hex. */
 void local_random_name(char out[33]);

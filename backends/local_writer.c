@@ -36,6 +36,7 @@ struct local_writer {
 	int fd;
 	uint64_t size, flushed;
 	bool if_absent, part;
+	bool named_first; /* before its bytes were synced */
 	char temporary[33]; /* its name in .sluice/tmp; "" while it has none */
 	char etag[33];
 	size_t folder_n;
@@ -345,35 +346,72 @@ static rc synced_first(struct local_writer *w, struct err *reterr)
 	return folder_sync(w->l, w->folder, reterr);
 }
 
-static rc finish(struct local_writer *w, struct backend_stat *ret, struct err *reterr)
+/* Named, and durable unless w->named_first: then the store's sync is still to come. */
+static rc name_written(struct local_writer *w, struct backend_stat *ret, struct err *reterr)
 {
 	struct stat st;
 
 	local_step("written");
 	if (fstat(w->fd, &st) != 0)
 		return err_errno(reterr, ERR_IO, errno, "examining \"%s\"", name_of(w));
-	if (named_first(w)) {
-		local_step("linked first");
-		TRY(store_sync(w->l, reterr));
-	} else {
-		TRY(synced_first(w, reterr));
-	}
-	local_step("durable");
-	if (ret)
-		*ret = (struct backend_stat){.size = w->size, .mtime_s = st.st_mtime};
+	*ret = (struct backend_stat){.size = w->size, .mtime_s = st.st_mtime};
+	w->named_first = named_first(w);
+	if (!w->named_first)
+		return synced_first(w, reterr);
+	local_step("linked first");
 	return RC_OK;
+}
+
+static void sync_named_first(struct local *l, struct backend_commit *c, size_t n)
+{
+	struct err e = {0};
+	rc r = store_sync(l, &e);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!of(c[i].writer)->named_first || rc_ok(r))
+			continue;
+		c[i].result = r;
+		if (c[i].err)
+			*c[i].err = e;
+	}
+}
+
+static void commit_end(struct backend_commit *c)
+{
+	struct local_writer *w = of(c->writer);
+
+	if (rc_ok(c->result))
+		local_step("durable");
+	if (rc_ok(c->result) && w->etag[0])
+		c->stat.etag = arena_dup(c->a, str_c(w->etag));
+	writer_free(w);
+}
+
+void local_commit_many(struct backend *b, struct backend_commit *c, size_t n)
+{
+	bool waits = false;
+
+	for (size_t i = 0; i < n; i++) {
+		struct local_writer *w = of(c[i].writer);
+
+		c[i].result = name_written(w, &c[i].stat, c[i].err);
+		waits |= w->named_first;
+	}
+	if (waits)
+		sync_named_first(CONTAINER(b, struct local, b), c, n);
+	for (size_t i = 0; i < n; i++)
+		commit_end(&c[i]);
 }
 
 rc local_commit(struct backend_writer *base, struct arena *a, struct backend_stat *ret,
 		struct err *reterr)
 {
-	struct local_writer *w = of(base);
-	rc r = finish(w, ret, reterr);
+	struct backend_commit c = {.writer = base, .a = a, .err = reterr};
 
-	if (rc_ok(r) && ret && w->etag[0])
-		ret->etag = arena_dup(a, str_c(w->etag));
-	writer_free(w);
-	return r;
+	local_commit_many(base->b, &c, 1);
+	if (ret && rc_ok(c.result))
+		*ret = c.stat;
+	return c.result;
 }
 
 void local_abort(struct backend_writer *base)

@@ -343,6 +343,58 @@ static void test_local__failed_store_sync_stays_failed(void **state)
 	close(broken_fd);
 }
 
+static void write_three(struct backend_commit c[3], struct err errs[3], unsigned classic)
+{
+	static const char *const keys[] = {"three/0", "three/1", "three/2"};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct backend_put_options o = {.if_absent = i == classic};
+		struct object_ptr p = at(&s, keys[i]);
+		struct body *body = body_mem_new(a, str_c(keys[i]));
+
+		c[i] = (struct backend_commit){.a = a, .err = &errs[i]};
+		errs[i] = (struct err){0};
+		ok(backend_write_now(s.b, &p, &o, body, &c[i].writer, &test_err));
+		body_close(body);
+	}
+}
+
+/* One sync of the store for those that it serves; should it fail, for all of them and no other. */
+static void test_local__commit_many_shares_a_sync(void **state)
+{
+	struct local *l = (struct local *)s.b;
+	struct metric *syncs = metric_get(METRIC_COUNTER, "sluice_local_store_syncs_total", "", NULL);
+	struct backend_commit c[3];
+	struct err errs[3];
+	struct stat st;
+	int64_t before;
+
+	assert_int_equal(fstat(l->root_fd, &st), 0);
+	l->whole.able = true;
+	l->whole.dev = st.st_dev;
+	write_three(c, errs, 3);
+	before = metric_value(syncs);
+	backend_commit_now(s.b, c, 3);
+	assert_int_equal(metric_value(syncs) - before, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		ok(c[i].result);
+		assert_int_equal(c[i].stat.size, 7);
+		unlink(path_of((const char *[]){"space/of names/three/0", "space/of names/three/1",
+						"space/of names/three/2"}[i]));
+	}
+	write_three(c, errs, 1);
+	broken_fd = open(s.root, O_PATH);
+	local_step_hook = break_store_sync;
+	backend_commit_now(s.b, c, 3);
+	local_step_hook = NULL;
+	for (unsigned i = 0; i < 3; i++)
+		check_code(c[i].result, i == 1 ? ERR_NONE : ERR_UNKNOWN_OUTCOME, &errs[i], __FILE__,
+			   __LINE__);
+	assert_true(holds(&s, "three/1", STR("three/1")));
+	close(broken_fd);
+	reopen();
+}
+
 static void test_local__failed_sync_stays_failed(void **state)
 {
 	struct object_ptr p = at(&s, "x"), q = at(&s, "other/y");
@@ -553,6 +605,7 @@ int main(void)
 		TEST(folder_removed_meanwhile),
 		TEST(full_disk),
 		TEST(failed_store_sync_stays_failed),
+		TEST(commit_many_shares_a_sync),
 		TEST(failed_sync_stays_failed),
 		TEST(sweeps_old_temporaries),
 		TEST(killed_while_writing),

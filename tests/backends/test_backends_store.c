@@ -77,6 +77,51 @@ static rc refuse(void *ud, struct err *reterr)
 	return err_default(reterr, ERR_BadDigest);
 }
 
+enum { MANY = 4 };
+
+/* The bytes of object i in a writer of its own; the second one only if it is absent. */
+static void write_one(struct backend_commit *c, struct err *e, unsigned i)
+{
+	struct backend_put_options o = {.if_absent = i == 1};
+	struct object_ptr p = at(&s, (const char *[]){"m/0", "m/1", "m/2", "n/3"}[i]);
+	struct body *body = body_mem_new(a, pattern_new(a, 1000 * i, i));
+
+	*c = (struct backend_commit){.a = a, .err = e};
+	ok(backend_write_now(s.b, &p, &o, body, &c->writer, &test_err));
+	body_close(body);
+}
+
+static void test_store__commit_many(void)
+{
+	struct backend_commit c[MANY];
+	struct err errs[MANY] = {0};
+	struct object_ptr p = at(&s, "m/5");
+	struct backend_writer *w;
+	struct body *body;
+
+	ok(put_bytes(&s, "m/1", STR("here already")));
+	ok(put_bytes(&s, "m/2", STR("to be replaced")));
+	for (unsigned i = 0; i < MANY; i++)
+		write_one(&c[i], &errs[i], i);
+	backend_commit_now(s.b, c, MANY);
+	for (unsigned i = 0; i < MANY; i++) {
+		check_code(c[i].result, i == 1 ? ERR_EXISTS : ERR_NONE, &errs[i], __FILE__, __LINE__);
+		if (i != 1)
+			assert_int_equal(c[i].stat.size, 1000 * i);
+	}
+	assert_true(holds(&s, "m/0", STR("")));
+	assert_true(holds(&s, "m/1", STR("here already")));
+	assert_true(holds(&s, "m/2", pattern_new(a, 2000, 2)));
+	assert_true(holds(&s, "n/3", pattern_new(a, 3000, 3)));
+	body = body_mem_new(a, STR("never"));
+	ok(backend_write_now(s.b, &p, NULL, body, &w, &test_err));
+	body_close(body);
+	backend_abort_now(s.b, w);
+	backend_commit_now(s.b, c, 0);
+	if (s.root[0])
+		assert_int_equal(store_files(s.root), 4);
+}
+
 static void test_store__failing_body_leaves_nothing(void)
 {
 	struct object_ptr p = at(&s, "fresh");
@@ -258,6 +303,7 @@ static void test_store__multipart_ended(void)
 	}
 EACH(put_get_head_remove)
 EACH(if_absent)
+EACH(commit_many)
 EACH(failing_body_leaves_nothing)
 EACH(bad_pointers)
 EACH(list)
@@ -329,11 +375,38 @@ static void test_store__fault_sweep(void **state)
 	}
 }
 
+static void test_store__one_of_many_commits_fails(void **state)
+{
+	for (int after = 0; after < 2; after++)
+		for (unsigned nth = 0; nth < 3; nth++) {
+			struct backend_commit c[3];
+			struct err errs[3] = {0};
+			struct str got;
+
+			open_kind(STORE_FAULT);
+			for (unsigned i = 0; i < 3; i++)
+				write_one(&c[i], &errs[i], i);
+			backend_fault_arm(s.b, BACKEND_CALL_PUT, nth + 1, ERR_UNKNOWN_OUTCOME, after);
+			backend_commit_now(s.b, c, 3);
+			for (unsigned i = 0; i < 3; i++) {
+				assert_int_equal(c[i].result.code,
+						 i == nth ? ERR_UNKNOWN_OUTCOME : ERR_NONE);
+				assert_int_equal(errs[i].code, c[i].result.code);
+				assert_int_equal(rc_ok(get_bytes(&s, a,
+								 (const char *[]){"m/0", "m/1", "m/2"}[i],
+								 &got)),
+						 i != nth || after);
+			}
+			close_kind();
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_store__each_put_get_head_remove),
 		cmocka_unit_test(test_store__each_if_absent),
+		cmocka_unit_test(test_store__each_commit_many),
 		cmocka_unit_test(test_store__each_failing_body_leaves_nothing),
 		cmocka_unit_test(test_store__each_bad_pointers),
 		cmocka_unit_test(test_store__each_list),
@@ -341,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_store__each_multipart),
 		cmocka_unit_test(test_store__each_multipart_ended),
 		cmocka_unit_test(test_store__fault_sweep),
+		cmocka_unit_test(test_store__one_of_many_commits_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
