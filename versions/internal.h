@@ -14,6 +14,7 @@ struct versions {
 	struct kv *kv;
 	struct registry *registry;
 	struct work_pool *meta, *data;
+	struct put_batch *puts;
 	int64_t repo_cache_ms;
 	bool ensure_readable_root;
 	char *block_prefix;

@@ -2,7 +2,7 @@
 
 #include "versions/committed.h"
 #include "versions/internal.h"
-#include "versions/staging.h"
+#include "versions/stage_batch.h"
 
 enum {
 	IDS_PER_PARTITION = 50000,
@@ -69,8 +69,7 @@ static rc find_below(struct vcall *c, const struct repo *r, const struct branch 
 	return RC_OK;
 }
 
-/* top: the branch's own token; *ret: what counts. */
-static rc find(struct vcall *c, const struct repo *r, const struct branch *b, struct str path,
+rc object_find(struct vcall *c, const struct repo *r, const struct branch *b, struct str path,
 	       struct staged *top, struct staged *ret)
 {
 	TRY(staging_get(c, b->staging_token, path, top));
@@ -93,7 +92,7 @@ rc object_stat(struct vcall *c, const struct repo *r, struct str ref, struct str
 	TRY(branch_get(c, r, ref, &now));
 	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
 		b = now;
-		TRY(find(c, r, &b, path, &top, &found));
+		TRY(object_find(c, r, &b, path, &top, &found));
 		if (found.state == STAGED_ENTRY) {
 			*ret = found.entry;
 			return RC_OK;
@@ -164,7 +163,7 @@ static rc stage_if(struct vcall *c, const struct repo *r, struct str branch, str
 		rc res = RC_OK;
 
 		TRY(branch_get(c, r, branch, &b));
-		TRY(find(c, r, &b, path, &top, &found));
+		TRY(object_find(c, r, &b, path, &top, &found));
 		if (!*ret_sent || found.state != STAGED_ENTRY || !is_ours(&found.entry, e))
 			res = check_condition(c, r, &b, &found, cond, etag);
 		if (rc_is(res, WOULD_BLOCK))
@@ -193,39 +192,56 @@ rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct
 	return stage_if(c, r, branch, path, e, value, cond, etag, ret_sent);
 }
 
-/* Deleting: over what is in the token, a tombstone in its place; over what only lies below, a new
- * tombstone; where there is nothing, nothing. PREDICATE: the branch moved, again. */
-static rc delete_in(struct vcall *c, const struct repo *r, const struct branch *b, struct str path,
-		    struct str tombstone)
-{
-	struct staged below;
-	struct branch now;
-	bool sent = false;
-	rc res = staging_replace(c, r, b, path, tombstone, KV_IF_PRESENT, STR_NONE, &sent);
+/* Deleting. */
 
-	if (!rc_is(res, PREDICATE) || sent)
-		return res;
-	TRY(find_below(c, r, b, path, &below));
-	if (below.state == STAGED_ENTRY)
-		return staging_write(c, r, b, path, tombstone, &sent);
-	TRY(branch_get(c, r, b->id, &now));
-	return str_eq(now.raw, b->raw) ? RC_OK : RC(PREDICATE);
+static rc check_delete(const struct repo *r, struct str path, struct err *reterr)
+{
+	TRY(valid_path(path, reterr));
+	return read_only_refused(r, reterr);
+}
+
+static void delete_some(struct vcall *c, const struct repo *r, struct object_delete_item *items,
+			size_t n)
+{
+	struct arena *a = arena_new();
+	struct stage_item *s = arena_zalloc(a, n * sizeof(*s));
+	struct err *errs = arena_zalloc(a, n * sizeof(*errs));
+
+	for (size_t i = 0; i < n; i++)
+		s[i] = (struct stage_item){
+			.repo = r,
+			.branch = items[i].branch,
+			.path = items[i].path,
+			.value = staged_encode(items[i].path, NULL, a),
+			.tombstone = true,
+			.err = &errs[i],
+			.result = check_delete(r, items[i].path, &errs[i]),
+		};
+	stage_many(c->v, s, n);
+	for (size_t i = 0; i < n; i++) {
+		struct err *kept = rc_ok(s[i].result) ? NULL : ARENA_NEW(c->a, struct err);
+
+		if (kept)
+			*kept = errs[i];
+		items[i].result = s[i].result;
+		items[i].err = kept;
+	}
+	arena_free(a);
+}
+
+void objects_delete(struct vcall *c, const struct repo *r, struct object_delete_item *items,
+		    size_t n)
+{
+	for (size_t i = 0; i < n; i += KV_WRITES_MAX)
+		delete_some(c, r, items + i, n - i < KV_WRITES_MAX ? n - i : KV_WRITES_MAX);
 }
 
 rc object_delete(struct vcall *c, const struct repo *r, struct str branch, struct str path)
 {
-	struct str tombstone = staged_encode(path, NULL, c->a);
+	struct object_delete_item item = {.branch = branch, .path = path};
 
-	TRY(valid_path(path, c->err));
-	TRY(read_only_refused(r, c->err));
-	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		struct branch b;
-		rc res;
-
-		TRY(branch_get(c, r, branch, &b));
-		res = delete_in(c, r, &b, path, tombstone);
-		if (!rc_is(res, PREDICATE))
-			return res;
-	}
-	return keeps_changing(c);
+	objects_delete(c, r, &item, 1);
+	if (item.err && c->err)
+		*c->err = *item.err;
+	return item.result;
 }

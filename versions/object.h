@@ -29,6 +29,14 @@ rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct
 		const struct entry *e, enum stage_cond cond, struct str etag, bool *ret_sent);
 /* Removing what isn't there is no error. NOT_FOUND: no such branch. */
 rc object_delete(struct vcall *c, const struct repo *r, struct str branch, struct str path);
+struct object_delete_item {
+	struct str branch, path;
+	rc result;             /* out */
+	const struct err *err; /* out: of one that failed, in c->a; else NULL */
+};
+/* Any number, each as object_delete with its own result, for the price of few synced writes. */
+void objects_delete(struct vcall *c, const struct repo *r, struct object_delete_item *items,
+		    size_t n);
 
 /* Writing an object: asynchronous, on a loop. The caller owns it until done() (always later, on home's
  * loop), fills the first part and gives a body whose digests (at least MD5) are taken by `digests`. */
@@ -65,6 +73,10 @@ struct object_put {
 	struct mail mail;
 	int state;
 	bool cancelled, ran, remove;
+	/* private to put_batch.c */
+	struct object_put *next, *prev;
+	struct backend_writer *writer;
+	bool queued, gone;
 };
 /* On home's loop. */
 void object_put_start(struct object_put *p);

@@ -1,6 +1,7 @@
 /* Putting an object. All on home's loop but what is marked as a job:
  *
- *   start --arm--> FILLING --whole, store blocks--> WHOLE (job: store, stage) -------------+
+ *   start --arm--> FILLING --whole, small---------> BATCHED (put_batch.c) -----------------+
+ *                     |------whole, store blocks--> WHOLE (job: store, stage) -------------+
  *                     \------- otherwise --------> STREAMING --stored--> STAGING (job) --+
  *                                                       \--failed----------------------+
  *   done() <-- ENDED <---------------------------------------------------------------- |
@@ -12,8 +13,9 @@
 
 #include "base/encode.h"
 #include "versions/internal.h"
+#include "versions/put_batch.h"
 
-enum { FILLING = 1, WHOLE, STREAMING, STAGING, REMOVING, ENDED };
+enum { FILLING = 1, BATCHED, WHOLE, STREAMING, STAGING, REMOVING, ENDED };
 
 #define OF(ptr, member) ((struct object_put *)((char *)(ptr) - offsetof(struct object_put, member)))
 
@@ -24,7 +26,7 @@ static struct vcall call_of(struct object_put *p, enum kv_wait wait)
 
 /* Jobs. */
 
-static rc make_entry(struct object_put *p)
+rc object_put_entry(struct object_put *p)
 {
 	struct entry *e = &p->entry;
 
@@ -52,7 +54,7 @@ static void stage(struct object_put *p)
 	if (work_cancelled(&p->work))
 		p->result = err_default(&p->err, ERR_CANCELLED);
 	else
-		p->result = make_entry(p);
+		p->result = object_put_entry(p);
 	if (rc_ok(p->result))
 		p->result = object_stage(&c, p->repo, p->branch, p->path, &p->entry, p->cond,
 					 p->cond_etag, &sent);
@@ -131,6 +133,19 @@ static void worked(struct work *w)
 	finish(p);
 }
 
+static void batched(struct mail *m)
+{
+	finish(OF(m, mail));
+}
+
+static bool submit_batched(struct object_put *p)
+{
+	p->state = BATCHED;
+	p->gone = false;
+	p->mail.deliver = batched;
+	return put_batch_add(p->v->puts, p);
+}
+
 static bool submit(struct object_put *p, struct work_pool *pool, int state,
 		   void (*run)(struct work *w))
 {
@@ -179,7 +194,8 @@ static void store(struct object_put *p)
 	if (!whole || !(p->backend->caps & BACKEND_CAP_BLOCKING)) {
 		p->state = STREAMING;
 		backend_put(p->backend, &p->op);
-	} else if (!submit(p, p->v->data, WHOLE, run_whole)) {
+	} else if (put_batch_takes(p) ? !submit_batched(p)
+				       : !submit(p, p->v->data, WHOLE, run_whole)) {
 		end_later(p, too_busy(p));
 	}
 }
@@ -230,6 +246,8 @@ void object_put_cancel(struct object_put *p)
 	p->cancelled = true;
 	if (p->state == FILLING)
 		end_later(p, err_default(&p->err, ERR_CANCELLED));
+	else if (p->state == BATCHED)
+		put_batch_cancel(p->v->puts, p);
 	else if (p->state == WHOLE || p->state == STAGING)
 		work_cancel(&p->work);
 	else if (p->state == STREAMING)

@@ -14,6 +14,11 @@ struct staged {
 
 rc staging_get(struct vcall *c, struct str token, struct str path, struct staged *ret);
 
+/* What counts for a path in the branch as it was read (NOTHING, also for a tombstone, or an entry); top:
+ * what its own token says. In object.c. */
+rc object_find(struct vcall *c, const struct repo *r, const struct branch *b, struct str path,
+	       struct staged *top, struct staged *ret);
+
 /* Writes under the branch's token, so that no seal can miss it: guarded by the branch's record where
  * the driver can, else read again afterwards. PREDICATE: the branch changed, to be done again with
  * the new one. *ret_sent as object_stage. */

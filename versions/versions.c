@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "versions/internal.h"
+#include "versions/put_batch.h"
 
 enum { COMMITS_CACHED = 4096 };
 
@@ -28,6 +29,7 @@ struct versions *versions_new(const struct versions_options *o)
 	v->commits = cache_new(COMMITS_CACHED);
 	pthread_mutex_init(&v->names, NULL);
 	pthread_mutex_init(&v->ids, NULL);
+	v->puts = put_batch_new(v);
 	return v;
 }
 
@@ -35,6 +37,7 @@ void versions_free(struct versions *v)
 {
 	if (!v)
 		return;
+	put_batch_free(v->puts);
 	registry_unref(v->registry);
 	cache_free(v->repos);
 	cache_free(v->commits);
