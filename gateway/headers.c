@@ -84,8 +84,8 @@ static rc system_metadata(struct s3_req *r, struct object_attrs *o)
 
 rc s3_read_attrs(struct s3_req *r, struct object_attrs *o)
 {
-	const struct http_header *h;
-	size_t n = http_req_headers(r->http, &h), total = 0;
+	const struct http_header *h = r->headers;
+	size_t total = 0;
 
 	*o = (struct object_attrs){
 		.content_type = s3_header(r, "content-type"),
@@ -96,7 +96,7 @@ rc s3_read_attrs(struct s3_req *r, struct object_attrs *o)
 		o->content_type = STR("application/octet-stream");
 	if (!str_is_utf8(o->content_type))
 		return err_set(&r->err, ERR_InvalidArgument, "Content-Type is not valid UTF-8.");
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < r->headers_n; i++)
 		if (str_starts(h[i].name, STR("x-amz-meta-")))
 			TRY(user_metadata(r, o, &h[i], &total));
 	return system_metadata(r, o);
@@ -114,11 +114,14 @@ rc s3_refuse_unsupported(struct s3_req *r)
 	static const char *const never[] = {
 		"x-amz-server-side-encryption-customer-algorithm",
 		"x-amz-server-side-encryption-customer-key",
+		"x-amz-server-side-encryption-customer-key-md5",
 		"x-amz-server-side-encryption-aws-kms-key-id",
+		"x-amz-server-side-encryption-context",
 		"x-amz-object-lock-mode",
 		"x-amz-object-lock-retain-until-date",
 		"x-amz-object-lock-legal-hold",
 		"x-amz-grant-read",
+		"x-amz-grant-write",
 		"x-amz-grant-write-acp",
 		"x-amz-grant-read-acp",
 		"x-amz-grant-full-control",

@@ -127,11 +127,10 @@ static bool is_trusted(struct s3_req *r, struct str peer)
 /* All X-Forwarded-For lines as one list, in order: a proxy may add to the last or write its own. */
 static struct str forwarded_for(struct s3_req *r)
 {
-	const struct http_header *h;
-	size_t n = http_req_headers(r->http, &h);
+	const struct http_header *h = r->headers;
 	struct str list = STR("");
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < r->headers_n; i++)
 		if (str_eq(h[i].name, STR("x-forwarded-for")))
 			list = list.n ? arena_join(r->a, (struct str[]){list, STR(","), h[i].value}, 3)
 				      : h[i].value;

@@ -19,7 +19,12 @@ struct str s3_query(const struct s3_req *r, const char *key)
 
 struct str s3_header(const struct s3_req *r, const char *name)
 {
-	return http_req_header(r->http, name);
+	struct str want = str_c(name);
+
+	for (size_t i = 0; i < r->headers_n; i++)
+		if (str_eq(r->headers[i].name, want))
+			return r->headers[i].value;
+	return STR_NONE;
 }
 
 rc s3_query_u64(struct s3_req *r, const char *key, uint64_t def, uint64_t max, uint64_t *ret)

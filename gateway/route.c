@@ -52,15 +52,6 @@ static rc parse_query(struct s3_req *r)
 	return RC_OK;
 }
 
-static struct str host_name(struct s3_req *r)
-{
-	struct str host = s3_header(r, "host");
-
-	if (host.n && host.p[0] == '[')
-		return str_head(host, str_index(host, ']') + 1);
-	return str_head(host, str_index(host, ':'));
-}
-
 static struct str lower(struct s3_req *r, struct str s)
 {
 	char *p = arena_cstr(r->a, s);
@@ -69,6 +60,35 @@ static struct str lower(struct s3_req *r, struct str s)
 		if (p[i] >= 'A' && p[i] <= 'Z')
 			p[i] = (char)(p[i] - 'A' + 'a');
 	return str_make(p, s.n);
+}
+
+/* Who makes a link (signature version 4) may put x-amz-... headers into its query: there they mean the
+ * same, for the signature covers them. That of version 2 doesn't. */
+static void take_headers(struct s3_req *r)
+{
+	struct http_header *all;
+
+	r->headers_n = http_req_headers(r->http, &r->headers);
+	if (!s3_param(r, "X-Amz-Signature"))
+		return;
+	all = arena_alloc(r->a, (r->headers_n + r->params_n) * sizeof(*all));
+	memcpy(all, r->headers, r->headers_n * sizeof(*all));
+	r->headers = all;
+	for (size_t i = 0; i < r->params_n; i++) {
+		struct str name = lower(r, r->params[i].key);
+
+		if (str_starts(name, STR("x-amz-")))
+			all[r->headers_n++] = (struct http_header){name, r->params[i].value};
+	}
+}
+
+static struct str host_name(struct s3_req *r)
+{
+	struct str host = s3_header(r, "host");
+
+	if (host.n && host.p[0] == '[')
+		return str_head(host, str_index(host, ']') + 1);
+	return str_head(host, str_index(host, ':'));
 }
 
 /* "repo.domain" for a configured domain: the part before the dot. Compared with the dot (TRAPS 26). */
@@ -272,6 +292,7 @@ rc s3_route(struct s3_req *r)
 	r->at.raw_path = str_cut(http_req_target(r->http), '?', &query);
 	r->at.raw_query = query.p ? query : STR("");
 	TRY(parse_query(r));
+	take_headers(r);
 	TRY(parse_address(r));
 	level = r->at.bucket.n == 0 ? LEVEL_SERVICE
 		: r->at.key.n == 0  ? LEVEL_BUCKET

@@ -95,6 +95,10 @@ struct s3_req {
 	struct s3_param params[S3_MAX_PARAMS];
 	size_t params_n;
 
+	/* The head's, and behind them x-amz-... parameters of a link. */
+	const struct http_header *headers;
+	size_t headers_n;
+
 	struct sigv4 sig;
 	struct auth_user *user;
 	bool authenticated, authorized;

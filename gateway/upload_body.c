@@ -47,11 +47,10 @@ static rc one_checksum(struct s3_req *r, struct upload_stream *u, enum digest_ki
 
 static rc checksum_headers(struct s3_req *r, struct upload_stream *u)
 {
-	const struct http_header *h;
-	size_t n = http_req_headers(r->http, &h);
+	const struct http_header *h = r->headers;
 	enum digest_kind k;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < r->headers_n; i++) {
 		if (!str_starts(h[i].name, STR("x-amz-checksum-")) ||
 		    !digest_by_name(str_skip(h[i].name, 15), &k) || k == DIGEST_MD5)
 			continue;

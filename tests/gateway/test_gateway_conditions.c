@@ -17,6 +17,7 @@ static void request(struct fake *f, const char *headers)
 
 	snprintf(head, sizeof(head), "GET /r/main/k HTTP/1.1\nHost: h\n%s", headers);
 	fake_open(f, head, NULL);
+	assert_true(rc_ok(s3_route(&f->r)));
 }
 
 static void check(const char *headers, const char *prefix, enum err_code want)

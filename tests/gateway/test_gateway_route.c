@@ -58,6 +58,12 @@ static void test_route__operations(void **state)
 		{"PUT /r/main/k?x-id=PutObject", "PutObject", "r", "main/k"},
 		{"PUT /r/main/", "PutObject", "r", "main/"},
 		{"PUT /r/main/k\nX-Amz-Copy-Source: r/main/j\n", "CopyObject", "r", "main/k"},
+		/* A link's parameters count as headers where the signature covers them. */
+		{"PUT /r/main/k?X-Amz-Signature=0&x-amz-copy-source=r%2Fmain%2Fj", "CopyObject", "r",
+		 "main/k"},
+		{"PUT /r/main/k?X-Amz-Signature=0&X-Amz-Copy-Source=r%2Fmain%2Fj", "CopyObject", "r",
+		 "main/k"},
+		{"PUT /r/main/k?Signature=0&x-amz-copy-source=r%2Fmain%2Fj", "PutObject", "r", "main/k"},
 		{"DELETE /r/main/k", "DeleteObject", "r", "main/k"},
 		{"POST /r/main/k?uploads", "CreateMultipartUpload", "r", "main/k"},
 		{"PUT /r/main/k?partNumber=1&uploadId=u", "UploadPart", "r", "main/k"},
