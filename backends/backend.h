@@ -222,6 +222,7 @@ struct backend_local_options {
 	struct str path; /* the root folder; made when missing */
 	struct work_pool *pool;
 	bool sync;       /* false only in tests */
+	uint64_t direct_bytes; /* from here on a large object bypasses the page cache; 0: never */
 };
 rc backend_local_open(const struct backend_local_options *o, struct backend **ret,
 		      struct err *reterr);

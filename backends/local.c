@@ -377,6 +377,8 @@ rc backend_local_open(const struct backend_local_options *o, struct backend **re
 	while (l->given.n > 1 && l->given.p[l->given.n - 1] == '/')
 		l->given.n--;
 	l->sync = o->sync;
+	l->direct_bytes = o->direct_bytes;
+	l->direct = o->sync && o->direct_bytes;
 	l->root_fd = l->tmp_fd = -1;
 	l->file_syncs = metric_get(METRIC_COUNTER, "sluice_local_file_syncs_total",
 				   "Files that local stores synced.", NULL);

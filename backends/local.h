@@ -32,12 +32,15 @@ struct local {
 	int root_fd, tmp_fd;
 	bool sync;
 	_Atomic bool named;    /* no O_TMPFILE here: temporaries have names, in .sluice/tmp */
+	_Atomic bool direct;   /* large objects bypass the page cache: see local_direct.c */
+	uint64_t direct_bytes;
 	_Atomic bool proc_link; /* linkat of a descriptor needs /proc */
 	_Atomic bool broken;   /* a folder's sync failed: see local_folder.c */
 	struct metric *file_syncs, *folder_syncs, *store_syncs;
 	struct {
 		struct shared_sync sync;
 		bool able;               /* this kernel and file system */
+		bool clones_not;         /* a file system that shares no blocks between files */
 		_Atomic int64_t again_ms; /* not before: the last one took too long */
 		uint64_t dev;
 	} whole;
@@ -85,6 +88,23 @@ void store_sync_deinit(struct local *l);
 /* Whether that is the way for an object of `size` bytes in a folder that is on device `dev`. */
 bool store_sync_serves(struct local *l, uint64_t size, uint64_t dev);
 rc store_sync(struct local *l, struct err *reterr);
+
+/* A file's bytes from `at` on, written past the page cache. p NULL: not begun. */
+struct direct {
+	struct local *l;
+	char *p;
+	size_t n;
+	uint64_t at;
+	int fd;
+};
+/* False: go on as before. */
+bool direct_start(struct direct *d, struct local *l, int fd, uint64_t at);
+/* 0 or an errno. */
+int direct_write(struct direct *d, const void *from, size_t n);
+int direct_end(struct direct *d);
+/* All of another file behind what is there; *ret_n: its bytes. 0 or an errno. */
+int direct_copy(struct direct *d, int from, uint64_t *ret_n);
+void direct_free(struct direct *d);
 
 /* Folders: open descriptors of those in use lately, and their syncs, shared. */
 enum folder_want {

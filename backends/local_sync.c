@@ -78,14 +78,18 @@ static bool kernel_tells_errors(void)
 	       (major > 5 || (major == 5 && minor >= 8));
 }
 
-static bool keeps_promises(int fd)
+enum { EXT4 = 0xef53, XFS = 0x58465342, F2FS = (int)0xf2f52010u, BTRFS = (int)0x9123683eu };
+
+static int kind_of_fs(int fd)
 {
-	enum { EXT4 = 0xef53, XFS = 0x58465342, F2FS = (int)0xf2f52010u, BTRFS = (int)0x9123683eu };
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) != 0)
-		return false;
-	switch ((int)fs.f_type) {
+	return fstatfs(fd, &fs) == 0 ? (int)fs.f_type : 0;
+}
+
+static bool keeps_promises(int kind)
+{
+	switch (kind) {
 	case EXT4:
 	case XFS:
 	case F2FS:
@@ -99,10 +103,12 @@ static bool keeps_promises(int fd)
 void store_sync_init(struct local *l)
 {
 	struct stat st;
+	int kind = kind_of_fs(l->root_fd);
 
 	shared_sync_init(&l->whole.sync);
 	l->whole.able = fstat(l->root_fd, &st) == 0 && kernel_tells_errors() &&
-			keeps_promises(l->root_fd);
+			keeps_promises(kind);
+	l->whole.clones_not = kind == EXT4 || kind == F2FS;
 	if (l->whole.able)
 		l->whole.dev = st.st_dev;
 }

@@ -35,6 +35,7 @@ struct local_writer {
 	struct folder *folder;
 	int fd;
 	uint64_t size, flushed;
+	struct direct direct;
 	bool if_absent, part;
 	bool named_first; /* before its bytes were synced */
 	char temporary[33]; /* its name in .sluice/tmp; "" while it has none */
@@ -97,6 +98,7 @@ static void writer_free(struct local_writer *w)
 {
 	if (w->temporary[0])
 		unlinkat(w->l->tmp_fd, w->temporary, 0);
+	direct_free(&w->direct);
 	if (w->fd >= 0)
 		close(w->fd);
 	if (w->folder)
@@ -167,7 +169,7 @@ void local_writer_count(struct backend_writer *base, uint64_t n)
 	struct local_writer *w = of(base);
 
 	w->size += n;
-	if (w->l->sync && w->size - w->flushed >= FLUSH_BYTES) {
+	if (w->l->sync && !w->direct.p && w->size - w->flushed >= FLUSH_BYTES) {
 		/* A hint: the sync at the end is what tells of failures. */
 		sync_file_range(w->fd, (off_t)w->flushed, (off_t)(w->size - w->flushed),
 				SYNC_FILE_RANGE_WRITE);
@@ -175,12 +177,10 @@ void local_writer_count(struct backend_writer *base, uint64_t n)
 	}
 }
 
-rc local_write(struct backend_writer *base, const void *p, size_t n, struct err *reterr)
+static rc write_plain(struct local_writer *w, const char *p, size_t n, struct err *reterr)
 {
-	struct local_writer *w = of(base);
-
 	for (size_t at = 0; at < n;) {
-		ssize_t k = write(w->fd, (const char *)p + at, n - at);
+		ssize_t k = write(w->fd, p + at, n - at);
 
 		if (k < 0 && errno == EINTR)
 			continue;
@@ -188,7 +188,37 @@ rc local_write(struct backend_writer *base, const void *p, size_t n, struct err 
 			return local_write_error(w->l, errno, "writing", name_of(w), reterr);
 		at += (size_t)k;
 	}
-	local_writer_count(base, n);
+	local_writer_count(&w->base, n);
+	return RC_OK;
+}
+
+/* How many of n bytes still go through the page cache. */
+static size_t plain_bytes(const struct local_writer *w, size_t n)
+{
+	uint64_t from = w->l->direct_bytes;
+
+	if (w->direct.p)
+		return 0;
+	if (!atomic_load_explicit(&w->l->direct, memory_order_relaxed) || w->size > from)
+		return n;
+	return from - w->size < n ? (size_t)(from - w->size) : n;
+}
+
+rc local_write(struct backend_writer *base, const void *p, size_t n, struct err *reterr)
+{
+	struct local_writer *w = of(base);
+	size_t plain = plain_bytes(w, n);
+	int e;
+
+	TRY(write_plain(w, p, plain, reterr));
+	if (plain == n)
+		return RC_OK;
+	if (!w->direct.p && !direct_start(&w->direct, w->l, w->fd, w->size))
+		return write_plain(w, (const char *)p + plain, n - plain, reterr);
+	e = direct_write(&w->direct, (const char *)p + plain, n - plain);
+	if (e)
+		return local_write_error(w->l, e, "writing", name_of(w), reterr);
+	local_writer_count(base, n - plain);
 	return RC_OK;
 }
 
@@ -207,7 +237,7 @@ static rc append_by_hand(struct local_writer *w, int fd, uint64_t *ret_n, struct
 					 name_of(w));
 		if (k == 0)
 			return RC_OK;
-		TRY(local_write(&w->base, chunk, (size_t)k, reterr));
+		TRY(write_plain(w, chunk, (size_t)k, reterr));
 		*ret_n += (uint64_t)k;
 	}
 }
@@ -217,11 +247,29 @@ static bool cant_copy(int e)
 	return e == EXDEV || e == EINVAL || e == ENOSYS || e == EOPNOTSUPP || e == EPERM;
 }
 
+/* Where copy_file_range copies by way of the page cache, reading and writing past it is cheaper. */
+static bool clones_not(const struct local *l)
+{
+	return l->whole.clones_not && atomic_load_explicit(&l->direct, memory_order_relaxed);
+}
+
+static rc append_direct(struct local_writer *w, int fd, uint64_t *ret_n, struct err *reterr)
+{
+	int e = direct_copy(&w->direct, fd, ret_n);
+
+	if (e)
+		return local_write_error(w->l, e, "joining the parts of", name_of(w), reterr);
+	local_writer_count(&w->base, *ret_n);
+	return RC_OK;
+}
+
 rc local_writer_append(struct backend_writer *base, int fd, uint64_t *ret_n, struct err *reterr)
 {
 	struct local_writer *w = of(base);
 
 	*ret_n = 0;
+	if (w->direct.p || (clones_not(w->l) && direct_start(&w->direct, w->l, w->fd, w->size)))
+		return append_direct(w, fd, ret_n, reterr);
 	for (;;) {
 		ssize_t k = copy_file_range(fd, NULL, w->fd, NULL, (size_t)FLUSH_BYTES, 0);
 
@@ -351,6 +399,12 @@ static rc name_written(struct local_writer *w, struct backend_stat *ret, struct 
 {
 	struct stat st;
 
+	if (w->direct.p) {
+		int e = direct_end(&w->direct);
+
+		if (e)
+			return local_write_error(w->l, e, "writing", name_of(w), reterr);
+	}
 	local_step("written");
 	if (fstat(w->fd, &st) != 0)
 		return err_errno(reterr, ERR_IO, errno, "examining \"%s\"", name_of(w));

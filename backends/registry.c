@@ -48,8 +48,8 @@ struct registry *registry_of(struct backend **stores, size_t n, struct str defau
 	return r;
 }
 
-static rc open_store(const struct conf_store *s, struct work_pool *pool, struct backend **ret,
-		     struct err *reterr)
+static rc open_store(const struct conf *c, const struct conf_store *s, struct work_pool *pool,
+		     struct backend **ret, struct err *reterr)
 {
 	if (str_eq(s->type, STR("mem"))) {
 		*ret = backend_mem_new(s->id, pool);
@@ -60,7 +60,9 @@ static rc open_store(const struct conf_store *s, struct work_pool *pool, struct 
 			&(struct backend_local_options){.id = s->id,
 							.path = s->local.path,
 							.pool = pool,
-							.sync = true},
+							.sync = true,
+							.direct_bytes = (uint64_t)
+								c->server.direct_io_bytes},
 			ret, reterr);
 	return err_set(reterr, ERR_CONFIG,
 		       "this version has no stores of type \"" STR_FMT "\": use local or mem",
@@ -89,7 +91,7 @@ static rc open_all(struct registry *r, const struct conf *c, struct work_pool *p
 					  "two stores have this id: give each one of its own"));
 			return refuse(s, reterr);
 		}
-		if (!rc_ok(open_store(s, pool, &r->stores[r->n], reterr)))
+		if (!rc_ok(open_store(c, s, pool, &r->stores[r->n], reterr)))
 			return refuse(s, reterr);
 		if (c->blockstores.single || s->backward_compatible)
 			r->fallback = (long)r->n;

@@ -162,6 +162,7 @@ struct conf {
 		int64_t head_timeout, idle_timeout, body_timeout, write_timeout; /* ms */
 		int64_t stop_grace;     /* ms */
 		int64_t body_slot_bytes; /* 262144: half of an upload's buffer */
+		int64_t direct_io_bytes; /* from here on a large object bypasses the page cache; 0: never */
 		struct conf_strs trusted_proxies;
 	} server;
 };
