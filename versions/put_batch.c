@@ -15,11 +15,12 @@
 #include "versions/stage_batch.h"
 
 enum {
-	JOBS = 4,
+	JOBS = 2,
 	QUEUE_PUTS = 1024,
-	BATCH_PUTS = 16,
+	BATCH_PUTS = 32,
 	BATCH_BYTES = 512 << 10,
-	BODY_BYTES = 256 << 10,
+	/* Of larger ones hashing is what costs: those have all workers. */
+	BODY_BYTES = 64 << 10,
 };
 
 struct job {
