@@ -209,7 +209,7 @@ static void post(struct object_put *p)
 static void run(struct work *w)
 {
 	struct job *j = (struct job *)w;
-	struct object_put *puts[BATCH_PUTS];
+	struct object_put *puts[BATCH_PUTS] = {NULL};
 	size_t n = take(j, puts);
 
 	for (size_t i = 0; i < n; i++)
