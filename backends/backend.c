@@ -333,6 +333,11 @@ void backend_commit_now(struct backend *b, struct backend_commit *c, size_t n)
 		c[i].result = b->blocking->commit(c[i].writer, c[i].a, &c[i].stat, c[i].err);
 }
 
+bool backend_commit_many_pays(struct backend *b)
+{
+	return b->blocking && (!b->blocking->commit_many_pays || b->blocking->commit_many_pays(b));
+}
+
 void backend_abort_now(struct backend *b, struct backend_writer *w)
 {
 	assert(!on_loop() && w->b == b);

@@ -92,6 +92,9 @@ struct backend_blocking_ops {
 		     struct err *reterr);
 	/* Optional: several at once, where that is cheaper. */
 	void (*commit_many)(struct backend *b, struct backend_commit *c, size_t n);
+	/* Whether small ones are cheaper that way just now than on a thread each; also on loops.
+	 * NULL: always. */
+	bool (*commit_many_pays)(struct backend *b);
 	void (*abort)(struct backend_writer *w);
 	/* Reads [offset, offset + n) into dst; fewer only at the object's end. */
 	rc (*read)(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
@@ -209,6 +212,7 @@ rc backend_write_now(struct backend *b, const struct object_ptr *to,
 		     const struct backend_put_options *o, struct body *body,
 		     struct backend_writer **ret, struct err *reterr);
 void backend_commit_now(struct backend *b, struct backend_commit *c, size_t n);
+bool backend_commit_many_pays(struct backend *b); /* also on loops */
 void backend_abort_now(struct backend *b, struct backend_writer *w);
 rc backend_read_now(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
 		    size_t n, size_t *ret_n, struct err *reterr);

@@ -181,6 +181,11 @@ static void fault_commit_many(struct backend *b, struct backend_commit *c, size_
 	free(given);
 }
 
+static bool fault_commit_many_pays(struct backend *b)
+{
+	return backend_commit_many_pays(of(b)->next);
+}
+
 static rc fault_read(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
 		     size_t n, size_t *ret_n, struct err *reterr)
 {
@@ -294,6 +299,7 @@ static const struct backend_blocking_ops fault_ops = {
 	.write = fault_write,
 	.commit = fault_commit,
 	.commit_many = fault_commit_many,
+	.commit_many_pays = fault_commit_many_pays,
 	.abort = fault_abort,
 	.read = fault_read,
 	.open_file = fault_open_file,

@@ -241,6 +241,7 @@ static const struct backend_blocking_ops local_ops = {
 	.write = local_write,
 	.commit = local_commit,
 	.commit_many = local_commit_many,
+	.commit_many_pays = local_commit_many_pays,
 	.abort = local_abort,
 	.read = local_read,
 	.open_file = local_open_file,

@@ -148,6 +148,8 @@ rc local_commit(struct backend_writer *w, struct arena *a, struct backend_stat *
 		struct err *reterr);
 /* As many as there are, with one sync of the store for all that it serves. */
 void local_commit_many(struct backend *b, struct backend_commit *c, size_t n);
+/* Not where each must be synced by itself. */
+bool local_commit_many_pays(struct backend *b);
 void local_abort(struct backend_writer *w);
 /* 32 characters of random hex. */
 void local_random_name(char out[33]);

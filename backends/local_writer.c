@@ -457,6 +457,13 @@ void local_commit_many(struct backend *b, struct backend_commit *c, size_t n)
 		commit_end(&c[i]);
 }
 
+bool local_commit_many_pays(struct backend *b)
+{
+	struct local *l = CONTAINER(b, struct local, b);
+
+	return !l->sync || store_sync_serves(l, 0, l->whole.dev);
+}
+
 rc local_commit(struct backend_writer *base, struct arena *a, struct backend_stat *ret,
 		struct err *reterr)
 {

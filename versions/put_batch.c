@@ -52,7 +52,8 @@ bool put_batch_takes(const struct object_put *p)
 {
 	int64_t n = length_of(p);
 
-	return p->cond == STAGE_ALWAYS && n >= 0 && n <= BODY_BYTES;
+	return p->cond == STAGE_ALWAYS && n >= 0 && n <= BODY_BYTES &&
+	       backend_commit_many_pays(p->backend);
 }
 
 /* The queue. */

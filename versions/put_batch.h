@@ -10,7 +10,7 @@ struct put_batch *put_batch_new(struct versions *v);
 /* Waits for the job that has just ended its last put. */
 void put_batch_free(struct put_batch *b);
 
-/* A whole body that is small, and no condition. */
+/* A whole body that is small, no condition, and a store that gains by it. */
 bool put_batch_takes(const struct object_put *p);
 /* Afterwards, with p->result and p->remove, p->mail comes to p->home. False: too busy, nothing was taken. */
 bool put_batch_add(struct put_batch *b, struct object_put *p);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -372,6 +373,10 @@ static void test_local__commit_many_shares_a_sync(void **state)
 	assert_int_equal(fstat(l->root_fd, &st), 0);
 	l->whole.able = true;
 	l->whole.dev = st.st_dev;
+	assert_true(backend_commit_many_pays(s.b));
+	atomic_store(&l->whole.again_ms, INT64_MAX);
+	assert_false(backend_commit_many_pays(s.b));
+	atomic_store(&l->whole.again_ms, 0);
 	write_three(c, errs, 3);
 	before = metric_value(syncs);
 	backend_commit_now(s.b, c, 3);
