@@ -70,30 +70,58 @@ static void deleted_xml(struct s3_req *r, struct str key)
 	xw_close(&r->xml, "Deleted");
 }
 
-static void failed_xml(struct s3_req *r, struct str key)
+static void failed_xml(struct s3_req *r, struct str key, const struct err *e)
 {
-	enum err_code code = r->err.code;
-
 	xw_open(&r->xml, "Error");
 	xw_elem(&r->xml, "Key", key);
-	xw_elem(&r->xml, "Code", str_c(err_s3_code(code)));
+	xw_elem(&r->xml, "Code", str_c(err_s3_code(e->code)));
 	xw_elem(&r->xml, "Message",
-		str_c(err_status(code) == 500 ? err_text(ERR_InternalError) : r->err.msg));
+		str_c(err_status(e->code) == 500 ? err_text(ERR_InternalError) : e->msg));
 	xw_close(&r->xml, "Error");
 }
 
-static rc delete_allowed(struct s3_req *r, const struct xml_node *o, struct str key)
-{
-	struct s3_address at = {0};
+/* One key of many: refused before anything was done, or an item of the deletion. */
+struct doomed {
+	struct str key;
+	const struct err *refused;
+	const struct object_delete_item *item; /* NULL: refused, or nothing to do */
+};
 
+static rc may_delete(struct s3_req *r, const struct xml_node *o, struct str key,
+		     struct s3_address *at)
+{
 	if (key.n > 1024 + 256)
 		return err_default(&r->err, ERR_KeyTooLongError);
 	TRY(refuse_version(r, xml_child_text(o, "VersionId")));
 	if (xml_child(o, "ETag") || xml_child(o, "LastModifiedTime") || xml_child(o, "Size"))
 		return refuse_condition(r);
-	s3_split_address(r->at.bucket, key, &at);
-	TRY(s3_allows_object(r, "fs:DeleteObject", at.repo, at.path));
-	return delete_key(r, &at);
+	s3_split_address(r->at.bucket, key, at);
+	return s3_allows_object(r, "fs:DeleteObject", at->repo, at->path);
+}
+
+static const struct err *err_kept(struct s3_req *r)
+{
+	struct err *e = ARENA_NEW(r->a, struct err);
+
+	*e = r->err;
+	return e;
+}
+
+static struct doomed choose(struct s3_req *r, const struct xml_node *o,
+			    struct object_delete_item *items, size_t *n)
+{
+	struct doomed d = {.key = xml_child_text(o, "Key")};
+	struct s3_address at = {0};
+	rc allowed = may_delete(r, o, d.key, &at);
+
+	s3_settle(r, allowed);
+	if (!rc_ok(allowed)) {
+		d.refused = err_kept(r);
+	} else if (at.path.n) {
+		items[*n] = (struct object_delete_item){.branch = at.ref, .path = at.path};
+		d.item = &items[(*n)++];
+	}
+	return d;
 }
 
 static rc check_document(struct s3_req *r, size_t *ret_n)
@@ -122,31 +150,39 @@ static bool is_quiet(struct s3_req *r)
 	return str_eq_nocase(quiet, STR("true")) || str_eq(quiet, STR("1"));
 }
 
-static void one_of_many(struct s3_req *r, const struct xml_node *o, bool quiet)
+static void tell(struct s3_req *r, const struct doomed *d, bool quiet)
 {
-	struct str key = xml_child_text(o, "Key");
-	rc deleted = delete_allowed(r, o, key);
+	rc result = d->item ? d->item->result : RC_OK;
 
-	s3_settle(r, deleted);
-	if (!rc_ok(deleted))
-		failed_xml(r, key);
-	else if (!quiet)
-		deleted_xml(r, key);
+	if (d->refused)
+		failed_xml(r, d->key, d->refused);
+	else if (!rc_ok(result) && !rc_is(result, NOT_FOUND) && !rc_is(result, INVALID))
+		failed_xml(r, d->key, d->item->err);
+	else if (!quiet) /* what isn't there is deleted */
+		deleted_xml(r, d->key);
 }
 
 static rc run_many(struct s3_req *r)
 {
+	struct vcall c = s3_vcall(r);
+	struct object_delete_item *items;
+	struct doomed *doomed;
 	bool quiet = is_quiet(r);
-	size_t n;
+	size_t n = 0, chosen = 0, k = 0;
 
 	TRY(check_document(r, &n));
 	if (r->repo.read_only)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
-	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "DeleteResult", "http://s3.amazonaws.com/doc/2006-03-01/");
+	items = arena_alloc(r->a, n * sizeof(*items));
+	doomed = arena_alloc(r->a, n * sizeof(*doomed));
 	for (struct xml_node *o = r->doc->first; o; o = o->next)
 		if (str_eq(o->name, STR("Object")))
-			one_of_many(r, o, quiet);
+			doomed[k++] = choose(r, o, items, &chosen);
+	objects_delete(&c, &r->repo, items, chosen);
+	xw_decl(&r->xml);
+	xw_open_ns(&r->xml, "DeleteResult", "http://s3.amazonaws.com/doc/2006-03-01/");
+	for (size_t i = 0; i < n; i++)
+		tell(r, &doomed[i], quiet);
 	xw_close(&r->xml, "DeleteResult");
 	return RC_OK;
 }
