@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 
-from harness import KEY, SECRET, SLUICE, Server, clean_env, main
+from harness import KEY, SECRET, SLUICE, SOURCE, Server, clean_env, main
 
 B = "example"
 
@@ -36,6 +36,12 @@ def test_bad_configuration():
             assert "auth.encrypt.secret_key" in text, text
         good = run("config", "check", s.path("config.yaml"))
         assert good.returncode == 0, good
+
+
+def test_reference_pages_are_what_the_program_says():
+    for words, page in ((["reference", "s3"], "s3.md"), (["config", "reference"], "configuration.md")):
+        with open(os.path.join(SOURCE, "docs", "reference", page)) as f:
+            assert run(*words).stdout == f.read(), f"docs/reference/{page}: make it anew with sluice {' '.join(words)}"
 
 
 def test_second_start_keeps_everything():
