@@ -138,6 +138,24 @@ rc s3_copy_source(struct s3_req *r, struct s3_address *ret)
 	return RC_OK;
 }
 
+/* S3's rule for keys with relative elements ("Naming Amazon S3 objects"): from left to right there are
+ * never more of them than of others. Such keys are names like any other here, but clients and browsers
+ * may resolve them, and then one that climbs out means another bucket's object. */
+static bool climbs_out(struct str key)
+{
+	size_t depth = 0;
+
+	while (key.p) {
+		struct str segment = str_cut(key, '/', &key);
+
+		if (str_eq(segment, STR("..")) && depth-- == 0)
+			return true;
+		if (segment.n && !str_eq(segment, STR("..")) && !str_eq(segment, STR(".")))
+			depth++;
+	}
+	return false;
+}
+
 static rc parse_address(struct s3_req *r)
 {
 	struct str path = r->at.raw_path, bucket = virtual_bucket(r), rest;
@@ -159,6 +177,10 @@ static rc parse_address(struct s3_req *r)
 		return err_set(&r->err, ERR_InvalidURI, "The path has a NUL byte.");
 	if (!str_is_utf8(rest))
 		return err_set(&r->err, ERR_InvalidURI, "The key is not valid UTF-8.");
+	if (climbs_out(rest))
+		return err_set(&r->err, ERR_InvalidURI,
+			       "The key climbs out of its bucket: it has more '..' than names before "
+			       "them.");
 	s3_split_address(bucket, rest, &r->at);
 	return RC_OK;
 }
