@@ -13,6 +13,7 @@
 enum {
 	DEPTH_MAX = 16,
 	NODES_MAX = 100000,
+	ATTRIBUTES_MAX = 64, /* of one element, with namespaces; S3's documents have one or two */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -144,6 +145,64 @@ static rc parse(struct reader *r, struct str doc, struct err *reterr)
 	return ok ? RC_OK : malformed(r, reterr);
 }
 
+/* Behind the next `end` from `at` on. */
+static size_t past(struct str doc, size_t at, struct str end)
+{
+	struct str rest = str_skip(doc, at);
+	size_t n = str_find(rest, end);
+
+	return n < rest.n ? at + n + end.n : doc.n;
+}
+
+/* Behind the tag that begins at `at`; ret_n: its attributes. */
+static size_t past_tag(struct str doc, size_t at, unsigned *ret_n)
+{
+	char quote = 0;
+
+	*ret_n = 0;
+	for (; at < doc.n; at++) {
+		char c = doc.p[at];
+
+		if (quote)
+			quote = c == quote ? 0 : quote;
+		else if (c == '"' || c == '\'')
+			quote = c;
+		else if (c == '>')
+			return at + 1;
+		else
+			*ret_n += c == '=';
+	}
+	return at;
+}
+
+/* libxml2 compares each attribute of an element with all others before anybody hears of them: a few
+ * megabytes of attributes would take minutes. */
+static bool attributes_ok(struct str doc)
+{
+	size_t at = 0;
+	unsigned n = 0;
+
+	while (n <= ATTRIBUTES_MAX) {
+		struct str rest;
+
+		at += str_index(str_skip(doc, at), '<');
+		rest = str_skip(doc, at);
+		if (!rest.n)
+			return true;
+		if (str_starts(rest, STR("<!--")))
+			at = past(doc, at + 4, STR("-->"));
+		else if (str_starts(rest, STR("<![CDATA[")))
+			at = past(doc, at + 9, STR("]]>"));
+		else if (str_starts(rest, STR("<?")))
+			at = past(doc, at + 2, STR("?>"));
+		else if (str_starts(rest, STR("<!")))
+			return true; /* the parser stops at it */
+		else
+			at = past_tag(doc, at, &n);
+	}
+	return false;
+}
+
 rc xml_parse(struct arena *a, struct str doc, struct xml_node **ret, struct err *reterr)
 {
 	struct reader r = {.a = a, .line = 1};
@@ -155,6 +214,9 @@ rc xml_parse(struct arena *a, struct str doc, struct xml_node **ret, struct err 
 			       doc.n ? "too long" : "empty");
 	if (!str_is_utf8(doc) || str_index(doc, 0) < doc.n)
 		return err_set(reterr, ERR_MalformedXML, "The XML document is not UTF-8 text.");
+	if (!attributes_ok(doc))
+		return err_set(reterr, ERR_MalformedXML,
+			       "An element of the XML document has too many attributes.");
 	if (str_starts(doc, STR("\xef\xbb\xbf")))
 		doc = str_skip(doc, 3);
 	for (int i = 0; i < DEPTH_MAX; i++)

@@ -36,8 +36,11 @@ static bool skip_ok(struct chunked *d, unsigned char c, unsigned max)
 
 static enum chunked_step size_ended(struct chunked *d)
 {
+	d->extensions += d->skipped;
 	d->digits = 0;
 	d->skipped = 0;
+	if (d->extensions > d->data + CHUNKED_FREE_EXTENSIONS)
+		return CHUNKED_BROKEN;
 	return d->left ? CHUNKED_IN_DATA : CHUNKED_TRAILER_START;
 }
 
@@ -105,6 +108,7 @@ void chunked_took(struct chunked *d, uint64_t n)
 {
 	assert(d->step == CHUNKED_IN_DATA && n <= d->left);
 	d->left -= n;
+	d->data += n;
 	if (d->left == 0)
 		d->step = CHUNKED_DATA_CR;
 }

@@ -34,9 +34,16 @@ struct chunked {
 	} step;
 	unsigned digits;
 	unsigned skipped; /* bytes of the extension at hand, or of all trailers */
+	uint64_t data, extensions; /* bytes so far */
 };
 
-enum { CHUNKED_MAX_EXTENSION = 1024, CHUNKED_MAX_TRAILERS = 8192 };
+/* All extensions together may be longer than the data so far by FREE bytes only: tiny chunks with long
+ * extensions would cost much work for few bytes of a body. */
+enum {
+	CHUNKED_MAX_EXTENSION = 1024,
+	CHUNKED_FREE_EXTENSIONS = 16 * 1024,
+	CHUNKED_MAX_TRAILERS = 8192,
+};
 
 /* Reads framing from `in`, *ret_used bytes of it. Not while data are to come. */
 enum chunked_state chunked_frame(struct chunked *d, struct str in, size_t *ret_used);

@@ -16,7 +16,8 @@ enum {
 	MAX_LOOPS = 1024,      /* as many as an id has room for */
 	BLOCKS_KEPT = 64,
 	ABANDON_MS = 5000,     /* for what holds requests after the last connection was closed */
-	OTHER_FDS = 256,       /* descriptors that aren't connections: stores, KV, logs */
+	OTHER_FDS = 256,       /* descriptors that aren't connections': KV, caches, logs */
+	FEWEST_CONNECTIONS = 16,
 };
 
 /* Reuse hides what sanitizers look for. */
@@ -63,19 +64,28 @@ static void get_metrics(struct server_metrics *m)
 				  "Bytes of answers' bodies.", NULL);
 }
 
-static void raise_descriptors(size_t connections)
+/* Clients must not take the descriptors that stores need: a connection costs two, itself and a file
+ * that it reads or writes. Returns how many there may be. */
+static size_t raise_descriptors(size_t connections)
 {
 	struct rlimit lim;
+	size_t room = FEWEST_CONNECTIONS;
 
 	if (getrlimit(RLIMIT_NOFILE, &lim) != 0)
-		return;
+		return connections;
 	lim.rlim_cur = lim.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &lim);
-	if (lim.rlim_max < connections + OTHER_FDS)
-		log_event(LOG_WARN, "http",
-			  "the limit of open files is below the limit of connections",
-			  F_INT("open_files", (int64_t)lim.rlim_max),
-			  F_INT("connections", (int64_t)connections));
+	if (lim.rlim_max == RLIM_INFINITY)
+		return connections;
+	if (lim.rlim_max > OTHER_FDS + 2 * FEWEST_CONNECTIONS)
+		room = (size_t)(lim.rlim_max - OTHER_FDS) / 2;
+	if (room >= connections)
+		return connections;
+	log_event(LOG_WARN, "http",
+		  "the limit of open files allows fewer connections than are configured",
+		  F_INT("open_files", (int64_t)lim.rlim_max),
+		  F_INT("configured", (int64_t)connections), F_INT("allowed", (int64_t)room));
+	return room;
 }
 
 static char *dup_str(struct str s)
@@ -240,7 +250,7 @@ static rc set_up(struct http_server *s, struct str listen, struct err *reterr)
 	if (s->cert_file)
 		TRY(tls_context_new(str_c(s->cert_file), str_c(s->key_file), &s->locked.tls,
 				    reterr));
-	raise_descriptors(s->limits.connections);
+	s->limits.connections = raise_descriptors(s->limits.connections);
 	TRY(listen_all(listen, s->loops_n, fds, &s->port, reterr));
 	for (unsigned i = 0; i < s->loops_n; i++)
 		s->loops[i].listen_fd = fds[i];

@@ -139,6 +139,36 @@ static void test_xml__bounds(void **state)
 	buf_deinit(&b);
 }
 
+static void with_attributes(struct buf *b, int n)
+{
+	buf_reset(b);
+	buf_add_cstr(b, "<?pi < = = ?><!-- < = = --><r a=\">\"><![CDATA[< = = ]]><a b='>'");
+	for (int i = 1; i < n; i++)
+		buf_printf(b, " a%d=\"= =\"", i);
+	buf_add_cstr(b, "/>= = <b/></r>");
+}
+
+/* A document of the size that is accepted, full of attributes, is refused before it costs anything. */
+static void test_xml__attributes(void **state)
+{
+	struct buf b = BUF_INIT(8 << 20);
+	struct xml_node *n;
+	struct err e = {0};
+
+	with_attributes(&b, 64);
+	if (!rc_ok(xml_parse(*state, buf_str(&b), &n, &e)))
+		fail_msg("%s", e.msg);
+	assert_cstr(n->text, "< = = = = ");
+	with_attributes(&b, 65);
+	refused(*state, buf_str(&b), "attributes");
+	with_attributes(&b, 400000);
+	refused(*state, buf_str(&b), "attributes");
+	refused(*state, STR("<!-- x"), "line");
+	refused(*state, STR("<![CDATA["), "line");
+	refused(*state, STR("<a b=\"<"), "line");
+	buf_deinit(&b);
+}
+
 /* Text in very many pieces costs no more than its length. */
 static void test_xml__long_text(void **state)
 {
@@ -208,6 +238,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_xml__byte_order_mark, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_xml__refuses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_xml__bounds, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_xml__attributes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_xml__long_text, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_xml__largest_of_s3, set_up, tear_down),
 		cmocka_unit_test(test_xml__writes),

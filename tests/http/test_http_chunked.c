@@ -3,6 +3,8 @@
 #include "base/buf.h"
 #include "http/chunked.h"
 
+#include <stdio.h>
+
 /* Decodes what is given in pieces of n bytes; data go to out. */
 static enum chunked_state feed(struct chunked *d, struct str in, struct buf *out, size_t *ret_used)
 {
@@ -167,6 +169,38 @@ static void test_chunked__bounds(void **state)
 			 CHUNKED_BAD);
 }
 
+/* Signed chunks as clients send them go through; a flood of extensions around single bytes doesn't. */
+static void test_chunked__extensions_in_proportion(void **state)
+{
+	char ext[901];
+	struct chunked d = {0};
+	enum chunked_state s = CHUNKED_PARTIAL;
+	struct str line;
+	size_t used, n = 0;
+	char text[1000];
+
+	memset(ext, 'e', 900);
+	ext[900] = 0;
+	for (int i = 0; i < 1000; i++) {
+		line = str_c("400;chunk-signature=0123456789abcdef0123456789abcdef\r\n");
+		assert_int_equal(chunked_frame(&d, line, &used), CHUNKED_DATA);
+		chunked_took(&d, 0x400);
+		assert_int_equal(chunked_frame(&d, STR("\r\n"), &used), CHUNKED_PARTIAL);
+	}
+	d = (struct chunked){0};
+	line = str_make(text, (size_t)snprintf(text, sizeof(text), "1;%s\r\n", ext));
+	while (s != CHUNKED_BAD && n < 1000) {
+		s = chunked_frame(&d, line, &used);
+		if (s != CHUNKED_DATA)
+			break;
+		chunked_took(&d, 1);
+		s = chunked_frame(&d, STR("\r\n"), &used);
+		n++;
+	}
+	assert_int_equal(s, CHUNKED_BAD);
+	assert_int_equal(n, CHUNKED_FREE_EXTENSIONS / 900);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_chunked__large_size),
 		cmocka_unit_test(test_chunked__bad),
 		cmocka_unit_test(test_chunked__bounds),
+		cmocka_unit_test(test_chunked__extensions_in_proportion),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
