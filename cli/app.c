@@ -123,14 +123,18 @@ rc app_open(struct app *app, struct err *reterr)
 	return RC_OK;
 }
 
+void app_end_workers(struct app *app)
+{
+	work_pool_free(app->data);
+	work_pool_free(app->meta);
+	app->data = app->meta = NULL;
+}
+
 void app_close(struct app *app)
 {
+	app_end_workers(app);
 	if (app->auth)
 		auth_free(app->auth);
-	if (app->data)
-		work_pool_free(app->data);
-	if (app->meta)
-		work_pool_free(app->meta);
 	if (app->versions)
 		versions_free(app->versions);
 	if (app->registry)

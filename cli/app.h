@@ -24,6 +24,9 @@ bool app_configure(struct app *app, const char *path);
 rc app_reload(struct app *app, struct err *reterr);
 /* Opens KV and stores. On failure everything is closed again by app_close. */
 rc app_open(struct app *app, struct err *reterr);
+/* Waits for what they are doing: http_server_stop gives up requests that take too long, but a worker
+ * may still be at one and use all that it was made with. Then nothing can be submitted any more. */
+void app_end_workers(struct app *app);
 void app_close(struct app *app);
 /* First start with installation.* configured: sets up without being asked. */
 rc app_auto_setup(struct app *app, struct err *reterr);

@@ -162,6 +162,7 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 		http_server_stop(server, (unsigned)app->conf->server.stop_grace);
 		log_event(LOG_INFO, "server", "stopped");
 	}
+	app_end_workers(app);
 	gateway_free(site.gateway);
 	return result;
 }
