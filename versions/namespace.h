@@ -1,13 +1,16 @@
 /* Which storage namespaces are taken.
  *
  * The dummy object says so, as in lakeFS. So that a creation that died half-way can be repeated, a
- * claim stands in the KV while one runs: a dummy with a claim is a left-over, a dummy without one is
- * somebody's repository (or was: its objects may still be there).
+ * claim stands in the KV from its beginning until the repository is deleted: a dummy whose claim names
+ * no repository is a left-over, a dummy without a claim is somebody's (or was: its objects may still be
+ * there).
  *
- *   free --claim--> claimed --dummy--> claimed, dummy --repository record--> --release--> dummy
+ *   free --claim--> claimed --dummy--> claimed, dummy --repository record--> in use --delete--> dummy
  *
  * The repository of the claim may go on at any time (its record, written last and only if absent,
- * decides); another one only after CLAIM_LIFE_MS.
+ * decides); another one only after CLAIM_LIFE_MS, if there is no such repository by then. The claim
+ * outlives the creation because another one may have looked for the dummy before that and claim
+ * only afterwards.
  *
  * KV: partition "sluice-namespaces", key SHA-256 of store id, NUL, namespace; value
  * "<repository id> <unix seconds>".
@@ -22,6 +25,6 @@ enum { CLAIM_LIFE_MS = 600 * 1000 };
 /* Refuses (INVALID) a namespace that is taken; else claims it and writes the dummy. No repository `id`
  * exists. */
 rc namespace_take(struct vcall *c, struct backend *b, struct str space, struct str id);
-/* After the repository record is written, and when it is deleted. A failure only delays another
- * creation there, so there is none to report. */
+/* When the repository is deleted. A failure only delays another creation there, so there is none to
+ * report. */
 void namespace_release(struct vcall *c, struct str store_id, struct str space);

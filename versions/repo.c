@@ -203,24 +203,20 @@ static struct repo planned(struct vcall *c, const struct repo_create *in, struct
 rc repo_create(struct vcall *c, const struct repo_create *in, struct repo *ret)
 {
 	struct str branch = in->default_branch.p ? in->default_branch : STR("main");
-	bool guarded = !in->bare && !in->read_only;
 	int64_t began = mono_ms();
 	struct backend *b;
 
 	TRY(check_create(c, in, branch));
 	TRY(choose_store(c, in, &b));
 	*ret = planned(c, in, branch, b);
-	if (guarded)
+	if (!in->bare && !in->read_only)
 		TRY(namespace_take(c, b, ret->storage_namespace, ret->id));
 	if (!in->bare)
 		TRY(first_commit(c, ret));
 	if (mono_ms() - began > CLAIM_LIFE_MS / 2)
 		return err_set(c->err, ERR_ServiceUnavailable,
 			       "creating the repository took too long; try again");
-	TRY(write_record(c, ret));
-	if (guarded)
-		namespace_release(c, b->id, ret->storage_namespace);
-	return RC_OK;
+	return write_record(c, ret);
 }
 
 /* Listing. */

@@ -102,6 +102,31 @@ static void test_repo__names_claimed_by_another(void **state)
 	world_close(&w);
 }
 
+static void create_other(void *ud)
+{
+	struct world *w = ud;
+	struct repo_create other = one;
+	struct vcall c = {.v = w->v, .a = w->a};
+	struct repo r;
+
+	other.id = STR("other");
+	assert_ok(repo_create(&c, &other, &r));
+}
+
+/* It begins and ends between the other's look at the dummy and its claim. */
+static void test_repo__names_taken_meanwhile(void **state)
+{
+	struct world w;
+	struct repo r;
+
+	world_open(&w, PLAIN);
+	world_hook(&w, 2, create_other, &w);
+	assert_rc(repo_create(&w.c, &one, &r), INVALID);
+	assert_ok(repo_get(&w.c, STR("other"), &r));
+	assert_rc(repo_get(&w.c, STR("repo1"), &r), NOT_FOUND);
+	world_close(&w);
+}
+
 static void test_repo__list(void **state)
 {
 	struct world w;
@@ -198,6 +223,8 @@ static void after_create(struct world *w, rc created)
 	assert_rc(seen, NOT_FOUND);
 	assert_ok(repo_create(&w->c, &one, &r));
 	assert_ok(branch_get(&w->c, &r, STR("main"), &b));
+	assert_int_equal(keys_in(w, STR("sluice-namespaces")), 1);
+	assert_ok(repo_delete(&w->c, STR("repo1")));
 	assert_int_equal(keys_in(w, STR("sluice-namespaces")), 0);
 }
 
@@ -442,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_repo__create),
 		cmocka_unit_test(test_repo__refused),
 		cmocka_unit_test(test_repo__names_claimed_by_another),
+		cmocka_unit_test(test_repo__names_taken_meanwhile),
 		cmocka_unit_test(test_repo__list),
 		cmocka_unit_test(test_repo__delete),
 		cmocka_unit_test(test_repo__create_stopped_in_kv),
