@@ -16,7 +16,7 @@ enum {
 	MAX_LOOPS = 1024,      /* as many as an id has room for */
 	BLOCKS_KEPT = 64,
 	ABANDON_MS = 5000,     /* for what holds requests after the last connection was closed */
-	OTHER_FDS = 256,       /* descriptors that aren't connections': KV, caches, logs */
+	OTHER_FDS = 640,       /* what the KV (256), open folders (256), logs and loops take */
 	FEWEST_CONNECTIONS = 16,
 };
 

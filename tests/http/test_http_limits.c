@@ -78,7 +78,7 @@ static void test_limits__body_stalls(void **state)
 		usleep(50000);
 		client_send_c(&c, "a");
 	}
-	client_expect(&c, 408, "RequestTimeout");
+	client_expect(&c, 400, "RequestTimeout");
 	assert_in_range(since(start), 500, 5000);
 	client_expect_end(&c);
 	client_close(&c);

@@ -1,0 +1,296 @@
+"""Each bound of `server` in the configuration, reached from outside: what happens there is what is documented, and
+the server goes on afterwards."""
+import collections
+import os
+import re
+import resource
+import signal
+import socket
+import threading
+import time
+
+import harness
+from harness import Server, main, sign
+
+B = "example"
+HEALTH = b"GET /_health HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+class Client:
+    """A connection, byte by byte."""
+
+    def __init__(self, s, data=b"", wait=10, rcvbuf=0):
+        self.sock = socket.socket()
+        self.sock.settimeout(wait)
+        if rcvbuf:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        self.sock.connect(("127.0.0.1", s.port))
+        self.sock.sendall(data)
+
+    def answer(self):
+        """One answer: status, headers, body. Status 0: the connection ended before one."""
+        got = b""
+        while b"\r\n\r\n" not in got:
+            more = self.sock.recv(65536)
+            if not more:
+                assert not got, got
+                return 0, {}, b""
+            got += more
+        head, _, body = got.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:])}
+        while len(body) < int(headers.get("content-length", 0)):
+            body += self.sock.recv(65536)
+        return int(lines[0].split()[1]), headers, body
+
+    def ended(self):
+        """Everything until the server ends the connection."""
+        got = 0
+        while True:
+            try:
+                data = self.sock.recv(1 << 20)
+            except ConnectionResetError:
+                return got
+            if not data:
+                return got
+            got += len(data)
+
+    def silent(self, seconds):
+        self.sock.settimeout(seconds)
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK) and False
+        except TimeoutError:
+            return True
+        finally:
+            self.sock.settimeout(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+
+def head(s, method, path, length=None):
+    h = sign(method, s.url + path)
+    h["Host"] = f"127.0.0.1:{s.port}"
+    if length is not None:
+        h["Content-Length"] = str(length)
+    return (f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in h.items()) + "\r\n").encode()
+
+
+def once(s, data):
+    with Client(s, data, wait=60) as c:
+        return c.answer()
+
+
+def serves(s):
+    assert once(s, HEALTH)[0] == 200
+    body = os.urandom(1000)
+    assert once(s, head(s, "PUT", f"/{B}/main/serves", 1000) + body)[0] == 200
+    assert once(s, head(s, "GET", f"/{B}/main/serves"))[2] == body
+
+
+def side_by_side(n, fn):
+    """fn(0) to fn(n - 1), each on a thread, all started at once; their results."""
+    results, gate = [None] * n, threading.Barrier(n)
+
+    def run(i):
+        gate.wait()
+        try:
+            results[i] = fn(i)
+        except Exception as e:
+            results[i] = e
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for r in results:
+        if isinstance(r, Exception):
+            raise r
+    return results
+
+
+def answered(clients, least, most):
+    """Those who got an answer; the others wait to be accepted."""
+    time.sleep(0.5)
+    inside = [c for c in clients if not c.silent(0.001)]
+    assert least <= len(inside) <= most and all(c.answer()[0] == 200 for c in inside), len(inside)
+    return inside
+
+
+def test_queue():
+    with Server(extra="server: {queue: 1, data_workers: 1, meta_workers: 1}\n") as s:
+        body = os.urandom(600_000)
+
+        def put(i):
+            got = []
+            for n in range(6):
+                status, headers, answer = once(s, head(s, "PUT", f"/{B}/main/q{i}-{n}", len(body)) + body)
+                assert status in (200, 503), (status, answer)
+                if status == 503:
+                    assert b"<Code>SlowDown</Code>" in answer and int(headers["retry-after"]) >= 1, (headers, answer)
+                got.append((status, f"q{i}-{n}"))
+            return got
+        results = [r for rs in side_by_side(24, put) for r in rs]
+        statuses = collections.Counter(status for status, _ in results)
+        assert statuses[503] > 0 and statuses[200] > 0, statuses
+        listed = {o["Key"][len("main/"):] for o in s.boto3(retries={"max_attempts": 8}).list_objects_v2(Bucket=B, Prefix="main/")["Contents"]}
+        assert listed == {key for status, key in results if status == 200}
+        serves(s)
+
+
+def test_connections():
+    with Server(extra="server: {connections: 8}\n") as s:
+        held = [Client(s, HEALTH) for _ in range(8)]
+        assert [c.answer()[0] for c in held] == [200] * 8
+        waiting = [Client(s, HEALTH) for _ in range(4)]
+        assert all(c.silent(0.2) for c in waiting)
+        for c in held[:2]:  # those who are in go on, those who leave make room
+            c.sock.sendall(HEALTH)
+            assert c.answer()[0] == 200
+        for c in held:
+            c.sock.close()
+        for c in waiting:
+            assert c.answer()[0] == 200
+            c.sock.close()
+        serves(s)
+
+
+def test_descriptors():
+    """A process that may open few files: fewer connections from the start; none at all for a while."""
+    with Server() as s:
+        serves(s)
+        s.stop()
+        limited = s.path("limited")
+        with open(limited, "w") as f:
+            f.write(f'#!/bin/sh\nulimit -n 680\nexec "{harness.SLUICE}" "$@"\n')
+        os.chmod(limited, 0o700)
+        program, harness.SLUICE = harness.SLUICE, limited
+        try:
+            s.start()
+        finally:
+            harness.SLUICE = program
+        assert '"allowed":20' in s.log_text(), s.log_text()[-2000:]
+        clients = [Client(s, HEALTH) for _ in range(30)]
+        answered(clients, 20, 20)
+        for c in clients:
+            c.sock.close()
+        serves(s)
+        before = len(os.listdir(f"/proc/{s.pid}/fd"))
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (before + 6, 680))
+        clients = [Client(s, HEALTH) for _ in range(15)]
+        inside = answered(clients, 4, 8)
+        # who is in hears of it in S3's words, or is served
+        inside[0].sock.sendall(head(s, "GET", f"/{B}/main/serves"))
+        assert inside[0].answer()[0] in (200, 500, 503)
+        for c in clients:
+            c.sock.close()
+        time.sleep(0.2)
+        assert "can't accept connections" in s.log_text()
+        serves(s)
+        resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (680, 680))
+        serves(s)
+
+
+def test_heads():
+    with Server(extra="server: {head_bytes: 4KiB, headers: 16, head_timeout: 300ms, idle_timeout: 500ms}\n") as s:
+        def sized(n):
+            return HEALTH[:-2] + b"A: " + b"a" * (n - len(HEALTH) - 5) + b"\r\n\r\n"
+
+        def numbered(n):
+            return HEALTH[:-2] + b"".join(b"A%d: b\r\n" % i for i in range(n - 1)) + b"\r\n"
+        for data, want in ((sized(4096), 200), (sized(4097), 431), (b"GET /" + b"x" * 9000, 431),
+                           (numbered(16), 200), (numbered(17), 431)):
+            assert once(s, data)[0] == want, data[:60]
+        start = time.monotonic()
+        with Client(s, HEALTH[:10]) as c:
+            for i in range(10, 14):  # drops don't prolong it
+                time.sleep(0.05)
+                c.sock.sendall(HEALTH[i:i + 1])
+            assert c.answer()[0] == 408
+            assert 0.25 < time.monotonic() - start < 5
+            assert c.ended() == 0
+        start = time.monotonic()
+        with Client(s, HEALTH) as c:
+            assert c.answer()[0] == 200 and c.ended() == 0
+            assert 0.45 < time.monotonic() - start < 5
+        with Client(s) as c:
+            assert c.ended() == 0
+        serves(s)
+
+
+def test_slow_bodies():
+    with Server(extra="server: {body_timeout: 400ms, write_timeout: 600ms}\n") as s:
+        start = time.monotonic()
+        with Client(s, head(s, "PUT", f"/{B}/main/stalled", 1000) + b"a") as c:
+            for _ in range(4):  # each byte gives it more time
+                time.sleep(0.2)
+                c.sock.sendall(b"a")
+            status, _, answer = c.answer()
+            assert status == 400 and b"<Code>RequestTimeout</Code>" in answer, (status, answer)
+            assert 1 < time.monotonic() - start < 5
+            assert c.ended() == 0
+        assert once(s, head(s, "HEAD", f"/{B}/main/stalled"))[0] == 404
+        big = os.urandom(24 << 20)
+        assert once(s, head(s, "PUT", f"/{B}/main/big", len(big)) + big)[0] == 200
+        with Client(s, head(s, "GET", f"/{B}/main/big"), rcvbuf=4096) as c:
+            time.sleep(2)
+            assert c.ended() < len(big)
+        with Client(s, head(s, "GET", f"/{B}/main/big")) as c:
+            assert c.answer()[2] == big
+        serves(s)
+
+
+def test_stop_grace():
+    with Server(extra="server: {stop_grace: 1500ms}\n") as s:
+        done = Client(s, head(s, "PUT", f"/{B}/main/done", 10) + b"12345")
+        stuck = Client(s, head(s, "PUT", f"/{B}/main/stuck", 10) + b"12345")
+        idle = Client(s, HEALTH)
+        assert idle.answer()[0] == 200
+        time.sleep(0.2)
+        start = time.monotonic()
+        s.proc.send_signal(signal.SIGTERM)
+        assert idle.ended() == 0 and time.monotonic() - start < 1
+        done.sock.sendall(b"67890")
+        assert done.answer()[0] == 200
+        stuck.ended()
+        assert 1.4 < time.monotonic() - start < 8
+        s.stop()
+        assert time.monotonic() - start < 12
+        for c in (done, stuck, idle):
+            c.sock.close()
+        s.start()
+        assert once(s, head(s, "GET", f"/{B}/main/done"))[2] == b"1234567890"
+        assert once(s, head(s, "HEAD", f"/{B}/main/stuck"))[0] == 404
+
+
+def test_memory_of_documents():
+    """The largest documents, eight at once: what is refused for its form, its size or its cost."""
+    key = b"<Object><Key>main/%06d</Key></Object>"
+    many = b"<Delete>" + b"".join(key % i for i in range(1001)) + b"</Delete>"
+    long = b"<Delete>" + b"<Object><Key>" + b"k" * ((8 << 20) - 200) + b"</Key></Object></Delete>"
+    nodes = b"<Delete>" + b"<Object/>" * 900_000 + b"</Delete>"
+    attributes = b"<Delete" + b"".join(b' a%d=""' % i for i in range(700_000)) + b"/>"
+    with Server() as s:
+        serves(s)
+        s.reset_peak()
+        before = s.peak_kib()
+        start = time.monotonic()
+        documents = [many, long, nodes, attributes] * 2
+
+        def post(i):
+            status, _, answer = once(s, head(s, "POST", f"/{B}?delete=", len(documents[i])) + documents[i])
+            code = re.search(rb"<Code>(\w+)</Code>", answer)
+            return status, code and code.group(1).decode()
+        for _ in range(2):
+            got = side_by_side(8, post)
+            assert got == [(400, "MalformedXML"), (200, "KeyTooLongError"), (400, "MalformedXML"), (400, "MalformedXML")] * 2, got
+        assert time.monotonic() - start < 20
+        assert s.peak_kib() - before < 500 * 1024, s.peak_kib() - before
+        serves(s)
+
+
+if __name__ == "__main__":
+    main(globals())
