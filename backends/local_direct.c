@@ -96,20 +96,23 @@ int direct_write(struct direct *d, const void *from, size_t n)
 
 int direct_copy(struct direct *d, int from, uint64_t *ret_n)
 {
+	bool past = set_direct(from, true); /* where it can't, the cache serves */
 	char *p;
 	int e = 0;
 
 	*ret_n = 0;
 	if (posix_memalign((void **)&p, ALIGNMENT, COPY_BUFFER))
 		abort();
-	(void)set_direct(from, true); /* a hint here: where it can't, the cache serves */
 	while (e == 0) {
 		ssize_t k = pread(from, p, COPY_BUFFER, (off_t)*ret_n);
 
 		if (k < 0 && errno == EINTR)
 			continue;
-		if (k < 0 && errno == EINVAL && set_direct(from, false))
-			continue;
+		if (k < 0 && errno == EINVAL && past) {
+			past = false;
+			if (set_direct(from, false))
+				continue;
+		}
 		if (k <= 0) {
 			e = k < 0 ? errno : 0;
 			break;
