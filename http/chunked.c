@@ -39,7 +39,7 @@ static enum chunked_step size_ended(struct chunked *d)
 	d->extensions += d->skipped;
 	d->digits = 0;
 	d->skipped = 0;
-	if (d->extensions > d->data + CHUNKED_FREE_EXTENSIONS)
+	if (d->extensions > d->data * CHUNKED_EACH_EXTENSIONS + CHUNKED_FREE_EXTENSIONS)
 		return CHUNKED_BROKEN;
 	return d->left ? CHUNKED_IN_DATA : CHUNKED_TRAILER_START;
 }

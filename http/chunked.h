@@ -37,11 +37,12 @@ struct chunked {
 	uint64_t data, extensions; /* bytes so far */
 };
 
-/* All extensions together may be longer than the data so far by FREE bytes only: tiny chunks with long
- * extensions would cost much work for few bytes of a body. */
+/* All extensions together may have FREE bytes and EACH for each byte of data so far: tiny chunks with
+ * long extensions would cost much work for few bytes of a body. */
 enum {
 	CHUNKED_MAX_EXTENSION = 1024,
 	CHUNKED_FREE_EXTENSIONS = 16 * 1024,
+	CHUNKED_EACH_EXTENSIONS = 8,
 	CHUNKED_MAX_TRAILERS = 8192,
 };
 

@@ -198,7 +198,7 @@ static void test_chunked__extensions_in_proportion(void **state)
 		n++;
 	}
 	assert_int_equal(s, CHUNKED_BAD);
-	assert_int_equal(n, CHUNKED_FREE_EXTENSIONS / 900);
+	assert_int_equal(n, CHUNKED_FREE_EXTENSIONS / (900 - CHUNKED_EACH_EXTENSIONS));
 }
 
 int main(void)
