@@ -285,12 +285,13 @@ static rc sync_parent(const char *path, bool sync, struct err *reterr)
 	failed = fd < 0 || fsync(fd) != 0 ? errno : 0;
 	if (fd >= 0)
 		close(fd);
-	if (failed)
+	if (failed && failed != EACCES) /* whoever may not read it hasn't made anything in it */
 		return err_errno(reterr, ERR_IO, failed, "syncing the folder %s", parent);
 	return RC_OK;
 }
 
-/* mkdir -p; each new folder is synced into its parent. */
+/* mkdir -p; each new folder is synced into its parent, and the root itself always: whoever made it may
+ * have died before its sync. */
 static rc make_root(char *path, bool sync, struct err *reterr)
 {
 	for (char *at = path + 1;; at++) {
@@ -299,7 +300,7 @@ static rc make_root(char *path, bool sync, struct err *reterr)
 		if (c != '/' && c != 0)
 			continue;
 		*at = 0;
-		if (mkdir(path, 0755) == 0)
+		if (mkdir(path, 0755) == 0 || (c == 0 && errno == EEXIST))
 			TRY(sync_parent(path, sync, reterr));
 		else if (errno != EEXIST && errno != EISDIR && errno != EROFS)
 			return err_errno(reterr, ERR_IO, errno, "making the store's folder %s",

@@ -55,8 +55,9 @@ static void handle(struct http_req *req, void *ud)
 {
 	struct site *site = ud;
 	struct str target = http_req_target(req);
+	struct str method = http_req_method(req);
 
-	if (str_eq(http_req_method(req), STR("GET")) && !is_signed(req)) {
+	if ((str_eq(method, STR("GET")) || str_eq(method, STR("HEAD"))) && !is_signed(req)) {
 		if (str_eq(target, STR("/_health"))) {
 			health(req);
 			return;
