@@ -199,3 +199,13 @@ bool uri_decode(struct arena *a, struct str s, bool plus_is_space, struct str *r
 	*ret = str_make(out, n);
 	return true;
 }
+
+struct str lower_case(struct arena *a, struct str s)
+{
+	char *p = arena_cstr(a, s);
+
+	for (size_t i = 0; i < s.n; i++)
+		if (p[i] >= 'A' && p[i] <= 'Z')
+			p[i] |= 0x20;
+	return str_make(p, s.n);
+}

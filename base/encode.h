@@ -13,6 +13,8 @@ struct str base64url_encode(struct arena *a, struct str bytes); /* section 5, un
 struct str uri_encode(struct arena *a, struct str s, bool keep_slash);
 /* %XX decoded; '+' stays (plus_is_space: becomes a space). False on a bad escape. */
 bool uri_decode(struct arena *a, struct str s, bool plus_is_space, struct str *ret);
+/* ASCII letters only. */
+struct str lower_case(struct arena *a, struct str s);
 /* RFC 2047: what S3 does with metadata values that are not ASCII (Q or B words, UTF-8). */
 struct str rfc2047_encode(struct arena *a, struct str s);
 bool rfc2047_decode(struct arena *a, struct str s, struct str *ret);

@@ -18,9 +18,7 @@ static bool matches(struct str list, struct str etag, enum comparison how)
 				continue;
 			one = str_skip(one, 2);
 		}
-		if (one.n >= 2 && one.p[0] == '"' && one.p[one.n - 1] == '"')
-			one = str_head(str_skip(one, 1), one.n - 2);
-		if (str_eq(one, etag))
+		if (str_eq(s3_unquoted(one), etag))
 			return true;
 	}
 	return false;
@@ -157,12 +155,8 @@ rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_et
 		*ret = STAGE_IF_ABSENT;
 	}
 	if (im.p) {
-		struct str etag = str_trim(im);
-
-		if (etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"')
-			etag = str_head(str_skip(etag, 1), etag.n - 2);
 		*ret = STAGE_IF_ETAG;
-		*ret_etag = etag;
+		*ret_etag = s3_unquoted(str_trim(im));
 	}
 	return RC_OK;
 }

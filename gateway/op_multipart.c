@@ -209,14 +209,6 @@ static rc malformed(struct s3_req *r)
 	return err_default(&r->err, ERR_MalformedXML);
 }
 
-static struct str unquoted(struct str s)
-{
-	s = str_trim(s);
-	if (s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"')
-		return str_head(str_skip(s, 1), s.n - 2);
-	return s;
-}
-
 static rc given_part(struct s3_req *r, const struct xml_node *n, struct upload_part *ret)
 {
 	uint64_t number;
@@ -227,7 +219,7 @@ static rc given_part(struct s3_req *r, const struct xml_node *n, struct upload_p
 		return err_set(&r->err, ERR_InvalidArgument,
 			       "PartNumber must be between 1 and %d.", MULTIPART_MAX_PARTS);
 	ret->number = (unsigned)number;
-	ret->etag = unquoted(xml_child_text(n, "ETag"));
+	ret->etag = s3_unquoted(str_trim(xml_child_text(n, "ETag")));
 	for (struct xml_node *k = n->first; k; k = k->next) {
 		enum digest_kind kind;
 

@@ -52,16 +52,6 @@ static rc parse_query(struct s3_req *r)
 	return RC_OK;
 }
 
-static struct str lower(struct s3_req *r, struct str s)
-{
-	char *p = arena_cstr(r->a, s);
-
-	for (size_t i = 0; i < s.n; i++)
-		if (p[i] >= 'A' && p[i] <= 'Z')
-			p[i] = (char)(p[i] - 'A' + 'a');
-	return str_make(p, s.n);
-}
-
 /* Who makes a link (signature version 4) may put x-amz-... headers into its query: there they mean the
  * same, for the signature covers them. That of version 2 doesn't. */
 static void take_headers(struct s3_req *r)
@@ -75,7 +65,7 @@ static void take_headers(struct s3_req *r)
 	memcpy(all, r->headers, r->headers_n * sizeof(*all));
 	r->headers = all;
 	for (size_t i = 0; i < r->params_n; i++) {
-		struct str name = lower(r, r->params[i].key);
+		struct str name = lower_case(r->a, r->params[i].key);
 
 		if (str_starts(name, STR("x-amz-")))
 			all[r->headers_n++] = (struct http_header){name, r->params[i].value};
@@ -100,7 +90,7 @@ static struct str virtual_bucket(struct s3_req *r)
 		struct str d = r->g->domains[i]; /* with a leading dot */
 
 		if (host.n > d.n && str_eq_nocase(str_skip(host, host.n - d.n), d))
-			return lower(r, str_head(host, host.n - d.n));
+			return lower_case(r->a, str_head(host, host.n - d.n));
 	}
 	return STR_NONE;
 }

@@ -154,6 +154,8 @@ void s3_settle(struct s3_req *r, rc result);
 void s3_reply_xml(struct s3_req *r, int status);  /* r->xml is the document */
 void s3_reply_empty(struct s3_req *r, int status);
 void s3_reply_error(struct s3_req *r);
+/* An entity tag without its quotes, if it has them. */
+struct str s3_unquoted(struct str etag);
 struct str s3_quoted(struct s3_req *r, struct str etag);
 
 /* upload_body.c: a request's body as a verified stream. */

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "http/loop_priv.h"
 
 enum {
@@ -144,16 +145,6 @@ static size_t on_body(char *p, size_t size, size_t n, void *ud)
 	return n;
 }
 
-static struct str lower(struct arena *a, struct str s)
-{
-	char *p = arena_cstr(a, s);
-
-	for (size_t i = 0; i < s.n; i++)
-		if (p[i] >= 'A' && p[i] <= 'Z')
-			p[i] |= 0x20;
-	return str_make(p, s.n);
-}
-
 static bool add_header(struct http_transfer *t, struct str line)
 {
 	struct http_call *call = t->call;
@@ -162,7 +153,7 @@ static bool add_header(struct http_transfer *t, struct str line)
 	if (!value.p || call->got_headers_n == HEADERS_MAX)
 		return !value.p;
 	call->got_headers[call->got_headers_n++] = (struct http_header){
-		lower(call->a, str_trim(name)), arena_dup(call->a, str_trim(value))};
+		lower_case(call->a, str_trim(name)), arena_dup(call->a, str_trim(value))};
 	return true;
 }
 

@@ -57,16 +57,6 @@ struct str header_of(const struct sigv4_request *r, struct str name, size_t *ret
 	return found;
 }
 
-struct str lower_case(struct arena *a, struct str s)
-{
-	char *p = arena_cstr(a, s);
-
-	for (size_t i = 0; i < s.n; i++)
-		if (p[i] >= 'A' && p[i] <= 'Z')
-			p[i] += 'a' - 'A';
-	return str_make(p, s.n);
-}
-
 const char *printable(struct str s, char *out, size_t cap)
 {
 	size_t n = s.n < cap - 1 ? s.n : cap - 1;

@@ -23,8 +23,6 @@ static inline struct str out_str(const struct out *o)
 	return str_make(o->p, o->n);
 }
 
-/* ASCII letters only. */
-struct str lower_case(struct arena *a, struct str s);
 /* For messages: cut to what fits, other than printable ASCII as "?". Returns out. */
 const char *printable(struct str s, char *out, size_t cap);
 

@@ -5,6 +5,8 @@
  */
 #include "sigv4/internal.h"
 
+#include "base/encode.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
