@@ -9,7 +9,7 @@ static rc prologue(struct s3_req *r)
 {
 	if (!r->authenticated)
 		TRY(s3_authenticate(r));
-	if (r->op->level != LEVEL_SERVICE && !r->have_repo)
+	if (r->op->level != LEVEL_SERVICE && !(r->op->flags & OP_NEW_BUCKET) && !r->have_repo)
 		TRY(s3_find_repo(r));
 	if (r->op->flags & OP_ABSENT)
 		return err_set(&r->err, ERR_NotImplemented,

@@ -18,9 +18,7 @@ static rc stat_source(struct s3_req *r, const struct s3_address *from, struct en
 			       "write it.");
 	}
 	found = object_stat(&c, &r->repo, from->ref, from->path, ret);
-	if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-		return err_default(&r->err, ERR_NoSuchKey);
-	return found;
+	return s3_read_missing(r, &r->repo, from, found);
 }
 
 /* x-amz-metadata-directive: COPY (default) or REPLACE. */
@@ -54,16 +52,11 @@ static rc stage(struct s3_req *r, struct entry *e)
 	enum stage_cond cond;
 	struct str etag;
 	bool sent;
-	rc staged;
 
 	TRY(s3_write_condition(r, &cond, &etag));
 	e->modified = wall_now();
-	staged = object_stage(&c, &r->repo, r->at.ref, r->at.path, e, cond, etag, &sent);
-	if (rc_is(staged, PREDICATE))
-		return err_default(&r->err, ERR_PreconditionFailed);
-	if (rc_is(staged, NOT_FOUND))
-		return err_default(&r->err, cond == STAGE_IF_ETAG ? ERR_NoSuchKey : ERR_NoSuchBucket);
-	return staged;
+	return s3_write_missing(
+		r, object_stage(&c, &r->repo, r->at.ref, r->at.path, e, cond, etag, &sent));
 }
 
 static rc run(struct s3_req *r)

@@ -15,6 +15,8 @@ static rc delete_key(struct s3_req *r, const struct s3_address *at)
 	if (r->repo.read_only)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
 	deleted = object_delete(&c, &r->repo, at->ref, at->path);
+	if (rc_is(deleted, NOT_FOUND) && at->ref_bucket)
+		return s3_write_missing(r, deleted);
 	if (rc_is(deleted, NOT_FOUND) || rc_is(deleted, INVALID))
 		return RC_OK; /* no such branch holds no such key */
 	return deleted;

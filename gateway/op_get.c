@@ -51,9 +51,7 @@ static rc find(struct s3_req *r, struct get *g)
 	if (s3_query(r, "versionId").n && !str_eq(s3_query(r, "versionId"), STR("null")))
 		return err_default(&r->err, ERR_NoSuchVersion);
 	found = object_stat(&c, &r->repo, r->at.ref, r->at.path, &g->entry);
-	if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-		return err_default(&r->err, ERR_NoSuchKey);
-	return found;
+	return s3_read_missing(r, &r->repo, &r->at, found);
 }
 
 static rc select_range(struct s3_req *r, struct get *g)

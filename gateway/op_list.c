@@ -1,6 +1,6 @@
 /* ListObjects and ListObjectsV2.
  *
- * A bucket's keys are ref/path. A prefix without '/' lists branches as common prefixes (lakeFS, API.md
+ * A bucket that names a ref has its paths as keys. Another one's are ref/path: a prefix without '/' lists branches as common prefixes (lakeFS, API.md
  * 3.4); a prefix "ref/..." lists that ref. Keys come back with the ref as the client wrote it. */
 #include "base/encode.h"
 #include "gateway/s3.h"
@@ -13,7 +13,7 @@ struct listing {
 	uint64_t max;
 	/* the answer */
 	struct list_page page;
-	struct str ref; /* STR_NONE: branches */
+	struct s3_address at; /* the ref that is listed; ref STR_NONE: branches */
 };
 
 /* An encoding-type=url key is escaped as S3 does it: '/' stays. */
@@ -78,18 +78,22 @@ static rc list_branches(struct s3_req *r, struct listing *l)
 /* `after` as a path of this ref. False: the whole ref lies before it. */
 static bool path_after(const struct listing *l, struct str *ret)
 {
-	struct str after = l->after;
+	struct str after = l->after, ref = l->at.ref;
 
 	*ret = STR_NONE;
 	if (after.n == 0)
 		return true;
-	if (after.n > l->ref.n && str_starts(after, l->ref) && after.p[l->ref.n] == '/') {
-		*ret = str_skip(after, l->ref.n + 1);
+	if (l->at.ref_bucket) {
+		*ret = after;
+		return true;
+	}
+	if (after.n > ref.n && str_starts(after, ref) && after.p[ref.n] == '/') {
+		*ret = str_skip(after, ref.n + 1);
 		return true;
 	}
 	/* compare "ref/" with it bytewise */
-	for (size_t i = 0; i <= l->ref.n && i < after.n; i++) {
-		unsigned char a = (unsigned char)(i < l->ref.n ? l->ref.p[i] : '/');
+	for (size_t i = 0; i <= ref.n && i < after.n; i++) {
+		unsigned char a = (unsigned char)(i < ref.n ? ref.p[i] : '/');
 		unsigned char b = (unsigned char)after.p[i];
 
 		if (a != b)
@@ -104,23 +108,24 @@ static rc list_ref(struct s3_req *r, struct listing *l)
 	struct list_request q = {.delimiter = l->delimiter, .max = l->max};
 	rc listed;
 
-	l->ref = str_cut(l->prefix, '/', &q.prefix);
+	s3_split_address(r->at.bucket, l->prefix, &l->at);
+	q.prefix = l->at.path;
 	if (!path_after(l, &q.after))
 		return RC_OK;
-	listed = objects_list(&c, &r->repo, l->ref, &q, &l->page);
+	listed = objects_list(&c, &r->repo, l->at.ref, &q, &l->page);
 	if (rc_is(listed, NOT_FOUND) || rc_is(listed, INVALID)) {
 		l->page = (struct list_page){0};
 		return RC_OK; /* no such ref: nothing begins with it */
 	}
 	TRY(listed);
 	if (l->page.truncated)
-		l->page.next = arena_join(r->a, (struct str[]){l->ref, STR("/"), l->page.next}, 3);
+		l->page.next = s3_key_of(r, &l->at, l->page.next);
 	return RC_OK;
 }
 
 static struct str whole_key(struct s3_req *r, const struct listing *l, struct str key)
 {
-	return l->ref.p ? arena_join(r->a, (struct str[]){l->ref, STR("/"), key}, 3) : key;
+	return l->at.ref.p ? s3_key_of(r, &l->at, key) : key;
 }
 
 static void contents_xml(struct s3_req *r, const struct listing *l, const struct list_item *item)
@@ -165,7 +170,7 @@ static void v1_xml(struct s3_req *r, const struct listing *l)
 	xw_elem(&r->xml, "Marker", shown(r, l, l->marker));
 	/* S3 tells it with a delimiter only; without, the last key serves. lakeFS's branch listing is
 	 * one with a delimiter. */
-	if (l->page.truncated && (l->delimiter.n || !l->ref.p))
+	if (l->page.truncated && (l->delimiter.n || !l->at.ref.p))
 		xw_elem(&r->xml, "NextMarker", shown(r, l, l->page.next));
 }
 
@@ -207,7 +212,7 @@ static rc list_objects(struct s3_req *r)
 	TRY(parse(r, &l));
 	if (l.max == 0)
 		l.page = (struct list_page){0};
-	else if (str_index(l.prefix, '/') == l.prefix.n)
+	else if (!r->at.ref_bucket && str_index(l.prefix, '/') == l.prefix.n)
 		TRY(list_branches(r, &l));
 	else
 		TRY(list_ref(r, &l));

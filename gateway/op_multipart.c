@@ -6,21 +6,6 @@
 
 enum { MAX_PARTS_PAGE = 1000 };
 
-/* Refs that can't be written to, as PutObject tells it. */
-static rc map_missing(struct s3_req *r, rc result)
-{
-	if (rc_is(result, NOT_FOUND) && s3_header(r, "if-match").p)
-		return err_default(&r->err, ERR_NoSuchKey);
-	if (rc_is(result, NOT_FOUND))
-		return err_set(&r->err, ERR_NoSuchBucket,
-			       "The specified bucket does not exist: repository " STR_FMT
-			       " has no branch '" STR_FMT "'.",
-			       STR_ARG(r->repo.id), STR_ARG(str_head(r->at.ref, 100)));
-	if (rc_is(result, PREDICATE))
-		return err_default(&r->err, ERR_PreconditionFailed);
-	return result;
-}
-
 static rc the_upload(struct s3_req *r, struct upload *ret)
 {
 	struct vcall c = s3_vcall(r);
@@ -89,7 +74,7 @@ static rc create(struct s3_req *r)
 	in.content_type = attrs.content_type;
 	in.metadata = attrs.metadata;
 	in.metadata_n = attrs.metadata_n;
-	TRY(map_missing(r, upload_create(&c, &r->repo, &in, &made)));
+	TRY(s3_write_missing(r, upload_create(&c, &r->repo, &in, &made)));
 	xw_decl(&r->xml);
 	xw_open_ns(&r->xml, "InitiateMultipartUploadResult", XMLNS);
 	address_xml(r, made.id);
@@ -265,7 +250,7 @@ static rc complete(struct s3_req *r)
 	TRY(s3_write_condition(r, &cond, &etag));
 	TRY(given_parts(r, &parts, &n));
 	TRY(the_upload(r, &upload));
-	TRY(map_missing(r, upload_complete(&c, &r->repo, &upload, parts, n, cond, etag, &e)));
+	TRY(s3_write_missing(r, upload_complete(&c, &r->repo, &upload, parts, n, cond, etag, &e)));
 	xw_decl(&r->xml);
 	xw_open_ns(&r->xml, "CompleteMultipartUploadResult", XMLNS);
 	xw_elem(&r->xml, "Location",

@@ -7,24 +7,6 @@ struct put {
 	struct s3_req *r;
 };
 
-/* A ref that can't be written to is told as lakeFS does (API.md 3.5): there is no such bucket. */
-static rc writable(struct s3_req *r)
-{
-	struct vcall c = s3_vcall(r);
-	struct branch b;
-	rc found;
-
-	if (r->repo.read_only)
-		return err_default(&r->err, ERR_ReadOnlyRepository);
-	found = branch_get(&c, &r->repo, r->at.ref, &b);
-	if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-		return err_set(&r->err, ERR_NoSuchBucket,
-			       "The specified bucket does not exist: repository " STR_FMT
-			       " has no branch '" STR_FMT "'.",
-			       STR_ARG(r->repo.id), STR_ARG(str_head(r->at.ref, 100)));
-	return found;
-}
-
 static rc plan(struct s3_req *r)
 {
 	struct put *p = ARENA_NEW(r->a, struct put);
@@ -36,7 +18,7 @@ static rc plan(struct s3_req *r)
 	TRY(s3_refuse_unsupported(r));
 	TRY(s3_read_attrs(r, &p->attrs));
 	TRY(s3_write_condition(r, &p->op.cond, &p->op.cond_etag));
-	return writable(r);
+	return s3_writable(r);
 }
 
 /* On a worker, the body whole and verified: what was computed on the way is kept with the entry. */
@@ -57,13 +39,7 @@ static void done(struct object_put *op)
 
 	http_req_on_gone(r->http, NULL, NULL);
 	r->err = op->err;
-	if (rc_is(op->result, PREDICATE))
-		s3_done(r, err_default(&r->err, ERR_PreconditionFailed));
-	else if (rc_is(op->result, NOT_FOUND))
-		s3_done(r, err_default(&r->err, op->cond == STAGE_IF_ETAG ? ERR_NoSuchKey
-									   : ERR_NoSuchBucket));
-	else
-		s3_done(r, op->result);
+	s3_done(r, s3_write_missing(r, op->result));
 }
 
 static void client_gone(void *ud)

@@ -67,8 +67,11 @@ rc s3_find_repo(struct s3_req *r)
 
 	if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
 		return no_such_bucket(r);
-	r->have_repo = rc_ok(found);
-	return found;
+	TRY(found);
+	if (r->at.ref_bucket && r->op->level == LEVEL_BUCKET)
+		TRY(s3_bucket_there(r));
+	r->have_repo = true;
+	return RC_OK;
 }
 
 /* IPv4 as IPv6 has it (::ffff:0:0/96), so that both ways of writing an address are one. */
@@ -229,6 +232,7 @@ rc s3_authorize(struct s3_req *r)
 
 	switch (r->op->resource) {
 	case RES_PER_KEY: /* the handler asks for each key */
+	case RES_BUCKET:  /* the handler asks */
 		return RC_OK;
 	case RES_SOMEWHERE: /* the entrance; the handler filters */
 		if (auth_allows_somewhere(r->user, need.action))
@@ -241,7 +245,7 @@ rc s3_authorize(struct s3_req *r)
 		return allows(r, &need);
 	case RES_LISTING:
 		prefix = s3_query(r, "prefix");
-		if (str_index(prefix, '/') == prefix.n)
+		if (!r->at.ref_bucket && str_index(prefix, '/') == prefix.n)
 			need.action = STR("fs:ListBranches");
 		break;
 	case RES_REPO:

@@ -97,11 +97,27 @@ static struct str virtual_bucket(struct s3_req *r)
 
 void s3_split_address(struct str bucket, struct str key, struct s3_address *ret)
 {
-	ret->bucket = ret->repo = bucket;
+	size_t dot = str_index(bucket, '.');
+
+	ret->bucket = bucket;
 	ret->key = key;
+	ret->repo = str_head(bucket, dot);
+	ret->ref_bucket = dot < bucket.n;
+	if (ret->ref_bucket) {
+		ret->ref = str_skip(bucket, dot + 1);
+		ret->path = key;
+		return;
+	}
 	ret->ref = str_cut(key, '/', &ret->path);
 	if (!ret->path.p)
 		ret->path = STR("");
+}
+
+struct str s3_key_of(struct s3_req *r, const struct s3_address *at, struct str path)
+{
+	if (at->ref_bucket)
+		return path;
+	return arena_join(r->a, (struct str[]){at->ref, STR("/"), path}, 3);
 }
 
 rc s3_copy_source(struct s3_req *r, struct s3_address *ret)

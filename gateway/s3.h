@@ -24,10 +24,23 @@ enum {
 	OP_XML = 1,    /* the body is an XML document: read (bounded) and parsed into r->doc before run */
 	OP_LONG = 2,   /* run on the data pool: it moves bytes */
 	OP_ABSENT = 4, /* NotImplemented */
+	OP_NEW_BUCKET = 8, /* the bucket needn't be there: r->repo is not looked up */
 };
 
 enum s3_level { LEVEL_SERVICE, LEVEL_BUCKET, LEVEL_OBJECT };
-enum s3_resource { RES_ALL, RES_REPO, RES_OBJECT, RES_SOMEWHERE, RES_LISTING, RES_PER_KEY, RES_COPY };
+enum s3_resource {
+	RES_ALL,
+	RES_REPO,
+	RES_OBJECT,
+	RES_SOMEWHERE,
+	RES_LISTING,
+	RES_PER_KEY,
+	RES_COPY,
+	/* A bucket that is to be made or removed: a repository (fs:CreateRepository and
+	 * fs:AttachStorageNamespace; fs:DeleteRepository) or a branch (fs:CreateBranch;
+	 * fs:DeleteBranch). The handler asks, for it alone knows the namespace. */
+	RES_BUCKET,
+};
 
 enum s3_op_id {
 #define S3_OP(name, ...) S3_##name,
@@ -71,10 +84,12 @@ struct s3_param {
 	bool has_value;
 };
 
-/* What the address names. bucket is the repository; the key's first component is the ref. */
+/* What the address names. A bucket is a repository, and the key's first component is the ref; or it is
+ * `repository.ref` (repository names hold no dot), and the whole key is the path. */
 struct s3_address {
 	struct str bucket, key; /* decoded; key without its leading '/' */
 	struct str repo, ref, path;
+	bool ref_bucket; /* the bucket names the ref, too */
 	bool virtual_host;
 	struct str raw_path; /* as on the wire, for signatures */
 	struct str raw_query;
@@ -130,11 +145,24 @@ struct vcall s3_vcall(struct s3_req *r);
 
 /* route.c: address, parameters, row. */
 rc s3_route(struct s3_req *r);
-/* "ref/path" of a bucket. */
+/* Repository, ref and path of a bucket and a key. */
 void s3_split_address(struct str bucket, struct str key, struct s3_address *ret);
 /* x-amz-copy-source, "[/]repo/ref/path[?versionId=null]" encoded: the permission that is asked and the
  * object that is read must be of the same address, so both take it from here. */
 rc s3_copy_source(struct s3_req *r, struct s3_address *ret);
+/* The key that a client of this bucket knows a path of `at`'s ref by. */
+struct str s3_key_of(struct s3_req *r, const struct s3_address *at, struct str path);
+
+/* missing.c: S3's words for what isn't there; any other result passes.
+ * A read's NOT_FOUND or INVALID: NoSuchKey, or NoSuchBucket where the ref was the bucket's. */
+rc s3_read_missing(struct s3_req *r, const struct repo *repo, const struct s3_address *at, rc result);
+/* A write's result (object_put, object_stage, upload_*): PREDICATE is PreconditionFailed; NOT_FOUND is
+ * NoSuchKey under If-Match, else NoSuchBucket naming the branch, as lakeFS has it (API.md 3.5). */
+rc s3_write_missing(struct s3_req *r, rc result);
+/* The branch that the bucket names. NoSuchBucket. */
+rc s3_bucket_there(struct s3_req *r);
+/* The repository takes writes and the ref is a branch; else as above. */
+rc s3_writable(struct s3_req *r);
 
 /* permit.c */
 rc s3_authenticate(struct s3_req *r);
