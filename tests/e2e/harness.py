@@ -21,6 +21,23 @@ KEY, SECRET = "AKIAJTESTTESTTESTTESQ", "secret/for+tests0123456789abcdefghijklmn
 REGION = "us-east-1"
 
 
+def use_venv(name):
+    """The rest of this test runs in build/venv-NAME (tools/lib.sh); to be called before what only that
+    has is imported."""
+    home = os.path.join(SOURCE, "build", "venv" + (name and "-" + name))
+    if os.path.realpath(sys.prefix) != os.path.realpath(home):
+        python = os.path.join(home, "bin", "python")
+        os.execv(python, [python, *sys.argv])
+
+
+def go_tool(name):
+    """The path of a program that tools/lib.sh builds from source; without it, the test fails."""
+    path = os.path.join(SOURCE, "build", "go", "bin", name)
+    if not os.path.exists(path):
+        raise AssertionError(f"{path} is not there: tools/test builds it (build/go.log says why it didn't)")
+    return path
+
+
 def clean_env(**more):
     """The environment without what would reach into a client (proxies, bundles, profiles)."""
     env = {k: v for k, v in os.environ.items()
