@@ -49,6 +49,7 @@ rc err_set(struct err *reterr, enum err_code code, const char *fmt, ...)
 	assert(code != ERR_NONE);
 	if (reterr) {
 		reterr->code = code;
+		reterr->fields_n = 0;
 		va_start(ap, fmt);
 		vsnprintf(reterr->msg, sizeof(reterr->msg), fmt, ap);
 		va_end(ap);
@@ -70,6 +71,64 @@ rc err_errno(struct err *reterr, enum err_code code, int errnum, const char *fmt
 rc err_default(struct err *reterr, enum err_code code)
 {
 	return err_set(reterr, code, "%s", err_text(code));
+}
+
+static char shown(char c, bool utf8)
+{
+	bool control = (unsigned char)c < ' ' || c == 0x7f;
+
+	return control || (!utf8 && (unsigned char)c > '~') ? '?' : c;
+}
+
+rc err_field(rc failed, struct err *reterr, const char *name, struct str value)
+{
+	size_t name_n = strlen(name) + 1;
+	bool utf8 = str_is_utf8(value);
+	char *to;
+
+	if (!reterr || !value.n ||
+	    name_n + value.n + 1 > sizeof(reterr->fields) - reterr->fields_n)
+		return failed;
+	to = reterr->fields + reterr->fields_n;
+	memcpy(to, name, name_n);
+	to += name_n;
+	for (size_t i = 0; i < value.n; i++)
+		to[i] = shown(value.p[i], utf8);
+	to[value.n] = 0;
+	reterr->fields_n += (unsigned)(name_n + value.n + 1);
+	return failed;
+}
+
+rc err_field_u64(rc failed, struct err *reterr, const char *name, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	return err_field(failed, reterr, name, str_c(text));
+}
+
+rc err_argument(struct err *reterr, const char *name, struct str value, const char *fmt, ...)
+{
+	char text[sizeof(reterr->msg)];
+	va_list ap;
+	rc failed;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	failed = err_set(reterr, ERR_InvalidArgument, "%s", text);
+	failed = err_field(failed, reterr, "ArgumentName", str_c(name));
+	return err_field(failed, reterr, "ArgumentValue", value);
+}
+
+bool err_next_field(const struct err *e, unsigned *at, struct str *ret_name, struct str *ret_value)
+{
+	if (*at >= e->fields_n)
+		return false;
+	*ret_name = str_c(e->fields + *at);
+	*ret_value = str_c(ret_name->p + ret_name->n + 1);
+	*at += (unsigned)(ret_name->n + ret_value->n + 2);
+	return true;
 }
 
 rc err_wrap(rc failed, struct err *reterr, const char *fmt, ...)

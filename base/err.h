@@ -22,9 +22,11 @@ typedef struct [[nodiscard]] rc {
 	enum err_code code;
 } rc;
 
+/* fields: what S3's errors say besides code and message (<ArgumentName> ...), as "name\0value\0" pairs. */
 struct err {
 	enum err_code code;
-	char msg[512];
+	unsigned fields_n;
+	char msg[512], fields[512];
 };
 
 #define RC_OK ((rc){ERR_NONE})
@@ -52,6 +54,15 @@ rc err_errno(struct err *reterr, enum err_code code, int errnum, const char *fmt
 	__attribute__((format(printf, 4, 5)));
 /* The code's default message from the table. */
 rc err_default(struct err *reterr, enum err_code code);
+/* Adds a field to the error that was just set, and returns `failed` as it is. One that is empty or that
+ * finds no room is left out; bytes that an XML document can't have become '?'. */
+rc err_field(rc failed, struct err *reterr, const char *name, struct str value);
+rc err_field_u64(rc failed, struct err *reterr, const char *name, uint64_t value);
+/* InvalidArgument with the fields ArgumentName and ArgumentValue. */
+rc err_argument(struct err *reterr, const char *name, struct str value, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Walks the fields: *at begins as 0. */
+bool err_next_field(const struct err *e, unsigned *at, struct str *ret_name, struct str *ret_value);
 /* Puts "context: " before the message already there, and returns `failed` as it is. */
 rc err_wrap(rc failed, struct err *reterr, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

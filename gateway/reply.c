@@ -71,9 +71,23 @@ static void log_internal(struct s3_req *r)
 		  F_STR("key", r->at.key), F_STR("request_id", http_req_id(r->http)));
 }
 
+/* The error's own fields, and which of those that each error has are among them. */
+static void write_fields(struct s3_req *r, bool *ret_key, bool *ret_bucket)
+{
+	struct str name, value;
+	unsigned at = 0;
+
+	while (err_next_field(&r->err, &at, &name, &value)) {
+		xw_elem(&r->xml, name.p, value);
+		*ret_key |= str_eq(name, STR("Key"));
+		*ret_bucket |= str_eq(name, STR("BucketName"));
+	}
+}
+
 static void write_error(struct s3_req *r)
 {
 	struct str key = r->at.key;
+	bool key_said = false, bucket_said = false;
 
 	buf_reset(&r->xml);
 	xw_decl(&r->xml);
@@ -81,9 +95,10 @@ static void write_error(struct s3_req *r)
 	xw_elem(&r->xml, "Code", str_c(err_s3_code(r->err.code)));
 	xw_elem(&r->xml, "Message",
 		str_c(is_internal(r->err.code) ? err_text(ERR_InternalError) : r->err.msg));
-	if (key.n && str_is_utf8(key))
+	write_fields(r, &key_said, &bucket_said);
+	if (!key_said && key.n && str_is_utf8(key))
 		xw_elem(&r->xml, "Key", key);
-	if (r->at.bucket.n && str_is_utf8(r->at.bucket))
+	if (!bucket_said && r->at.bucket.n && str_is_utf8(r->at.bucket))
 		xw_elem(&r->xml, "BucketName", r->at.bucket);
 	xw_elem(&r->xml, "Resource",
 		str_is_utf8(r->at.raw_path) ? r->at.raw_path : STR("/"));
