@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/crc64.h"
 #include "base/digest.h"
 #include "base/encode.h"
 
@@ -142,6 +143,28 @@ static void test_digest__crc64_all_lengths(void **state)
 	}
 }
 
+/* The ways of computing it agree: at all lengths and alignments around their blocks, and continued from
+ * any value. */
+static void test_digest__crc64_ways(void **state)
+{
+	enum { LONGEST = 2200, SPREAD = 64 };
+	uint8_t data[LONGEST + SPREAD];
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 131 + (i >> 3) * 7);
+	for (size_t off = 0; off < SPREAD; off += 7) {
+		for (size_t n = 0; n <= LONGEST; n++) {
+			uint64_t start = n * 0x9e3779b97f4a7c15u, want;
+
+			want = crc64nvme_update_by(CRC64_TABLE, start, data + off, n);
+			assert_int_equal(crc64nvme_update_by(CRC64_FOLDED, start, data + off, n),
+					 want);
+			assert_int_equal(crc64nvme_update_by(CRC64_WIDE, start, data + off, n), want);
+			assert_int_equal(crc64nvme_update(start, data + off, n), want);
+		}
+	}
+}
+
 /* More sets at once than a thread keeps contexts for; unfinished and empty ones as well. */
 static void test_digest__many_sets(void **state)
 {
@@ -173,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_digest__names),
 		cmocka_unit_test(test_digest__set_in_pieces),
 		cmocka_unit_test(test_digest__crc64_all_lengths),
+		cmocka_unit_test(test_digest__crc64_ways),
 		cmocka_unit_test_setup_teardown(test_digest__many_sets, set_up, tear_down),
 		cmocka_unit_test(test_digest__const_time_eq),
 	};
