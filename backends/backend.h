@@ -81,6 +81,24 @@ struct backend_commit {
 	rc result;
 };
 
+/* A sweep: what no operation will come back to goes. */
+struct backend_sweep {
+	int64_t now_s;
+	int64_t temporaries_s; /* temporaries that nobody writes, last written longer ago than this */
+	/* Uploads of which nobody has a record, last touched longer ago than this: longer than it may
+	 * take from the store's upload to its record. 0: none. */
+	int64_t uploads_s;
+	bool (*recorded)(void *ud, struct str upload_id); /* whether somebody has one; when in doubt, yes */
+	void *ud;
+	size_t max;               /* removals */
+	const _Atomic bool *stop; /* NULL, or turns true when it should end soon */
+	struct err *err;          /* of the first failure, or NULL */
+	/* out */
+	size_t files, uploads; /* removed */
+	size_t failures;
+	rc failure; /* the first one */
+};
+
 struct backend_blocking_ops {
 	/* A stream into the store: open, any number of writes, then commit or abort (either frees it).
 	 * One thread at a time. */
@@ -129,6 +147,9 @@ struct backend_blocking_ops {
 			   struct backend_stat *ret, struct err *reterr);
 	rc (*mpu_abort)(struct backend *b, const struct object_ptr *to, struct str upload_id,
 			struct err *reterr);
+	/* Optional, NULL: this kind of store leaves nothing behind that it could find. Several at once
+	 * do no harm. A failure doesn't end it; the first one is the answer. */
+	rc (*sweep)(struct backend *b, struct backend_sweep *s);
 };
 
 /* Asynchronous form (one shape for all): fill `in`, call the function, wait for done(). */
@@ -241,6 +262,6 @@ void backend_free(struct backend *b);
 struct backend *backend_fault_new(struct backend *next);
 bool backend_fault_fired(struct backend *fault);
 enum backend_call { BACKEND_CALL_PUT = 1, BACKEND_CALL_GET = 2, BACKEND_CALL_REMOVE = 4,
-		    BACKEND_CALL_MPU = 8, BACKEND_CALL_ALL = 15 };
+		    BACKEND_CALL_MPU = 8, BACKEND_CALL_SWEEP = 16, BACKEND_CALL_ALL = 31 };
 void backend_fault_arm(struct backend *fault, unsigned mask, uint64_t nth, enum err_code code,
 		       bool after);

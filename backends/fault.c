@@ -294,6 +294,13 @@ static rc fault_mpu_abort(struct backend *b, const struct object_ptr *to, struct
 		       next->blocking->mpu_abort(next, to, upload_id, reterr), reterr);
 }
 
+static rc fault_sweep(struct backend *b, struct backend_sweep *s)
+{
+	struct backend *next = of(b)->next;
+
+	return GUARDED(of(b), BACKEND_CALL_SWEEP, next->blocking->sweep(next, s), s->err);
+}
+
 static const struct backend_blocking_ops fault_ops = {
 	.open_writer = fault_open_writer,
 	.write = fault_write,
@@ -312,6 +319,7 @@ static const struct backend_blocking_ops fault_ops = {
 	.mpu_open_part = fault_mpu_open_part,
 	.mpu_complete = fault_mpu_complete,
 	.mpu_abort = fault_mpu_abort,
+	.sweep = fault_sweep,
 };
 
 static rc fault_check_space(struct backend *b, struct str space, struct err *reterr)
@@ -349,6 +357,8 @@ struct backend *backend_fault_new(struct backend *next)
 		f->ops.open_file = NULL;
 	if (!next->blocking->open_file_nowait)
 		f->ops.open_file_nowait = NULL;
+	if (!next->blocking->sweep)
+		f->ops.sweep = NULL;
 	pthread_mutex_init(&f->lock, NULL);
 	backend_init(&f->b, next->type, next->id, next->pool, &f->ops);
 	f->b.caps = next->caps;

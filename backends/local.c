@@ -4,23 +4,22 @@
  * <root>/.sluice/multipart/<upload>/<part>.<etag>  parts (local_multipart.c)
  *
  * local_path.c: pointers to paths, and opening without leaving the root; local_folder.c: open folders
- * and shared syncs; local_list.c. Removing an object removes its folders, too, once they are empty, up
+ * and shared syncs; local_list.c; local_sweep.c: what the dead left there. Removing an object removes its folders, too, once they are empty, up
  * to the namespace's.
  */
 #include "backends/local.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 
-enum { STALE_S = 24 * 60 * 60 };
+enum { STALE_S = 24 * 60 * 60, SWEEP_MAX = 10000 };
 
 void (*local_step_hook)(const char *step);
 
@@ -254,6 +253,7 @@ static const struct backend_blocking_ops local_ops = {
 	.mpu_open_part = local_mpu_open_part,
 	.mpu_complete = local_mpu_complete,
 	.mpu_abort = local_mpu_abort,
+	.sweep = local_sweep,
 };
 
 static void local_free(struct backend *b)
@@ -329,27 +329,12 @@ static rc open_root(struct local *l, struct err *reterr)
 	return RC_OK;
 }
 
-static void sweep(struct local *l)
+/* What is missed here is found by a later sweep. */
+static void sweep_at_start(struct local *l)
 {
-	int fd = openat(l->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
+	struct backend_sweep s = {.now_s = wall_now().s, .temporaries_s = STALE_S, .max = SWEEP_MAX};
 
-	while (dir && (e = readdir(dir))) {
-		struct stat st;
-
-		if (e->d_name[0] == '.' ||
-		    fstatat(l->tmp_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-			continue;
-		if (S_ISDIR(st.st_mode))
-			local_remove_gone(l, e->d_name);
-		else if (st.st_mtime < time(NULL) - STALE_S)
-			unlinkat(l->tmp_fd, e->d_name, 0);
-	}
-	if (dir)
-		closedir(dir);
-	else if (fd >= 0)
-		close(fd);
+	IGNORE_RC(local_sweep(&l->b, &s));
 }
 
 static rc own_folders(struct local *l, struct err *reterr)
@@ -409,7 +394,7 @@ rc backend_local_open(const struct backend_local_options *o, struct backend **re
 		local_free(&l->b);
 		return r;
 	}
-	sweep(l);
+	sweep_at_start(l);
 	*ret = &l->b;
 	return RC_OK;
 }

@@ -174,8 +174,13 @@ rc local_mpu_complete(struct backend *b, const struct object_ptr *to, struct str
 		      struct backend_stat *ret, struct err *reterr);
 rc local_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id,
 		   struct err *reterr);
+bool local_upload_id_ok(struct str id);
 /* Removes the folder `name` of .sluice/tmp and its files. */
 void local_remove_gone(struct local *l, const char *name);
+
+rc local_sweep(struct backend *b, struct backend_sweep *s);
+/* Its writer's mark on a temporary with a name: as long as the file is open no sweep takes it. */
+void local_claim_temporary(int fd);
 
 /* Tests stop here: called with the name of each step that a crash could follow; NULL: nobody. */
 extern void (*local_step_hook)(const char *step);

@@ -38,6 +38,11 @@ static bool random_name_ok(struct str s)
 	return true;
 }
 
+bool local_upload_id_ok(struct str id)
+{
+	return random_name_ok(id);
+}
+
 static rc no_upload(struct str id, struct err *reterr)
 {
 	return err_set(reterr, ERR_NOT_FOUND, "the store has no upload \"" STR_FMT "\"",
@@ -126,7 +131,7 @@ static rc join_part(struct folder *f, const struct backend_part *p, struct backe
 	if (fd < 0 && errno == ENOENT)
 		return invalid_part(p, "the upload has no such part", reterr);
 	if (fd < 0)
-		return err_errno(reterr, ERR_IO, errno, "opening part %u", p->number);
+		return local_read_error(errno, part_name(p->number, p->etag).p, reterr);
 	r = local_writer_append(w, fd, &n, reterr);
 	close(fd);
 	if (rc_ok(r) && n != p->size)

@@ -193,6 +193,15 @@ int local_open_cached(int at, const char *path, int flags)
 	return fd == -ENOSYS || fd == -EINVAL || fd == -EPERM || fd == -EINTR ? -EAGAIN : fd;
 }
 
+/* Only for a while: others let go of theirs. */
+static rc no_descriptor(const char *doing, const char *path, struct err *reterr)
+{
+	return err_set(reterr, ERR_SlowDown,
+		       "%s \"%s\": too many files are open; raise the limit of open files "
+		       "(ulimit -n, LimitNOFILE) or lower server.connections",
+		       doing, path);
+}
+
 rc local_read_error(int errnum, const char *path, struct err *reterr)
 {
 	if (errnum == ENOENT || errnum == ENOTDIR)
@@ -200,6 +209,8 @@ rc local_read_error(int errnum, const char *path, struct err *reterr)
 	if (errnum == ELOOP || errnum == EXDEV)
 		return err_set(reterr, ERR_INVALID,
 			       "\"%s\" leads through a symbolic link, which is not followed", path);
+	if (errnum == EMFILE || errnum == ENFILE)
+		return no_descriptor("reading", path, reterr);
 	return err_errno(reterr, ERR_IO, errnum, "reading \"%s\"", path);
 }
 
@@ -223,6 +234,9 @@ rc local_write_error(const struct local *l, int errnum, const char *doing, const
 			       "%s \"%s\": the disk of the store at " STR_FMT
 			       " is full: free space or enlarge it",
 			       doing, path, STR_ARG(l->root));
+	case EMFILE:
+	case ENFILE:
+		return no_descriptor(doing, path, reterr);
 	}
 	return err_errno(reterr, ERR_IO, errnum, "%s \"%s\"", doing, path);
 }

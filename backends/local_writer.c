@@ -2,7 +2,7 @@
  * name only when it is whole and synced; so a crash leaves nothing at all. (Measured against a named
  * temporary and rename: a third less CPU for a small object.) Where the file system has no O_TMPFILE,
  * and to replace an object, the file has a random name in .sluice/tmp, from where it is renamed; a
- * crash leaves it there, and backend_local_open sweeps it up once it is a day old.
+ * crash leaves it there, for local_sweep.c.
  *
  *   write -> fdatasync -> link or rename -> folder_sync (shared)
  *
@@ -75,6 +75,8 @@ static int open_named(struct local_writer *w)
 	fd = openat(w->l->tmp_fd, w->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
 	if (fd < 0)
 		w->temporary[0] = 0;
+	else
+		local_claim_temporary(fd);
 	return fd;
 }
 
@@ -330,6 +332,7 @@ static int publish(struct local_writer *w)
 		if (e != -EEXIST || w->if_absent)
 			return e;
 		local_random_name(w->temporary);
+		local_claim_temporary(w->fd);
 		e = link_fd(w, w->l->tmp_fd, w->temporary);
 		if (e) {
 			w->temporary[0] = 0;
