@@ -135,7 +135,9 @@ static void fault_write_many(struct kv *kv, struct kv_write *w, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (!rc_ok(w[i].result))
 			continue;
-		v[i] = judge(f, w[i].has_guard ? KV_CALL_GUARDED : KV_CALL_SET);
+		v[i] = judge(f, w[i].has_guard ? KV_CALL_GUARDED
+				: w[i].remove  ? KV_CALL_DELETE
+					       : KV_CALL_SET);
 		if (skips(v[i]))
 			w[i].result = sentence(v[i], RC_OK, w[i].err);
 	}

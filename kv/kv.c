@@ -185,6 +185,7 @@ rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct st
 
 static rc check_one_of_many(struct kv *kv, struct kv_write *w)
 {
+	assert(!w->remove || !w->has_guard);
 	TRY(check_write(w->partition, w->key, &w->value, w->err));
 	if (!w->has_guard)
 		return RC_OK;
@@ -198,6 +199,8 @@ static void write_one_of_many(struct kv *kv, struct kv_write *w)
 		w->result = kv->ops->set_guarded(kv, w->partition, w->key, w->value,
 						 w->guard_partition, w->guard_key, w->guard_value,
 						 w->err);
+	else if (w->remove)
+		w->result = kv->ops->delete(kv, w->partition, w->key, w->err);
 	else
 		w->result = kv->ops->set(kv, w->partition, w->key, w->value, w->err);
 }

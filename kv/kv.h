@@ -69,10 +69,10 @@ typedef rc kv_scan_fn(struct kv *kv, struct str partition, struct str from, size
 typedef rc kv_set_guarded_fn(struct kv *kv, struct str partition, struct str key, struct str value,
 			     struct str guard_partition, struct str guard_key,
 			     struct str guard_value, struct err *reterr);
-/* One of several writes: a set, or with has_guard a guarded set. */
+/* One of several writes: a set, with has_guard a guarded set, with remove a delete (never both). */
 struct kv_write {
 	struct str partition, key, value;
-	bool has_guard;
+	bool has_guard, remove;
 	struct str guard_partition, guard_key, guard_value;
 	struct err *err; /* its own; NULL: nobody wants the story */
 	rc result;       /* in: an error takes it out of the batch; out: its own */
@@ -137,8 +137,8 @@ rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct st
 		  struct str guard_partition, struct str guard_key, struct str guard_value,
 		  struct err *reterr);
 bool kv_has_guarded(const struct kv *kv);
-/* Several sets at the price of one, where the driver can: each as kv_set or kv_set_guarded would have
- * done it, with its own result, in this order (of two of the same key the last one stays). They are no
+/* Several writes at the price of one, where the driver can: each as kv_set, kv_set_guarded or kv_delete
+ * would have done it, with its own result, in this order (of two of the same key the last one stays). They are no
  * transaction: some may fail, and others may see some of them first. An item that is guarded by what
  * another one writes may see it before or after. */
 void kv_write_many(struct kv *kv, struct kv_write *w, size_t n);

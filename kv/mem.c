@@ -162,6 +162,17 @@ static bool holds(const struct entry *e, enum kv_cond cond, struct str current)
 	return e && (cond == KV_IF_PRESENT || str_eq(e->value, current));
 }
 
+static void delete_locked(struct mem *m, struct str partition, struct str key)
+{
+	struct entry **links[HEIGHT], *e = find_locked(m, partition, key, links);
+
+	if (!e || entry_cmp(e, partition, key) != 0)
+		return;
+	for (int h = 0; h < e->height; h++)
+		*links[h] = e->next[h];
+	entry_free(e);
+}
+
 static rc mem_set_if(struct kv *kv, struct str partition, struct str key, struct str value,
 		     enum kv_cond cond, struct str current, struct err *reterr)
 {
@@ -202,7 +213,9 @@ static void mem_write_many(struct kv *kv, struct kv_write *w, size_t n)
 			   w[i].guard_value))
 			w[i].result = err_default(w[i].err, ERR_PREDICATE);
 	for (size_t i = 0; i < n; i++)
-		if (rc_ok(w[i].result))
+		if (rc_ok(w[i].result) && w[i].remove)
+			delete_locked(m, w[i].partition, w[i].key);
+		else if (rc_ok(w[i].result))
 			set_locked(m, w[i].partition, w[i].key, w[i].value);
 	pthread_rwlock_unlock(&m->lock);
 }
@@ -210,15 +223,9 @@ static void mem_write_many(struct kv *kv, struct kv_write *w, size_t n)
 static rc mem_delete(struct kv *kv, struct str partition, struct str key, struct err *reterr)
 {
 	struct mem *m = (struct mem *)kv;
-	struct entry **links[HEIGHT], *e;
 
 	pthread_rwlock_wrlock(&m->lock);
-	e = find_locked(m, partition, key, links);
-	if (e && entry_cmp(e, partition, key) == 0) {
-		for (int h = 0; h < e->height; h++)
-			*links[h] = e->next[h];
-		entry_free(e);
-	}
+	delete_locked(m, partition, key);
 	pthread_rwlock_unlock(&m->lock);
 	return RC_OK;
 }

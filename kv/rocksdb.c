@@ -359,12 +359,15 @@ static void check_guards(struct many *m)
 	}
 }
 
-static void add_put(rocksdb_writebatch_t *to, const struct kv_write *w)
+static void add_write(rocksdb_writebatch_t *to, const struct kv_write *w)
 {
 	CLEANUP(full_key_deinit) struct full_key k;
 
 	full_key_init(&k, w->partition, w->key);
-	rocksdb_writebatch_put(to, k.p, k.n, w->value.p, w->value.n);
+	if (w->remove)
+		rocksdb_writebatch_delete(to, k.p, k.n);
+	else
+		rocksdb_writebatch_put(to, k.p, k.n, w->value.p, w->value.n);
 }
 
 static void write_batch(struct many *m, rocksdb_writebatch_t *batch)
@@ -386,7 +389,7 @@ static void rocks_write_many(struct kv *kv, struct kv_write *w, size_t n)
 	check_guards(&m);
 	for (size_t i = 0; i < n; i++)
 		if (rc_ok(w[i].result))
-			add_put(batch, &w[i]);
+			add_write(batch, &w[i]);
 	if (rocksdb_writebatch_count(batch) > 0)
 		write_batch(&m, batch);
 	stripe_unshare_many(m.rocks->stripes, m.stripes, m.stripes_n);

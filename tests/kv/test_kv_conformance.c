@@ -411,6 +411,26 @@ static void test_kv__write_many_sets(void **state)
 	assert_string_equal(kv_text_scan(f, P, STR_NONE), "a=1 b= twice=last");
 }
 
+static void test_kv__write_many_deletes(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct kv_write w[] = {
+		plain_write("a", ""),	plain_write("absent", ""), plain_write("b", "new"),
+		plain_write("c", "3"), plain_write("c", ""),	   plain_write("d", ""),
+		plain_write("d", "4"),
+	};
+
+	for (size_t i = 0; i < 7; i++)
+		w[i].remove = i < 2 || i == 4 || i == 5;
+	assert_ok(kv_text_set(f, "p", "a", "1"), f);
+	assert_ok(kv_text_set(f, "p", "b", "2"), f);
+	assert_ok(kv_text_set(f, "p", "d", "x"), f);
+	kv_write_many(f->kv, w, 7);
+	for (size_t i = 0; i < 7; i++)
+		assert_ok(w[i].result, f);
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "b=new d=4");
+}
+
 static void test_kv__write_many_guarded(void **state)
 {
 	struct kv_fixture *f = *state;
@@ -620,6 +640,7 @@ int main(void)
 		TEST(set_if),
 		TEST(set_guarded),
 		TEST(write_many_sets),
+		TEST(write_many_deletes),
 		TEST(write_many_guarded),
 		TEST(write_many_at_its_bound),
 		TEST(nowait_on_a_loop),
