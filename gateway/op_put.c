@@ -1,18 +1,32 @@
 /* PutObject: the body streams into the repository's store, then the entry is staged. */
+#include "base/encode.h"
 #include "gateway/s3.h"
 
 struct put {
 	struct object_put op;
 	struct object_attrs attrs;
 	struct s3_req *r;
+	bool marker;
 };
+
+/* `branch/` without content: the marker of a folder that is there already (Arrow makes one of each
+ * folder on its way to a new one). Nothing is stored. */
+static bool is_branch_marker(struct s3_req *r)
+{
+	struct str n = s3_header(r, "x-amz-decoded-content-length");
+
+	if (!n.p)
+		n = s3_header(r, "content-length");
+	return r->at.path.n == 0 && str_ends(r->at.key, STR("/")) && str_eq(n, STR("0"));
+}
 
 static rc plan(struct s3_req *r)
 {
 	struct put *p = ARENA_NEW(r->a, struct put);
 
 	r->op_state = p;
-	if (r->at.path.n == 0)
+	p->marker = is_branch_marker(r);
+	if (r->at.path.n == 0 && !p->marker)
 		return err_set(&r->err, ERR_NoSuchKey,
 			       "An object needs a path behind its branch: repository/branch/path.");
 	TRY(s3_refuse_unsupported(r));
@@ -49,12 +63,25 @@ static void client_gone(void *ud)
 	object_put_cancel(&p->op);
 }
 
+static void marker_read(struct s3_req *r)
+{
+	struct put *p = r->op_state;
+
+	p->op.entry.etag = hex_encode(r->a, digest_set_value(r->up->digests, DIGEST_MD5));
+	s3_done(r, RC_OK);
+}
+
 static void start(struct s3_req *r)
 {
 	struct put *p = r->op_state;
 	struct upload_stream *u;
-	rc opened = s3_upload_open(r, S3_MAX_PUT, &u);
+	rc opened;
 
+	if (p->marker) {
+		s3_slurp(r, 0, marker_read);
+		return;
+	}
+	opened = s3_upload_open(r, S3_MAX_PUT, &u);
 	if (!rc_ok(opened)) {
 		s3_done(r, opened);
 		return;
