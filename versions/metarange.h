@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "versions/layer.h"
 #include "versions/record.h"
 #include "versions/tables.h"
 
