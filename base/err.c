@@ -75,7 +75,7 @@ rc err_default(struct err *reterr, enum err_code code)
 
 static char shown(char c, bool utf8)
 {
-	bool control = (unsigned char)c < ' ' || c == 0x7f;
+	bool control = ((unsigned char)c < ' ' && c != '\n') || c == 0x7f;
 
 	return control || (!utf8 && (unsigned char)c > '~') ? '?' : c;
 }

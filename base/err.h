@@ -26,7 +26,7 @@ typedef struct [[nodiscard]] rc {
 struct err {
 	enum err_code code;
 	unsigned fields_n;
-	char msg[512], fields[512];
+	char msg[512], fields[1024];
 };
 
 #define RC_OK ((rc){ERR_NONE})

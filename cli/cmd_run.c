@@ -80,6 +80,7 @@ static struct gateway *open_gateway(struct app *app)
 		.meta = app->meta,
 		.data = app->data,
 		.region = c->gateways.s3.region,
+		.verify_region = c->gateways.s3.verify_region,
 		.domains = c->gateways.s3.domain_name.v,
 		.domains_n = c->gateways.s3.domain_name.n,
 		.slot_bytes = (size_t)c->server.body_slot_bytes,

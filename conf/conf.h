@@ -117,7 +117,7 @@ struct conf {
 		struct {
 			struct conf_strs domain_name;
 			struct str region, fallback_url;
-			bool verify_unsupported, list_branch_buckets;
+			bool verify_unsupported, list_branch_buckets, verify_region;
 		} s3;
 	} gateways;
 	struct {

@@ -16,6 +16,7 @@ struct gateway_options {
 	struct work_pool *meta; /* KV work */
 	struct work_pool *data; /* what reads and writes bodies */
 	struct str region;
+	bool verify_region; /* refuse signatures for another one */
 	const struct str *domains; /* gateways.s3.domain_name: hosts of virtual-host style */
 	size_t domains_n;
 	size_t slot_bytes; /* half of an upload's buffer (server.body_slot_bytes) */

@@ -265,13 +265,52 @@ static bool is_condition(struct str key)
 	return false;
 }
 
+static bool is_read(const struct s3_req *r)
+{
+	struct str m = http_req_method(r->http);
+
+	return str_eq(m, STR("GET")) || str_eq(m, STR("HEAD"));
+}
+
+static rc method_not_allowed(struct s3_req *r, const char *resource, struct str allow)
+{
+	rc failed = err_default(&r->err, ERR_MethodNotAllowed);
+
+	s3_add_header(r, "allow", allow);
+	failed = err_field(failed, &r->err, "Method", http_req_method(r->http));
+	return err_field(failed, &r->err, "ResourceType", str_c(resource));
+}
+
+/* Combinations that S3 has its own words for. */
+static rc refuse_odd(struct s3_req *r, enum s3_level level)
+{
+	struct str m = http_req_method(r->http), source = s3_header(r, "x-amz-copy-source");
+	bool put = str_eq(m, STR("PUT")), upload = s3_param(r, "uploadId") != NULL;
+
+	if (source.p && !put && (!str_eq(m, STR("POST")) || upload))
+		return err_argument(&r->err, "x-amz-copy-source", source,
+				    "You can only specify a copy source header for copy requests.");
+	if (level != LEVEL_OBJECT)
+		return RC_OK;
+	if (str_eq(m, STR("GET")) && s3_param(r, "uploads"))
+		return err_set(&r->err, ERR_InvalidRequest,
+			       "Key is not expected for the GET method ?uploads subresource");
+	if (str_eq(m, STR("GET")) && s3_param(r, "versions"))
+		return err_set(&r->err, ERR_InvalidRequest,
+			       "There is no such thing as the ?versions sub-resource for a key");
+	if (put && upload && !s3_param(r, "partNumber"))
+		return method_not_allowed(r, "UPLOAD", STR("DELETE, POST, GET"));
+	if (put && !upload && s3_param(r, "partNumber"))
+		return err_argument(&r->err, "partNumber", STR("partNumber"),
+				    "This operation does not accept partNumber without uploadId");
+	return RC_OK;
+}
+
 /* A write with a sub-resource that no row has, or with one that is another's (a part without its
  * upload's id), must not become the plain write. */
 static rc refuse_unknown(struct s3_req *r)
 {
-	struct str m = http_req_method(r->http);
-
-	if (str_eq(m, STR("GET")) || str_eq(m, STR("HEAD")))
+	if (is_read(r))
 		return RC_OK;
 	for (size_t i = 0; i < r->params_n; i++) {
 		const struct s3_param *p = &r->params[i];
@@ -295,6 +334,7 @@ static rc refuse_unknown(struct s3_req *r)
 
 static rc no_such_method(struct s3_req *r, enum s3_level level)
 {
+	static const char *const resources[] = {"SERVICE", "BUCKET", "OBJECT"};
 	static const char *const methods[] = {"GET", "HEAD", "PUT", "POST", "DELETE"};
 	struct str allow = STR("");
 
@@ -308,8 +348,9 @@ static rc no_such_method(struct s3_req *r, enum s3_level level)
 						   3);
 				break;
 			}
-	s3_add_header(r, "allow", allow);
-	return err_default(&r->err, ERR_MethodNotAllowed);
+	return method_not_allowed(
+		r, resources[str_eq(http_req_method(r->http), STR("POST")) ? LEVEL_SERVICE : level],
+		allow);
 }
 
 rc s3_route(struct s3_req *r)
@@ -325,6 +366,7 @@ rc s3_route(struct s3_req *r)
 	level = r->at.bucket.n == 0 ? LEVEL_SERVICE
 		: r->at.key.n == 0  ? LEVEL_BUCKET
 				    : LEVEL_OBJECT;
+	TRY(refuse_odd(r, level));
 	r->op = find_row(r, level);
 	if (!r->op)
 		return no_such_method(r, level);

@@ -7,7 +7,6 @@
 
 #include "base/encode.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -69,11 +68,14 @@ rc payload_parse(struct str text, struct sigv4 *ret, struct err *reterr)
 	ret->payload = SIGV4_SHA256;
 	if (is_sha256_hex(text))
 		return RC_OK;
-	return err_set(reterr, ERR_InvalidArgument,
-		       "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
-		       "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
-		       "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, "
-		       "STREAMING-UNSIGNED-PAYLOAD-TRAILER, or a valid sha256 value.");
+	return err_argument(reterr, "x-amz-content-sha256", text,
+			    "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, "
+			    "STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+			    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, "
+			    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, "
+			    "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, "
+			    "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER or a valid sha256 "
+			    "value.");
 }
 
 /* One error for what both forms have, with the code and the beginning that the form's errors have. */
@@ -81,37 +83,60 @@ static rc malformed(const struct sigv4 *s, struct err *reterr, const char *text)
 {
 	if (s->form == SIGV4_QUERY)
 		return err_set(reterr, ERR_AuthorizationQueryParametersError,
-			       "Error parsing the query-string authentication parameters; %s", text);
+			       "Error parsing the X-Amz-Credential parameter; %s", text);
 	return err_set(reterr, ERR_AuthorizationHeaderMalformed,
 		       "The authorization header is malformed; %s", text);
 }
 
+static rc credential_malformed(const struct sigv4 *s, struct err *reterr)
+{
+	return malformed(s, reterr, "the Credential is mal-formed; expecting "
+				    "\"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".");
+}
+
+static rc credential_part(const struct sigv4 *s, struct err *reterr, const char *before,
+			  struct str sent, const char *after)
+{
+	char text[256], part[65];
+
+	snprintf(text, sizeof(text), "%s \"%s\"%s", before, printable(sent, part, sizeof(part)),
+		 after);
+	return malformed(s, reterr, text);
+}
+
+static rc scope_check(const struct sigv4 *s, struct str terminator, struct err *reterr)
+{
+	uint64_t date;
+
+	if (!str_eq(terminator, STR("aws4_request")))
+		return credential_part(s, reterr, "incorrect terminal", terminator,
+				       ". This endpoint uses \"aws4_request\".");
+	if (!str_eq(s->service, STR("s3")))
+		return credential_part(s, reterr, "incorrect service", s->service,
+				       ". This endpoint belongs to \"s3\".");
+	if (s->date.n != 8 || !str_to_u64(s->date, &date))
+		return credential_part(s, reterr, "incorrect date format", s->date,
+				       ". This date in the credential must be in the format "
+				       "\"yyyyMMdd\".");
+	return RC_OK;
+}
+
 static rc credential_parse(struct str text, struct sigv4 *ret, struct err *reterr)
 {
-	static const char expected[] = "the Credential is mal-formed; expecting "
-				       "\"<YOUR-AKID>/YYYYMMDD/REGION/s3/aws4_request\".";
 	struct str rest, terminator;
-	uint64_t date;
 
 	ret->access_key = str_cut(text, '/', &rest);
 	ret->scope = rest;
 	ret->date = str_cut(rest, '/', &rest);
 	ret->region = str_cut(rest, '/', &rest);
 	ret->service = str_cut(rest, '/', &terminator);
-	if (!terminator.p || ret->scope.n > 96 || !access_key_ok(ret->access_key) ||
-	    ret->date.n != 8 || !str_to_u64(ret->date, &date))
-		return malformed(ret, reterr, expected);
+	if (!terminator.p || memchr(terminator.p, '/', terminator.n) || ret->scope.n > 96 ||
+	    !access_key_ok(ret->access_key))
+		return credential_malformed(ret, reterr);
 	for (size_t i = 0; i < ret->region.n; i++)
 		if (ret->region.p[i] <= ' ' || ret->region.p[i] > '~')
-			return malformed(ret, reterr, expected);
-	if (!str_eq(ret->service, STR("s3")))
-		return malformed(ret, reterr,
-				 "the service in the Credential is incorrect; expecting \"s3\".");
-	if (!str_eq(terminator, STR("aws4_request")))
-		return malformed(ret, reterr,
-				 "the Credential has an incorrect terminal; expecting "
-				 "\"aws4_request\".");
-	return RC_OK;
+			return credential_malformed(ret, reterr);
+	return scope_check(ret, terminator, reterr);
 }
 
 static bool is_signed(struct str list, struct str name)
@@ -154,48 +179,66 @@ static bool may_be_unsigned(struct str name)
 	return str_eq(name, STR("x-amz-content-sha256")) || str_eq(name, STR("x-amz-cf-id"));
 }
 
-static rc signed_headers_check(const struct sigv4_request *r, const struct sigv4 *s,
-			       struct err *reterr)
+static bool must_be_signed(const struct sigv4 *s, struct str name)
 {
-	static const char text[] = "There were headers present in the request which were not signed";
+	return str_starts(name, STR("x-amz-")) && !may_be_unsigned(name) &&
+	       !is_signed(s->signed_headers, name);
+}
+
+static rc signed_headers_check(const struct sigv4_request *r, const struct sigv4 *s,
+			       struct arena *a, struct err *reterr)
+{
+	struct out names = out_new(a, 64);
+	rc failed;
 
 	if (!is_signed(s->signed_headers, STR("host")))
-		return err_set(reterr, ERR_AccessDenied, "%s: host", text);
-	for (size_t i = 0; i < r->headers_n; i++) {
-		struct str name = r->headers[i].name;
-
-		if (str_starts(name, STR("x-amz-")) && !may_be_unsigned(name) &&
-		    !is_signed(s->signed_headers, name))
-			return err_set(reterr, ERR_AccessDenied, "%s: " STR_FMT, text,
-				       STR_ARG(str_head(name, 128)));
+		out_add(&names, STR("host"));
+	for (size_t i = 0; i < r->headers_n && names.n < 256; i++) {
+		if (!must_be_signed(s, r->headers[i].name))
+			continue;
+		if (names.n)
+			out_add(&names, STR(", "));
+		out_add(&names, str_head(r->headers[i].name, 128));
 	}
-	return RC_OK;
+	if (!names.n)
+		return RC_OK;
+	failed = err_set(reterr, ERR_AccessDenied,
+			 "There were headers present in the request which were not signed");
+	return err_field(failed, reterr, "HeadersNotSigned", out_str(&names));
 }
 
 static rc scope_date_check(const struct sigv4 *s, struct err *reterr)
 {
-	char text[160];
-
 	if (str_starts(s->amz_date, s->date))
 		return RC_OK;
-	snprintf(text, sizeof(text),
-		 "Invalid credential date \"" STR_FMT "\". This date is not the same as "
-		 "X-Amz-Date: \"%.8s\".",
-		 STR_ARG(s->date), s->amz_date.p);
-	return malformed(s, reterr, text);
+	if (s->form == SIGV4_QUERY)
+		return err_set(reterr, ERR_AuthorizationQueryParametersError,
+			       "Invalid credential date \"" STR_FMT
+			       "\". This date is not the same as X-Amz-Date: \"%.8s\".",
+			       STR_ARG(s->date), s->amz_date.p);
+	return malformed(s, reterr,
+			 "Invalid credential date. Date is not the same as X-Amz-Date.");
+}
+
+static rc time_field(rc failed, struct err *reterr, const char *name, int64_t s)
+{
+	char text[25];
+
+	time_iso_ms((struct timestamp){.s = s}, text);
+	return err_field(failed, reterr, name, str_c(text));
 }
 
 static rc skew_check(const struct sigv4 *s, int64_t now_s, struct err *reterr)
 {
 	int64_t off_s = now_s - s->signed_at_s;
+	rc failed;
 
 	if (off_s <= SIGV4_SKEW_S && off_s >= -SIGV4_SKEW_S)
 		return RC_OK;
-	return err_set(reterr, ERR_RequestTimeTooSkewed,
-		       "The difference between the request time and the current time is too "
-		       "large: the request was signed %" PRId64 " s %s the server's time; at most "
-		       "%d s are allowed. Check the client's clock.",
-		       off_s < 0 ? -off_s : off_s, off_s < 0 ? "after" : "before", SIGV4_SKEW_S);
+	failed = err_default(reterr, ERR_RequestTimeTooSkewed);
+	failed = err_field(failed, reterr, "RequestTime", s->amz_date);
+	failed = time_field(failed, reterr, "ServerTime", now_s);
+	return err_field_u64(failed, reterr, "MaxAllowedSkewMilliseconds", 1000 * SIGV4_SKEW_S);
 }
 
 rc request_date_parse(const struct sigv4_request *r, int64_t now_s, struct arena *a,
@@ -207,47 +250,56 @@ rc request_date_parse(const struct sigv4_request *r, int64_t now_s, struct arena
 
 	if (n == 0)
 		text = header_of(r, STR("date"), &n);
-	if (n == 0)
+	if (n != 1 || !date_parse(text, &ret->signed_at_s))
 		return err_set(reterr, ERR_AccessDenied,
-			       "AWS authentication requires a valid Date or x-amz-date header");
-	if (n > 1 || !date_parse(text, &ret->signed_at_s))
-		return err_default(reterr, ERR_MalformedDate);
+			       "AWS authentication requires a valid Date or x-amz-date header.");
 	time_amz(ret->signed_at_s, amz);
 	ret->amz_date = arena_dup(a, str_c(amz));
 	return skew_check(ret, now_s, reterr);
 }
 
-/* "Credential=..., SignedHeaders=..., Signature=...": in any order, blanks allowed. */
+static rc component_malformed(const struct sigv4 *s, struct str component, struct err *reterr)
+{
+	char text[160], part[97];
+
+	snprintf(text, sizeof(text), "the authorization component \"%s\" is malformed.",
+		 printable(component, part, sizeof(part)));
+	return malformed(s, reterr, text);
+}
+
+/* "Credential=..., SignedHeaders=..., Signature=...": in any order, blanks allowed, nothing else. */
 static rc authorization_split(struct str text, struct sigv4 *s, struct str *ret_credential,
 			      struct str *ret_signed_headers, struct err *reterr)
 {
 	struct {
 		struct str name, *value;
+		const char *missing;
 	} want[] = {
-		{STR("Credential"), ret_credential},
-		{STR("SignedHeaders"), ret_signed_headers},
-		{STR("Signature"), &s->signature},
+		{STR("Credential"), ret_credential, "missing Credential."},
+		{STR("SignedHeaders"), ret_signed_headers, "missing SignedHeaders."},
+		{STR("Signature"), &s->signature, "missing Signature."},
 	};
-	size_t wanted = sizeof(want) / sizeof(*want);
+	size_t wanted = sizeof(want) / sizeof(*want), n = 0;
 
 	while (text.n) {
-		struct str value, name = str_cut(str_trim(str_cut(text, ',', &text)), '=', &value);
+		struct str component = str_trim(str_cut(text, ',', &text)), value;
+		struct str name = str_cut(component, '=', &value);
 		size_t i = 0;
 
 		while (i < wanted && !str_eq(name, want[i].name))
 			i++;
-		if (i == wanted || want[i].value->p || value.n == 0)
-			return malformed(s, reterr,
-					 "it must hold Credential, SignedHeaders and Signature, "
-					 "each once, separated by commas.");
-		*want[i].value = value;
+		if (value.n == 0 || (i < wanted && want[i].value->p))
+			return component_malformed(s, component, reterr);
+		if (i < wanted)
+			*want[i].value = value;
+		n++;
 	}
+	if (n != wanted)
+		return malformed(s, reterr, "the authorization header requires three components: "
+					    "Credential, SignedHeaders, and Signature.");
 	for (size_t i = 0; i < wanted; i++)
 		if (!want[i].value->p)
-			return err_set(reterr, ERR_AuthorizationHeaderMalformed,
-				       "The authorization header is malformed; the authorization "
-				       "header requires three components: Credential, "
-				       "SignedHeaders, and Signature.");
+			return malformed(s, reterr, want[i].missing);
 	return RC_OK;
 }
 
@@ -263,7 +315,7 @@ static rc header_form_parse(const struct sigv4_request *r, struct str parameters
 	TRY(signed_headers_parse(signed_headers, a, ret, reterr));
 	TRY(request_date_parse(r, now_s, a, ret, reterr));
 	TRY(scope_date_check(ret, reterr));
-	TRY(signed_headers_check(r, ret, reterr));
+	TRY(signed_headers_check(r, ret, a, reterr));
 	hash = header_of(r, STR("x-amz-content-sha256"), &n);
 	if (n == 0)
 		return err_set(reterr, ERR_InvalidRequest,
@@ -340,7 +392,7 @@ static rc expires_parse(struct str text, struct sigv4 *ret, struct err *reterr)
 	if (text.n > 1 && text.p[0] == '-' && str_to_u64(str_skip(text, 1), &expires_s))
 		return query_error(reterr, "X-Amz-Expires must be non-negative");
 	if (!str_to_u64(text, &expires_s) || expires_s == 0)
-		return query_error(reterr, "X-Amz-Expires should be a number of seconds, from 1 on");
+		return query_error(reterr, "X-Amz-Expires should be a number");
 	if (expires_s > SIGV4_MAX_EXPIRES_S)
 		return query_error(reterr, "X-Amz-Expires must be less than a week (in seconds); "
 					   "that is, the given X-Amz-Expires must be less than "
@@ -351,11 +403,16 @@ static rc expires_parse(struct str text, struct sigv4 *ret, struct err *reterr)
 
 static rc presigned_time_check(const struct sigv4 *s, int64_t now_s, struct err *reterr)
 {
+	rc failed;
+
 	if (s->signed_at_s - now_s > SIGV4_SKEW_S)
-		return err_set(reterr, ERR_AccessDenied, "Request is not valid yet");
-	if (now_s - s->signed_at_s > s->expires_s)
-		return err_set(reterr, ERR_AccessDenied, "Request has expired");
-	return RC_OK;
+		return err_set(reterr, ERR_AccessDenied, "Request is not valid yet.");
+	if (now_s - s->signed_at_s <= s->expires_s)
+		return RC_OK;
+	failed = err_set(reterr, ERR_AccessDenied, "Request has expired.");
+	failed = err_field_u64(failed, reterr, "X-Amz-Expires", (uint64_t)s->expires_s);
+	failed = time_field(failed, reterr, "Expires", s->signed_at_s + s->expires_s);
+	return time_field(failed, reterr, "ServerTime", now_s);
 }
 
 static rc query_parameters_check(const struct str v[Q_NAMES], bool twice, struct err *reterr)
@@ -366,9 +423,12 @@ static rc query_parameters_check(const struct str v[Q_NAMES], bool twice, struct
 					   "Query-string authentication version 4 requires the "
 					   "X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "
 					   "X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires "
-					   "parameters, each once.");
-	if (!str_eq(v[Q_ALGORITHM], ALGORITHM))
+					   "parameters.");
+	if (str_eq(v[Q_ALGORITHM], STR("AWS4-ECDSA-P256-SHA256")))
 		return query_error(reterr, "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"");
+	if (!str_eq(v[Q_ALGORITHM], ALGORITHM))
+		return query_error(reterr, "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256 and "
+					   "AWS4-ECDSA-P256-SHA256\"");
 	return RC_OK;
 }
 
@@ -399,7 +459,7 @@ static rc query_form_parse(const struct sigv4_request *r, const struct str v[Q_N
 	TRY(expires_parse(v[Q_EXPIRES], ret, reterr));
 	TRY(signed_headers_parse(v[Q_SIGNED_HEADERS], a, ret, reterr));
 	TRY(presigned_time_check(ret, now_s, reterr));
-	TRY(signed_headers_check(r, ret, reterr));
+	TRY(signed_headers_check(r, ret, a, reterr));
 	return query_payload_parse(r, v, ret, reterr);
 }
 
@@ -435,7 +495,13 @@ rc sigv4_parse(const struct sigv4_request *r, int64_t now_s, struct arena *a, st
 		if (in_query)
 			return RC_OK;
 	}
+	if (!authorization.n)
+		return RC_OK;
 	scheme = scheme_cut(authorization, &rest);
+	if (!rest.n)
+		return err_argument(reterr, "Authorization", scheme,
+				    "Authorization header is invalid -- one and only one ' ' "
+				    "(space) required.");
 	if (str_eq(scheme, ALGORITHM))
 		return header_form_parse(r, rest, now_s, a, ret, reterr);
 	if (str_eq(scheme, STR("AWS")))
@@ -444,5 +510,5 @@ rc sigv4_parse(const struct sigv4_request *r, int64_t now_s, struct arena *a, st
 		return err_set(reterr, ERR_InvalidRequest,
 			       "The authorization mechanism you have provided is not supported. "
 			       "Please use AWS4-HMAC-SHA256.");
-	return RC_OK;
+	return err_argument(reterr, "Authorization", scheme, "Unsupported Authorization Type");
 }

@@ -23,11 +23,24 @@ static bool has_encoded_slash(struct str path)
 	return false;
 }
 
+/* What was compared with the client's own: a proxy that changes path, host or a signed header shows. */
+static rc mismatch(const struct sigv4 *s, const struct sigv4_request *r, struct arena *a,
+		   struct err *reterr)
+{
+	struct str canonical = canonical_request(r, s->signed_headers, s->payload_hash,
+						 s->form == SIGV4_QUERY, SLASHES_AS_SENT, a);
+	rc failed = err_default(reterr, ERR_SignatureDoesNotMatch);
+
+	failed = err_field(failed, reterr, "AWSAccessKeyId", s->access_key);
+	failed = err_field(failed, reterr, "SignatureProvided", s->signature);
+	failed = err_field(failed, reterr, "StringToSign",
+			   sigv4_string_to_sign(s->amz_date, s->scope, canonical, a));
+	return err_field(failed, reterr, "CanonicalRequest", canonical);
+}
+
 rc sigv4_verify(struct sigv4 *s, const struct sigv4_request *r, struct str secret,
 		struct str bucket_path, struct arena *a, struct err *reterr)
 {
-	char method[17], path[81], host[81];
-
 	assert(s->form != SIGV4_NONE);
 	if (s->form == SIGV2_HEADER || s->form == SIGV2_QUERY)
 		return v2_verify(s, r, secret, bucket_path, a, reterr);
@@ -40,12 +53,5 @@ rc sigv4_verify(struct sigv4 *s, const struct sigv4_request *r, struct str secre
 			return RC_OK;
 	}
 	explicit_bzero(s->signing_key, sizeof(s->signing_key));
-	return err_set(reterr, ERR_SignatureDoesNotMatch,
-		       "The request signature we calculated does not match the signature you "
-		       "provided. Check your secret access key and signing method; here the request "
-		       "is %s of %s at host \"%s\" (a proxy that changes "
-		       "the path, the host or a signed header breaks signatures).",
-		       printable(r->method, method, sizeof(method)),
-		       printable(r->path, path, sizeof(path)),
-		       printable(header_of(r, STR("host"), NULL), host, sizeof(host)));
+	return mismatch(s, r, a, reterr);
 }
