@@ -240,17 +240,15 @@ static rc given_parts(struct s3_req *r, struct upload_part **ret, size_t *ret_n)
 static rc complete(struct s3_req *r)
 {
 	struct vcall c = s3_vcall(r);
-	struct upload upload;
+	struct upload_completion how = {0};
 	struct upload_part *parts = NULL;
 	struct entry e = {0};
-	enum stage_cond cond;
-	struct str etag;
-	size_t n = 0;
 
-	TRY(s3_write_condition(r, &cond, &etag));
-	TRY(given_parts(r, &parts, &n));
-	TRY(the_upload(r, &upload));
-	TRY(s3_write_missing(r, upload_complete(&c, &r->repo, &upload, parts, n, cond, etag, &e)));
+	TRY(s3_write_condition(r, &how.cond, &how.etag));
+	TRY(given_parts(r, &parts, &how.n));
+	how.parts = parts;
+	TRY(s3_write_missing(r, upload_complete(&c, &r->repo, r->at.ref, r->at.path,
+						s3_query(r, "uploadId"), &how, &e)));
 	xw_decl(&r->xml);
 	xw_open_ns(&r->xml, "CompleteMultipartUploadResult", XMLNS);
 	xw_elem(&r->xml, "Location",

@@ -14,6 +14,7 @@ enum {
 	F_CHECKSUM = 1000,
 	F_COMPOSITE = 1001,
 	F_PART_SIZES = 1002,
+	F_PART_CHECKSUMS = 1003,
 
 	F_STAGED_KEY = 1,
 	F_STAGED_IDENTITY = 2,
@@ -129,6 +130,7 @@ static size_t room(const struct entry *e)
 
 	n += 7 * WIRE_HEAD_MAX; /* time and its two numbers, size, type, composite, part sizes */
 	n += packed_size(e->part_sizes, e->parts_n);
+	n += e->part_checksums.n + 3 * WIRE_HEAD_MAX;
 	for (size_t i = 0; i < e->metadata_n; i++)
 		n += e->metadata[i].key.n + e->metadata[i].value.n + 3 * WIRE_HEAD_MAX;
 	return n + DIGEST_KINDS * (DIGEST_MAX + 3 * WIRE_HEAD_MAX);
@@ -164,6 +166,14 @@ static unsigned char *put_pair(unsigned char *to, const struct meta *m)
 	return wire_put_bytes(to, 2, m->value);
 }
 
+static unsigned char *put_checksum(unsigned char *to, uint32_t field, enum digest_kind k,
+				   struct str value)
+{
+	to = wire_put_head(to, field, 2 + 1 + wire_varint_size(value.n) + value.n);
+	to = wire_put_uint(to, 1, checksum_number(k));
+	return wire_put_bytes(to, 2, value);
+}
+
 static unsigned char *put_checksums(unsigned char *to, const struct entry *e)
 {
 	for (unsigned number = 1; number <= DIGEST_KINDS; number++) {
@@ -171,9 +181,7 @@ static unsigned char *put_checksums(unsigned char *to, const struct entry *e)
 
 		if (!checksum_kind(number, &k) || !e->checksum[k].p)
 			continue;
-		to = wire_put_head(to, F_CHECKSUM, 4 + e->checksum[k].n);
-		to = wire_put_uint(to, 1, number);
-		to = wire_put_bytes(to, 2, e->checksum[k]);
+		to = put_checksum(to, F_CHECKSUM, k, e->checksum[k]);
 	}
 	return put_number(to, F_COMPOSITE, e->checksum_composite);
 }
@@ -195,6 +203,8 @@ struct str entry_encode(const struct entry *e, struct arena *a)
 		to = wire_put_head(to, F_PART_SIZES, packed_size(e->part_sizes, e->parts_n));
 	for (size_t i = 0; i < e->parts_n; i++)
 		to = wire_put_varint(to, e->part_sizes[i]);
+	if (e->part_checksums.n)
+		to = put_checksum(to, F_PART_CHECKSUMS, e->part_checksum_kind, e->part_checksums);
 	return str_make(start, (size_t)(to - start));
 }
 
@@ -233,23 +243,35 @@ static bool read_pair(struct str s, struct meta *ret)
 	return !w.bad;
 }
 
-static bool read_checksum(struct str s, struct entry *e)
+/* *ret_kind DIGEST_KINDS: one that isn't known. False: malformed. */
+static bool read_sum(struct str s, enum digest_kind *ret_kind, struct str *ret)
 {
 	struct wire w = wire_of(s);
 	struct wire_field f;
-	struct str value = STR_NONE;
-	enum digest_kind k;
 	unsigned number = 0;
 
+	*ret = STR_NONE;
 	while (wire_next(&w, &f)) {
 		if (f.number == 1 && f.type == WIRE_VARINT)
 			number = (unsigned)f.v;
 		else if (f.number == 2 && f.type == WIRE_BYTES)
-			value = f.bytes;
+			*ret = f.bytes;
 	}
-	if (!w.bad && checksum_kind(number, &k) && value.n == digest_size(k))
-		e->checksum[k] = value;
+	if (!checksum_kind(number, ret_kind))
+		*ret_kind = DIGEST_KINDS;
 	return !w.bad;
+}
+
+static bool read_checksum(struct str s, struct entry *e)
+{
+	enum digest_kind k;
+	struct str value;
+
+	if (!read_sum(s, &k, &value))
+		return false;
+	if (k != DIGEST_KINDS && value.n == digest_size(k))
+		e->checksum[k] = value;
+	return true;
 }
 
 static bool read_part_sizes(struct str s, struct arena *a, struct entry *e)
@@ -286,6 +308,8 @@ static bool read_bytes(const struct wire_field *f, struct arena *a, struct entry
 		return read_checksum(f->bytes, e);
 	case F_PART_SIZES:
 		return read_part_sizes(f->bytes, a, e);
+	case F_PART_CHECKSUMS:
+		return read_sum(f->bytes, &e->part_checksum_kind, &e->part_checksums);
 	default:
 		return true;
 	}
@@ -337,6 +361,27 @@ static enum address_type guess_type(struct str address)
 	return ADDRESS_RELATIVE;
 }
 
+/* Those that don't fit the number of parts are none. */
+static void settle_part_checksums(struct entry *e)
+{
+	enum digest_kind k = e->part_checksum_kind;
+
+	if (k != DIGEST_KINDS && e->parts_n && e->part_checksums.n % e->parts_n == 0 &&
+	    e->part_checksums.n / e->parts_n == digest_size(k))
+		return;
+	e->part_checksum_kind = (enum digest_kind)0;
+	e->part_checksums = STR_NONE;
+}
+
+struct str entry_part_checksum(const struct entry *e, size_t i)
+{
+	size_t n = digest_size(e->part_checksum_kind);
+
+	if (!e->part_checksums.n || i >= e->parts_n)
+		return STR_NONE;
+	return str_head(str_skip(e->part_checksums, i * n), n);
+}
+
 rc entry_decode(struct str bytes, struct arena *a, struct entry *ret, struct err *reterr)
 {
 	struct wire w = wire_of(bytes);
@@ -347,6 +392,7 @@ rc entry_decode(struct str bytes, struct arena *a, struct entry *ret, struct err
 		return err_set(reterr, ERR_CORRUPT, "an object's entry can't be decoded");
 	if (ret->metadata_n && !read_metadata(wire_of(bytes), a, ret))
 		return err_set(reterr, ERR_CORRUPT, "the metadata of an object's entry can't be decoded");
+	settle_part_checksums(ret);
 	ret->address_type = type ? (enum address_type)type : guess_type(ret->address);
 	return RC_OK;
 }

@@ -28,7 +28,13 @@ struct entry {
 	bool checksum_composite;           /* of a multipart object: over the parts' checksums */
 	uint64_t *part_sizes;
 	size_t parts_n; /* 0: not multipart */
+	/* The parts' checksums one behind the other, raw; STR_NONE when not known. */
+	enum digest_kind part_checksum_kind;
+	struct str part_checksums;
 };
+
+/* Of the i-th part, from 0; STR_NONE when not known. */
+struct str entry_part_checksum(const struct entry *e, size_t i);
 
 /* Emitted in ascending field order, maps as sorted by entry_sort_metadata. */
 struct str entry_encode(const struct entry *e, struct arena *a);

@@ -28,20 +28,36 @@ static rc make_part(struct upload_part_put *p)
 	return p->complete ? p->complete(p, &p->part) : RC_OK;
 }
 
+static rc set_part(struct upload_part_put *p, const struct upload_record *now)
+{
+	struct str key = part_key(p->a, p->upload->id, p->number);
+	struct str value = part_encode(&p->part, p->a);
+
+	if (!kv_has_guarded(p->v->kv))
+		return kv_set(p->v->kv, PARTITION_PARTS, key, value, &p->err);
+	return kv_set_guarded(p->v->kv, PARTITION_PARTS, key, value, PARTITION_MULTIPARTS,
+			      p->upload->id, now->raw, &p->err);
+}
+
+/* While nobody completes or aborts the upload: a Complete that is repeated must find the parts that it
+ * found first. */
 static rc record(struct upload_part_put *p)
 {
 	struct vcall c = {.v = p->v, .a = p->a, .err = &p->err};
 	const struct upload *u = p->upload;
 	struct upload_record now;
+	rc res = RC_OK;
 
 	if (work_cancelled(&p->work))
 		return err_default(&p->err, ERR_CANCELLED);
 	TRY(make_part(p));
 	TRY(upload_read(&c, p->repo, u->branch, u->path, u->id, &now));
-	if (now.completing.n)
-		return err_set(&p->err, ERR_NoSuchUpload, "the upload is being completed");
-	return kv_set(p->v->kv, PARTITION_PARTS, part_key(p->a, u->id, p->number),
-		      part_encode(&p->part, p->a), &p->err);
+	if (!now.completing.n)
+		res = set_part(p, &now);
+	if (now.completing.n || rc_is(res, PREDICATE))
+		return err_set(&p->err, ERR_NoSuchUpload,
+			       "the upload is being completed or was aborted");
+	return res;
 }
 
 static void run_record(struct work *w)

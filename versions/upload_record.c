@@ -1,9 +1,45 @@
 #include "versions/upload_record.h"
 
+#include "base/encode.h"
 #include "versions/internal.h"
 #include "versions/pb.h"
 
-enum { UPLOAD_ID_CHARS = 32 };
+enum {
+	PREFIX_CHARS = 8,
+	RANDOM_BYTES = 8,
+	UPLOAD_ID_CHARS = PREFIX_CHARS + XID_CHARS + 2 * RANDOM_BYTES,
+};
+
+struct str upload_id_prefix(struct arena *a, const struct repo *r)
+{
+	uint8_t sum[DIGEST_MAX];
+
+	digest_of(DIGEST_SHA256, r->partition, sum);
+	return hex_encode(a, str_make(sum, PREFIX_CHARS / 2));
+}
+
+struct str upload_new_id(struct arena *a, const struct repo *r)
+{
+	uint8_t random[RANDOM_BYTES];
+	char xid[XID_CHARS + 1];
+
+	rand_bytes(random, sizeof(random));
+	xid_now(xid);
+	return arena_join(a,
+			  (struct str[]){upload_id_prefix(a, r), str_c(xid),
+					 hex_encode(a, str_make(random, sizeof(random)))},
+			  3);
+}
+
+bool upload_id_ok(struct arena *a, const struct repo *r, struct str id)
+{
+	if (id.n != UPLOAD_ID_CHARS || !str_starts(id, upload_id_prefix(a, r)))
+		return false;
+	for (size_t i = 0; i < id.n; i++)
+		if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'v')))
+			return false;
+	return true;
+}
 
 struct str upload_encode(const struct upload_record *u, struct arena *a)
 {
@@ -22,6 +58,8 @@ struct str upload_encode(const struct upload_record *u, struct arena *a)
 	m.repository_partition = pb_bytes(u->partition);
 	m.branch = pb_bytes(u->u.branch);
 	m.checksum = u->u.checksum < DIGEST_KINDS ? checksum_number(u->u.checksum) : 0;
+	m.checksum_full = u->u.checksum_full;
+	m.checksum_implied = u->u.checksum_implied;
 	m.store_upload_id = pb_bytes(u->u.store_upload_id);
 	m.completing = pb_bytes(u->completing);
 	return pb_pack(&m.base, a);
@@ -45,6 +83,8 @@ rc upload_decode(struct str bytes, struct arena *a, struct upload_record *ret, s
 			.metadata_n = m->n_metadata,
 			.content_type = pb_str(m->content_type),
 			.checksum = DIGEST_KINDS,
+			.checksum_full = m->checksum_full,
+			.checksum_implied = m->checksum_implied,
 		},
 		.partition = pb_str(m->repository_partition),
 		.completing = pb_str(m->completing),
@@ -94,23 +134,13 @@ struct str part_key(struct arena *a, struct str upload_id, unsigned number)
 	return arena_printf(a, "%.*s/%05u", STR_ARG(upload_id), number);
 }
 
-static bool id_ok(struct str id)
-{
-	if (id.n != UPLOAD_ID_CHARS)
-		return false;
-	for (size_t i = 0; i < id.n; i++)
-		if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'f')))
-			return false;
-	return true;
-}
-
 rc upload_read(struct vcall *c, const struct repo *r, struct str branch, struct str path,
 	       struct str id, struct upload_record *ret)
 {
 	struct str raw;
 	rc res;
 
-	if (!id_ok(id))
+	if (!upload_id_ok(c->a, r, id))
 		return err_default(c->err, ERR_NoSuchUpload);
 	res = kv_get(c->v->kv, c->wait, PARTITION_MULTIPARTS, id, c->a, &raw, c->err);
 	if (rc_is(res, NOT_FOUND))

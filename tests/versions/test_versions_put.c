@@ -436,6 +436,7 @@ static void open_upload(struct job *j)
 static void test_put__part(void **state)
 {
 	struct upload_part given[2];
+	const struct upload_completion how = {.parts = given, .n = 2};
 	struct job j;
 	struct entry e;
 
@@ -449,7 +450,7 @@ static void test_put__part(void **state)
 	given[1] = j.part.part;
 	run_part(&j, 10001, 7);
 	assert_rc(j.part.result, InvalidArgument);
-	assert_ok(upload_complete(&j.w.c, &j.r, &j.upload, given, 2, STAGE_ALWAYS, STR_NONE, &e));
+	assert_ok(upload_complete(&j.w.c, &j.r, STR("main"), STR("a/b"), j.upload.id, &how, &e));
 	assert_int_equal(e.size, (5 << 20) + 7);
 	run_part(&j, 3, 7);
 	assert_rc(j.part.result, NoSuchUpload);

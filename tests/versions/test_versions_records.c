@@ -196,6 +196,8 @@ static struct entry rich_entry(void)
 	e.checksum_composite = true;
 	e.part_sizes = sizes;
 	e.parts_n = 5;
+	e.part_checksum_kind = DIGEST_CRC32;
+	e.part_checksums = STR("aaaabbbbccccddddeeee");
 	return e;
 }
 
@@ -219,6 +221,8 @@ static void assert_same_entry(const struct entry *x, const struct entry *y)
 	assert_int_equal(x->parts_n, y->parts_n);
 	for (size_t i = 0; i < x->parts_n; i++)
 		assert_true(x->part_sizes[i] == y->part_sizes[i]);
+	assert_int_equal(x->part_checksum_kind, y->part_checksum_kind);
+	assert_str(x->part_checksums, y->part_checksums);
 }
 
 /* The hand-written codec against the generated one. */
@@ -243,6 +247,8 @@ static void test_records__entry_as_protobuf(void **state)
 	assert_true(m->checksum_composite);
 	assert_int_equal(m->n_part_sizes, 5);
 	assert_true(m->part_sizes[4] == UINT64_MAX);
+	assert_int_equal(m->part_checksums->kind, 3);
+	assert_int_equal(m->part_checksums->value.len, 20);
 	assert_ok(entry_decode(raw, a, &back, &err));
 	assert_same_entry(&e, &back);
 	assert_str(entry_encode(&back, a), raw);
@@ -339,6 +345,25 @@ static void test_records__metadata_sorted(void **state)
 	assert_rc(entry_check(&e, &err), INVALID);
 }
 
+static void test_records__part_checksums(void **state)
+{
+	struct entry e = rich_entry(), back;
+
+	assert_str(entry_part_checksum(&e, 0), STR("aaaa"));
+	assert_str(entry_part_checksum(&e, 4), STR("eeee"));
+	assert_null(entry_part_checksum(&e, 5).p);
+	/* As many as there are parts, or none. */
+	e.part_checksums = STR("aaaabbbbcccc");
+	assert_ok(entry_decode(entry_encode(&e, a), a, &back, &err));
+	assert_null(back.part_checksums.p);
+	assert_null(entry_part_checksum(&back, 0).p);
+	e = some_entry(a, 1);
+	e.part_checksum_kind = DIGEST_CRC32;
+	e.part_checksums = STR("aaaa");
+	assert_ok(entry_decode(entry_encode(&e, a), a, &back, &err));
+	assert_null(back.part_checksums.p);
+}
+
 static void test_records__many_parts(void **state)
 {
 	struct entry e = some_entry(a, 1), back;
@@ -350,8 +375,14 @@ static void test_records__many_parts(void **state)
 	e.part_sizes = sizes;
 	e.parts_n = 10000;
 	raw = entry_encode(&e, a);
-	/* DynamoDB's items. */
 	assert_in_range(raw.n, 1, 100000);
+	assert_ok(entry_decode(raw, a, &back, &err));
+	assert_same_entry(&e, &back);
+	/* The most: DynamoDB's items are 400 KB, with some room for the record around it. */
+	e.part_checksum_kind = DIGEST_SHA256;
+	e.part_checksums = str_make(arena_zalloc(a, 320000), 320000);
+	raw = entry_encode(&e, a);
+	assert_in_range(raw.n, 1, 380000);
 	assert_ok(entry_decode(raw, a, &back, &err));
 	assert_same_entry(&e, &back);
 }
@@ -440,6 +471,7 @@ int main(void)
 		cmocka_unit_test(test_records__entry_damaged),
 		cmocka_unit_test(test_records__entry_tolerant),
 		cmocka_unit_test(test_records__metadata_sorted),
+		cmocka_unit_test(test_records__part_checksums),
 		cmocka_unit_test(test_records__many_parts),
 		cmocka_unit_test(test_records__upload),
 		cmocka_unit_test(test_valid__names),
