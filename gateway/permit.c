@@ -72,6 +72,55 @@ static rc check_empty_body(struct s3_req *r)
 	return err_field(failed, &r->err, "S3ComputedContentSHA256", str_c(empty));
 }
 
+static bool is_v4(const struct s3_req *r)
+{
+	return r->sig.form == SIGV4_HEADER || r->sig.form == SIGV4_QUERY;
+}
+
+static rc check_region(struct s3_req *r)
+{
+	struct str region = r->g->o.region;
+	bool query = r->sig.form == SIGV4_QUERY;
+	rc failed;
+
+	if (!r->g->o.verify_region || !is_v4(r) || str_eq(r->sig.region, region))
+		return RC_OK;
+	failed = err_set(&r->err,
+			 query ? ERR_AuthorizationQueryParametersError
+			       : ERR_AuthorizationHeaderMalformed,
+			 "%s; the region \"" STR_FMT "\" is wrong; expecting \"" STR_FMT "\"",
+			 query ? "Error parsing the X-Amz-Credential parameter"
+			       : "The authorization header is malformed",
+			 STR_ARG(r->sig.region), STR_ARG(region));
+	return err_field(failed, &r->err, "Region", region);
+}
+
+static rc find_user(struct s3_req *r, struct auth_user **ret, struct str *ret_secret)
+{
+	rc found = auth_find_key(r->g->o.auth, r->wait, r->sig.access_key, r->a, ret, ret_secret,
+				 &r->err);
+
+	if (rc_is(found, InvalidAccessKeyId))
+		return err_field(found, &r->err, "AWSAccessKeyId", r->sig.access_key);
+	return found;
+}
+
+/* A hash that isn't that of no bytes, where no bytes come: known before anything is looked up. */
+static rc check_empty_body(struct s3_req *r)
+{
+	static const char empty[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+	struct str method = http_req_method(r->http);
+	rc failed;
+
+	if (!is_v4(r) || r->sig.payload != SIGV4_SHA256 || http_req_body(r->http)->length != 0 ||
+	    (!str_eq(method, STR("PUT")) && !str_eq(method, STR("POST"))) ||
+	    str_eq(r->sig.payload_hash, str_c(empty)))
+		return RC_OK;
+	failed = err_default(&r->err, ERR_XAmzContentSHA256Mismatch);
+	failed = err_field(failed, &r->err, "ClientComputedContentSHA256", r->sig.payload_hash);
+	return err_field(failed, &r->err, "S3ComputedContentSHA256", str_c(empty));
+}
+
 rc s3_authenticate(struct s3_req *r)
 {
 	struct sigv4_request sr = signed_request(r);
