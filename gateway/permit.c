@@ -72,55 +72,6 @@ static rc check_empty_body(struct s3_req *r)
 	return err_field(failed, &r->err, "S3ComputedContentSHA256", str_c(empty));
 }
 
-static bool is_v4(const struct s3_req *r)
-{
-	return r->sig.form == SIGV4_HEADER || r->sig.form == SIGV4_QUERY;
-}
-
-static rc check_region(struct s3_req *r)
-{
-	struct str region = r->g->o.region;
-	bool query = r->sig.form == SIGV4_QUERY;
-	rc failed;
-
-	if (!r->g->o.verify_region || !is_v4(r) || str_eq(r->sig.region, region))
-		return RC_OK;
-	failed = err_set(&r->err,
-			 query ? ERR_AuthorizationQueryParametersError
-			       : ERR_AuthorizationHeaderMalformed,
-			 "%s; the region \"" STR_FMT "\" is wrong; expecting \"" STR_FMT "\"",
-			 query ? "Error parsing the X-Amz-Credential parameter"
-			       : "The authorization header is malformed",
-			 STR_ARG(r->sig.region), STR_ARG(region));
-	return err_field(failed, &r->err, "Region", region);
-}
-
-static rc find_user(struct s3_req *r, struct auth_user **ret, struct str *ret_secret)
-{
-	rc found = auth_find_key(r->g->o.auth, r->wait, r->sig.access_key, r->a, ret, ret_secret,
-				 &r->err);
-
-	if (rc_is(found, InvalidAccessKeyId))
-		return err_field(found, &r->err, "AWSAccessKeyId", r->sig.access_key);
-	return found;
-}
-
-/* A hash that isn't that of no bytes, where no bytes come: known before anything is looked up. */
-static rc check_empty_body(struct s3_req *r)
-{
-	static const char empty[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-	struct str method = http_req_method(r->http);
-	rc failed;
-
-	if (!is_v4(r) || r->sig.payload != SIGV4_SHA256 || http_req_body(r->http)->length != 0 ||
-	    (!str_eq(method, STR("PUT")) && !str_eq(method, STR("POST"))) ||
-	    str_eq(r->sig.payload_hash, str_c(empty)))
-		return RC_OK;
-	failed = err_default(&r->err, ERR_XAmzContentSHA256Mismatch);
-	failed = err_field(failed, &r->err, "ClientComputedContentSHA256", r->sig.payload_hash);
-	return err_field(failed, &r->err, "S3ComputedContentSHA256", str_c(empty));
-}
-
 rc s3_authenticate(struct s3_req *r)
 {
 	struct sigv4_request sr = signed_request(r);
@@ -148,7 +99,7 @@ rc s3_authenticate(struct s3_req *r)
 }
 
 /* lakeFS's rule (API.md 2.6): who may not list repositories isn't told which exist. */
-rc s3_no_such_repo(struct s3_req *r)
+static rc no_such_bucket(struct s3_req *r)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION,
 				 .action = STR("fs:ListRepositories"),
@@ -166,7 +117,7 @@ rc s3_find_repo(struct s3_req *r)
 	rc found = repo_get(&c, r->at.repo, &r->repo);
 
 	if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-		return s3_no_such_repo(r);
+		return no_such_bucket(r);
 	TRY(found);
 	if (r->at.ref_bucket && r->op->level == LEVEL_BUCKET)
 		TRY(s3_bucket_there(r));
@@ -267,17 +218,9 @@ static struct auth_context context(struct s3_req *r)
 	};
 }
 
-struct str s3_repo_arn(struct s3_req *r, struct str repo)
+static struct str repo_arn(struct s3_req *r, struct str repo)
 {
 	return arena_join(r->a, (struct str[]){STR("arn:lakefs:fs:::repository/"), repo}, 2);
-}
-
-struct str s3_branch_arn(struct s3_req *r, struct str repo, struct str branch)
-{
-	return arena_join(r->a,
-			  (struct str[]){STR("arn:lakefs:fs:::repository/"), repo,
-					 STR("/branch/"), branch},
-			  4);
 }
 
 static struct str object_arn(struct s3_req *r, struct str repo, struct str path)
@@ -295,12 +238,6 @@ static rc allows(struct s3_req *r, const struct auth_need *need)
 	return auth_allows(r->user, need, &ctx, &r->err);
 }
 
-rc s3_allows_arn(struct s3_req *r, const char *action, struct str arn)
-{
-	return allows(r, &(struct auth_need){
-				 .kind = NEED_PERMISSION, .action = str_c(action), .resource = arn});
-}
-
 rc s3_allows_object(struct s3_req *r, const char *action, struct str repo, struct str path)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION,
@@ -314,7 +251,7 @@ bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION,
 				 .action = str_c(action),
-				 .resource = s3_repo_arn(r, repo)};
+				 .resource = repo_arn(r, repo)};
 	struct auth_context ctx = context(r);
 
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
@@ -368,6 +305,6 @@ rc s3_authorize(struct s3_req *r)
 		need.resource = STR("*");
 		return allows(r, &need);
 	}
-	need.resource = s3_repo_arn(r, r->at.repo);
+	need.resource = repo_arn(r, r->at.repo);
 	return allows(r, &need);
 }
