@@ -6,6 +6,9 @@
 #include "base/log.h"
 #include "kv/drivers.h"
 
+/* Of hygiene: a part that was on its way when its upload ended; removals between two pauses. */
+enum { LATE_PARTS_MS = 60 * 60 * 1000, SWEEP_MAX = 10000 };
+
 static rc start_log(const struct conf *c, struct err *reterr)
 {
 	struct log_options o = {
@@ -123,6 +126,28 @@ rc app_open(struct app *app, struct err *reterr)
 	return RC_OK;
 }
 
+void app_start_hygiene(struct app *app)
+{
+	const struct conf *c = app->conf;
+	const struct hygiene_options o = {
+		.versions = app->versions,
+		.uploads_ms = c->gateways.s3.abandoned_uploads_after,
+		.tokens_ms = c->graveler.dropped_tokens_after,
+		.temporaries_ms = c->server.temporaries_after,
+		.parts_ms = LATE_PARTS_MS,
+		.max = SWEEP_MAX,
+	};
+
+	if (c->server.hygiene_interval)
+		app->hygiene = hygiene_start(&o, c->server.hygiene_interval);
+}
+
+void app_stop_hygiene(struct app *app)
+{
+	hygiene_stop(app->hygiene);
+	app->hygiene = NULL;
+}
+
 void app_end_workers(struct app *app)
 {
 	work_pool_free(app->data);
@@ -132,6 +157,7 @@ void app_end_workers(struct app *app)
 
 void app_close(struct app *app)
 {
+	app_stop_hygiene(app);
 	app_end_workers(app);
 	if (app->auth)
 		auth_free(app->auth);

@@ -3,6 +3,7 @@
 
 #include "auth/auth.h"
 #include "conf/conf.h"
+#include "versions/hygiene.h"
 #include "versions/versions.h"
 
 struct app {
@@ -14,6 +15,7 @@ struct app {
 	struct registry *registry;
 	struct versions *versions;
 	struct auth *auth;
+	struct hygiene *hygiene; /* NULL: not started */
 };
 
 /* Reads the configuration (path NULL: where lakeFS looks), says every finding on stderr, sets up the log.
@@ -24,6 +26,9 @@ bool app_configure(struct app *app, const char *path);
 rc app_reload(struct app *app, struct err *reterr);
 /* Opens KV and stores. On failure everything is closed again by app_close. */
 rc app_open(struct app *app, struct err *reterr);
+/* Sweeps from time to time, as configured, until app_stop_hygiene: a server's, not a command's. */
+void app_start_hygiene(struct app *app);
+void app_stop_hygiene(struct app *app);
 /* Waits for what they are doing: http_server_stop gives up requests that take too long, but a worker
  * may still be at one and use all that it was made with. Then nothing can be submitted any more. */
 void app_end_workers(struct app *app);

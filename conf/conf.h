@@ -118,6 +118,7 @@ struct conf {
 			struct conf_strs domain_name;
 			struct str region, fallback_url;
 			bool verify_unsupported, list_branch_buckets, verify_region;
+			int64_t abandoned_uploads_after;
 		} s3;
 	} gateways;
 	struct {
@@ -139,6 +140,7 @@ struct conf {
 	} committed;
 	struct {
 		bool ensure_readable_root_namespace;
+		int64_t dropped_tokens_after;
 		struct {
 			int64_t size, expiry, jitter;
 		} repository_cache;
@@ -161,6 +163,7 @@ struct conf {
 		int64_t head_bytes, headers;
 		int64_t head_timeout, idle_timeout, body_timeout, write_timeout; /* ms */
 		int64_t stop_grace;     /* ms */
+		int64_t hygiene_interval, temporaries_after; /* ms; 0: never */
 		int64_t body_slot_bytes; /* 262144: half of an upload's buffer */
 		int64_t direct_io_bytes; /* from here on a large object bypasses the page cache; 0: never */
 		struct conf_strs trusted_proxies;

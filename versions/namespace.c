@@ -55,31 +55,67 @@ static rc refuse(struct vcall *c, struct str space)
 		       STR_ARG(space));
 }
 
+struct claim {
+	struct str owner, store_id, space; /* space.p NULL: it doesn't say */
+	int64_t since_s;                   /* -1: it can't be read */
+	bool nobodys;
+};
+
+static struct claim claim_of(struct arena *a, struct str value)
+{
+	struct str since, store, rest;
+	struct claim ret = {.owner = str_cut(value, ' ', &rest), .since_s = -1};
+	uint64_t n;
+
+	since = str_cut(rest, ' ', &store);
+	store = str_cut(store, ' ', &ret.space);
+	if (str_to_u64(since, &n) && n <= INT64_MAX)
+		ret.since_s = (int64_t)n;
+	if (!hex_decode(a, store, &ret.store_id))
+		ret.space = STR_NONE;
+	ret.nobodys = str_starts(ret.owner, STR("-"));
+	if (ret.nobodys)
+		ret.owner = str_skip(ret.owner, 1);
+	return ret;
+}
+
+static struct str claim_value(struct arena *a, const struct claim *k)
+{
+	struct str store = hex_encode(a, k->store_id);
+
+	return arena_printf(a, "%s%.*s %lld %.*s %.*s", k->nobodys ? "-" : "", STR_ARG(k->owner),
+			    (long long)k->since_s, STR_ARG(store), STR_ARG(k->space));
+}
+
+static bool alive(const struct claim *k, int64_t now_s)
+{
+	int64_t age = k->since_s < 0 ? 0 : now_s - k->since_s;
+
+	return age >= 0 && age * 1000 < CLAIM_LIFE_MS;
+}
+
 /* Somebody else's claim: whether it may be taken over. */
-static rc check_foreign(struct vcall *c, struct str space, struct str owner, struct str since)
+static rc check_foreign(struct vcall *c, struct str space, const struct claim *k)
 {
 	struct repo other;
-	uint64_t then;
-	int64_t age;
-	rc r = repo_get(c, owner, &other);
+	rc r = repo_get(c, k->owner, &other);
 
 	if (rc_ok(r))
 		return refuse(c, space);
 	if (!rc_is(r, NOT_FOUND))
 		return r;
-	age = str_to_u64(since, &then) ? wall_now().s - (int64_t)then : 0;
-	if (age >= 0 && age * 1000 < CLAIM_LIFE_MS)
+	if (alive(k, wall_now().s))
 		return err_set(c->err, ERR_INVALID,
 			       "storage namespace already in use: repository %.*s is being created "
 			       "there; try again in %d minutes",
-			       STR_ARG(owner), CLAIM_LIFE_MS / 60000);
+			       STR_ARG(k->owner), CLAIM_LIFE_MS / 60000);
 	return RC_OK;
 }
 
-static rc claim(struct vcall *c, struct str key, struct str space, struct str id, bool used)
+static rc claim(struct vcall *c, struct str store_id, struct str space, struct str id, bool used)
 {
-	struct str raw = STR_NONE, since, owner;
-	struct str value = arena_printf(c->a, "%.*s %lld", STR_ARG(id), (long long)wall_now().s);
+	struct claim mine = {id, store_id, space, wall_now().s, false}, found;
+	struct str key = claim_key(c->a, store_id, space), raw = STR_NONE;
 	rc r = kv_get(c->v->kv, KV_BLOCK, PARTITION_NAMESPACES, key, c->a, &raw, c->err);
 
 	if (rc_is(r, NOT_FOUND)) {
@@ -88,12 +124,12 @@ static rc claim(struct vcall *c, struct str key, struct str space, struct str id
 		raw = STR_NONE;
 	} else {
 		TRY(r);
-		owner = str_cut(raw, ' ', &since);
-		if (!str_eq(owner, id))
-			TRY(check_foreign(c, space, owner, since));
+		found = claim_of(c->a, raw);
+		if (found.nobodys || !str_eq(found.owner, id))
+			TRY(check_foreign(c, space, &found));
 	}
-	r = kv_set_if(c->v->kv, PARTITION_NAMESPACES, key, value, raw.p ? KV_IF_VALUE : KV_IF_ABSENT,
-		      raw, c->err);
+	r = kv_set_if(c->v->kv, PARTITION_NAMESPACES, key, claim_value(c->a, &mine),
+		      raw.p ? KV_IF_VALUE : KV_IF_ABSENT, raw, c->err);
 	if (rc_is(r, PREDICATE))
 		return err_set(c->err, ERR_INVALID,
 			       "storage namespace already in use: another repository is being created there");
@@ -109,7 +145,7 @@ rc namespace_take(struct vcall *c, struct backend *b, struct str space, struct s
 	rc r;
 
 	TRY(dummy_exists(c, b, space, &used));
-	TRY(claim(c, claim_key(c->a, b->id, space), space, id, used));
+	TRY(claim(c, b->id, space, id, used));
 	r = backend_put_now(b, &p, &o, body_mem_new(c->a, dummy), c->a, &stat, c->err);
 	if (rc_ok(r))
 		return r;
@@ -121,4 +157,73 @@ rc namespace_take(struct vcall *c, struct backend *b, struct str space, struct s
 void namespace_release(struct vcall *c, struct str store_id, struct str space)
 {
 	IGNORE_RC(kv_delete(c->v->kv, PARTITION_NAMESPACES, claim_key(c->a, store_id, space), NULL));
+}
+
+/* Dissolving. */
+
+static rc in_use(struct vcall *c, struct str key, const struct claim *k, bool *ret)
+{
+	struct repo repo;
+	struct str raw;
+	rc r;
+
+	*ret = false;
+	if (!rc_ok(valid_repo_name(k->owner, NULL)))
+		return RC_OK;
+	/* As it is now; one that is being deleted releases its namespace itself. */
+	r = kv_get(c->v->kv, KV_BLOCK, PARTITION_GRAVELER,
+		   key_join(c->a, STR("repos/"), k->owner), c->a, &raw, c->err);
+	if (rc_is(r, NOT_FOUND))
+		return RC_OK;
+	TRY(r);
+	TRY(repo_decode(raw, c->a, &repo, c->err));
+	*ret = str_eq(claim_key(c->a, repo.storage_id, repo.storage_namespace), key);
+	return RC_OK;
+}
+
+/* Nobody's claim is ours for its life; half of it is for the last call. */
+static rc in_time(struct vcall *c, int64_t began_ms)
+{
+	if (mono_ms() - began_ms > CLAIM_LIFE_MS / 2)
+		return err_set(c->err, ERR_ServiceUnavailable,
+			       "dissolving the claim took too long; the next sweep tries again");
+	return RC_OK;
+}
+
+static rc dissolve(struct vcall *c, struct backend *b, struct str key, struct str space)
+{
+	struct object_ptr p = dummy_ptr(c, b, space);
+	int64_t began = mono_ms();
+
+	TRY(backend_remove_now(b, &p, c->err));
+	TRY(in_time(c, began));
+	return kv_delete(c->v->kv, PARTITION_NAMESPACES, key, c->err);
+}
+
+rc namespace_expire(struct vcall *c, struct str key, struct str value, int64_t now_s,
+		    bool *ret_removed)
+{
+	struct claim k = claim_of(c->a, value);
+	struct backend *b;
+	bool used;
+	rc r;
+
+	*ret_removed = false;
+	if (!k.space.p || alive(&k, now_s) ||
+	    !str_eq(claim_key(c->a, k.store_id, k.space), key))
+		return RC_OK;
+	TRY(in_use(c, key, &k, &used));
+	if (used)
+		return RC_OK;
+	TRY(registry_get(c->v->registry, k.store_id, &b, c->err));
+	k.nobodys = true;
+	k.since_s = now_s;
+	r = kv_set_if(c->v->kv, PARTITION_NAMESPACES, key, claim_value(c->a, &k), KV_IF_VALUE,
+		      value, c->err);
+	if (rc_is(r, PREDICATE))
+		return RC_OK;
+	TRY(r);
+	TRY(dissolve(c, b, key, k.space));
+	*ret_removed = true;
+	return RC_OK;
 }

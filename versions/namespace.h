@@ -12,8 +12,12 @@
  * outlives the creation because another one may have looked for the dummy before that and claim
  * only afterwards.
  *
+ * A claim that outlived its creation is dissolved after that time: it becomes nobody's ("-" before the
+ * owner's name, and the time anew, so that no creation takes it over meanwhile), its dummy goes, then
+ * itself. Dying in between leaves nobody's claim, which is dissolved in its turn.
+ *
  * KV: partition "sluice-namespaces", key SHA-256 of store id, NUL, namespace; value
- * "<repository id> <unix seconds>".
+ * "<repository id> <unix seconds> <store id in hex> <namespace>".
  */
 #pragma once
 
@@ -28,3 +32,7 @@ rc namespace_take(struct vcall *c, struct backend *b, struct str space, struct s
 /* When the repository is deleted. A failure only delays another creation there, so there is none to
  * report. */
 void namespace_release(struct vcall *c, struct str store_id, struct str space);
+/* Dissolves the claim `value`, as read under `key`, unless it is younger than its life or its repository
+ * is there, in that namespace. One that doesn't say its namespace stays. */
+rc namespace_expire(struct vcall *c, struct str key, struct str value, int64_t now_s,
+		    bool *ret_removed);
