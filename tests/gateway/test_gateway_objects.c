@@ -182,7 +182,7 @@ static void test_objects__deletes(void **state)
 static void test_objects__no_write_by_mistake(void **state)
 {
 	expect(&site, 200, .method = "PUT", .target = "/one/main/k", .body = STR("good"));
-	expect_error(&site, 400, "InvalidRequest", .method = "PUT", .target = "/one/main/k?uploadId=u",
+	expect_error(&site, 405, "MethodNotAllowed", .method = "PUT", .target = "/one/main/k?uploadId=u",
 		     .body = STR("bad"));
 	expect_error(&site, 501, "NotImplemented", .method = "PUT", .target = "/one/main/k?retention=",
 		     .body = STR("bad"));
