@@ -15,12 +15,18 @@ struct versions {
 	struct registry *registry;
 	struct work_pool *meta, *data;
 	struct put_batch *puts;
+	struct tables *tables;     /* NULL: commits can't be read (tests of other things) */
+	struct {
+		uint64_t min_bytes, max_bytes, raggedness; /* committed.permanent.* */
+	} split;
+	struct work_pool *ranges;  /* jobs that wait for nobody; NULL: whoever writes ranges does it alone */
 	int64_t repo_cache_ms;
 	bool ensure_readable_root;
+	int64_t closed_ms;
 	char *block_prefix;
 	struct cache *repos;   /* repository id -> its record */
 	struct cache *commits; /* partition/commit id -> metarange id */
-	/* Held over the last step of creating and of deleting a repository: the KV has no conditional
+	/* Held over the last step of creating and of deleting a repository or a branch: the KV has no conditional
 	 * delete, so at least this process must not delete what it has just created anew. */
 	pthread_mutex_t names;
 	pthread_mutex_t ids;
@@ -37,6 +43,13 @@ struct versions {
 #define PARTITION_MULTIPARTS STR("multiparts")
 #define PARTITION_PARTS STR("sluice-parts")
 #define PARTITION_NAMESPACES STR("sluice-namespaces")
+
+static inline int64_t wall_ms(void)
+{
+	struct timestamp now = wall_now();
+
+	return now.s * 1000 + now.ns / 1000000;
+}
 
 static inline struct str key_join(struct arena *a, struct str prefix, struct str name)
 {
@@ -56,3 +69,9 @@ static inline bool surely_unwritten(rc r)
 }
 
 rc read_only_refused(const struct repo *r, struct err *reterr);
+/* An entry's bytes are not in its store. */
+static inline rc object_gone(struct err *reterr)
+{
+	return err_set(reterr, ERR_NoSuchVersion,
+		       "The object's data is not in its store any more.");
+}

@@ -35,6 +35,9 @@ rc table_get(struct vcall *c, const struct repo *r, struct str id, struct sstabl
 rc table_exists(struct vcall *c, const struct repo *r, struct str id, bool *ret);
 /* "_lakefs/<id>": where it lies below the namespace. */
 struct str table_key(struct vcall *c, struct str id);
+/* What was read of it was damaged: it is forgotten and dropped from the cache, so that the next reader has it
+ * from the store. */
+void table_damaged(struct versions *v, const struct repo *r, struct str id);
 
 /* What is known of a table without reading it (RangeData, FORMATS.md 4 and 5). */
 struct range_info {

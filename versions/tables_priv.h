@@ -1,0 +1,21 @@
+/* What tables.c and table_writer.c share. */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/lru.h"
+#include "versions/table_disk.h"
+#include "versions/tables.h"
+
+struct tables {
+	struct table_disk *disk; /* NULL: none */
+	struct block_cache *blocks;
+	unsigned open_max;
+	pthread_mutex_t lock;
+	struct lru open;          /* of struct open_table */
+	struct fetch *fetches;    /* under way */
+};
+
+/* "<store, hex>/<namespace's SHA-256>/<id>": its name in the cache, and in memory. */
+struct str table_name(struct arena *a, const struct repo *r, struct str id);
+struct object_ptr table_pointer(struct vcall *c, const struct repo *r, struct str id);
