@@ -20,6 +20,7 @@
 enum {
 	/* Uncompressed block; also the bound of one record, which must fit into a block. */
 	SSTABLE_BLOCK_MAX = 64 << 20,
+	SSTABLE_KEY_MAX = 16 << 10,
 	SSTABLE_INDEX_MAX = 16 << 20,     /* uncompressed block of an index */
 	SSTABLE_PROPERTIES_MAX = 1 << 20, /* properties, metaindex */
 	SSTABLE_ID_LEN = 64,              /* lower-case hex */
@@ -99,12 +100,9 @@ struct sstable_writer_options {
 	rc (*append)(void *ud, const void *p, size_t n, struct err *reterr);
 	void *ud;
 	/* User properties that are part of the identity: "type", and a dump's. Sorted by key, no
-	 * duplicates; copied. */
+	 * duplicates; copied. The writer adds count, estimated_size_bytes, max_key and min_key. */
 	const struct meta *props;
 	size_t props_n;
-	/* Leaves out the four that are derived from the records (count, estimated_size_bytes, max_key,
-	 * min_key). */
-	bool plain;
 	/* In place of Snappy, for tests: compresses n bytes into out, which has room for
 	 * snappy_max(n); answers the length, 0 for "as it is". */
 	size_t (*compress)(void *ud, const void *raw, size_t n, void *out);
