@@ -168,7 +168,7 @@ static rc read_properties(struct sstable *t, struct sst_handle metaindex, struct
 
 static rc read_all(struct sstable *t, struct err *reterr)
 {
-	struct footer f;
+	struct footer f = {0};
 
 	TRY(read_footer(t, &f, reterr));
 	TRY(read_properties(t, f.metaindex, reterr));
