@@ -83,12 +83,21 @@ static rc open_kv(struct app *app, struct err *reterr)
 	return kv_open(&o, &app->kv, reterr);
 }
 
+/* They encode and hash: as many as there are processors, and some that wait for the store. */
+static unsigned range_workers(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 2 : n > 30 ? 32 : (unsigned)n + 2;
+}
+
 static void open_pools(struct app *app)
 {
 	const struct conf *c = app->conf;
 
 	app->meta = work_pool_new("meta", (unsigned)c->server.meta_workers, (size_t)c->server.queue);
 	app->data = work_pool_new("data", (unsigned)c->server.data_workers, (size_t)c->server.queue);
+	app->ranges = work_pool_new("ranges", range_workers(), (size_t)c->server.queue);
 }
 
 static void open_versions(struct app *app)
@@ -104,7 +113,24 @@ static void open_versions(struct app *app)
 		.repo_cache_size = (size_t)c->graveler.repository_cache.size,
 		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
 		.block_prefix = c->committed.block_storage_prefix,
+		.min_range_bytes = (uint64_t)c->committed.permanent.min_range_size_bytes,
+		.max_range_bytes = (uint64_t)c->committed.permanent.max_range_size_bytes,
+		.range_raggedness = (uint64_t)c->committed.permanent.range_raggedness_entries,
+		.ranges = app->ranges,
 	});
+}
+
+static void open_tables(struct app *app)
+{
+	const struct conf *c = app->conf;
+
+	versions_open_tables(
+		app->versions,
+		&(struct tables_options){
+			.cache_dir = c->committed.local_cache.dir,
+			.cache_bytes = (uint64_t)c->committed.local_cache.size_bytes,
+			.block_cache_bytes = (size_t)c->committed.sstable.memory.cache_size_bytes,
+		});
 }
 
 rc app_open(struct app *app, struct err *reterr)
@@ -116,6 +142,7 @@ rc app_open(struct app *app, struct err *reterr)
 	open_pools(app);
 	TRY(registry_open(c, app->data, &app->registry, reterr));
 	open_versions(app);
+	open_tables(app);
 	app->auth = auth_new(&(struct auth_options){
 		.kv = app->kv,
 		.encrypt_secret = c->auth.encrypt.secret_key,
@@ -152,7 +179,8 @@ void app_end_workers(struct app *app)
 {
 	work_pool_free(app->data);
 	work_pool_free(app->meta);
-	app->data = app->meta = NULL;
+	work_pool_free(app->ranges); /* last: those above wait for what it does */
+	app->data = app->meta = app->ranges = NULL;
 }
 
 void app_close(struct app *app)

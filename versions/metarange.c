@@ -21,19 +21,25 @@ struct mr_iter {
 	bool started;
 };
 
-/* A metarange's story begins with its name. */
-static rc in_metarange(struct str id, rc failed, struct err *reterr)
+/* What is damaged is told with its name, and had anew by the next reader. */
+static rc in_table(struct versions *v, const struct repo *r, const char *kind, struct str id, rc failed,
+		   struct err *reterr)
 {
 	if (rc_ok(failed) || rc_is(failed, WOULD_BLOCK))
 		return failed;
-	return err_wrap(failed, reterr, "metarange " STR_FMT, STR_ARG(id));
+	if (rc_is(failed, CORRUPT))
+		table_damaged(v, r, id);
+	return err_wrap(failed, reterr, "%s " STR_FMT, kind, STR_ARG(id));
+}
+
+static rc in_metarange(const struct mr_iter *it, rc failed, struct err *reterr)
+{
+	return in_table(it->v, it->repo, "metarange", it->id, failed, reterr);
 }
 
 static rc in_range(const struct mr_iter *it, rc failed, struct err *reterr)
 {
-	if (rc_ok(failed))
-		return failed;
-	return err_wrap(failed, reterr, "range " STR_FMT, STR_ARG(it->range.id));
+	return in_table(it->v, it->repo, "range", it->range.id, failed, reterr);
 }
 
 rc mr_iter_open(struct vcall *c, const struct repo *r, struct str id, bool scan, struct mr_iter **ret)
@@ -89,13 +95,13 @@ static rc next_head(struct mr_iter *it, struct err *reterr)
 	leave_range(it);
 	it->started = true;
 	if (!end)
-		TRY(in_metarange(it->id, sstable_iter_next(it->ranges, &raw, &end, reterr), reterr));
+		TRY(in_metarange(it, sstable_iter_next(it->ranges, &raw, &end, reterr), reterr));
 	if (end) {
 		it->at = MR_END;
 		return RC_OK;
 	}
-	TRY(in_metarange(it->id, record_decode(raw.key, raw.value, &record, reterr), reterr));
-	TRY(in_metarange(it->id, range_info_decode(&record, &it->range, reterr), reterr));
+	TRY(in_metarange(it, record_decode(raw.key, raw.value, &record, reterr), reterr));
+	TRY(in_metarange(it, range_info_decode(&record, &it->range, reterr), reterr));
 	it->at = MR_HEAD;
 	return RC_OK;
 }
@@ -108,7 +114,7 @@ static rc enter_range(struct mr_iter *it, struct err *reterr)
 	rc got = table_get(&c, it->repo, it->range.id, &table);
 
 	arena_rewind(it->a, m);
-	TRY(in_metarange(it->id, got, reterr));
+	TRY(in_metarange(it, got, reterr));
 	it->records = sstable_iter_new(table, it->scan);
 	sstable_unref(table);
 	return RC_OK;
@@ -149,7 +155,7 @@ rc mr_iter_seek(struct mr_iter *it, struct str key, struct err *reterr)
 		return RC_OK;
 	if (!it->started || str_cmp(key, it->range.max) > 0) {
 		if (it->ranges)
-			TRY(in_metarange(it->id, sstable_iter_seek(it->ranges, key, reterr), reterr));
+			TRY(in_metarange(it, sstable_iter_seek(it->ranges, key, reterr), reterr));
 		TRY(next_head(it, reterr));
 		if (it->at == MR_END || str_cmp(key, it->range.min) <= 0)
 			return RC_OK;
@@ -217,30 +223,34 @@ static rc find_record(struct vcall *c, const struct repo *r, struct str range, s
 {
 	CLEANUP(sstable_unrefp) struct sstable *table = NULL;
 	struct str value;
-	rc got;
 
 	TRY(table_get(c, r, range, &table));
-	got = sstable_get(table, key, c->a, &value, c->err);
-	if (rc_is(got, NOT_FOUND) || rc_is(got, WOULD_BLOCK))
-		return got;
-	if (rc_ok(got))
-		got = record_decode(key, value, ret, c->err);
-	return rc_ok(got) ? got : err_wrap(got, c->err, "range " STR_FMT, STR_ARG(range));
+	TRY(sstable_get(table, key, c->a, &value, c->err));
+	return record_decode(key, value, ret, c->err);
+}
+
+static rc find(struct vcall *c, const struct repo *r, struct str id, struct str key, struct record *ret)
+{
+	struct range_info range;
+	rc found = find_range(c, r, id, key, &range);
+
+	if (rc_is(found, NOT_FOUND))
+		return found;
+	TRY(in_table(c->v, r, "metarange", id, found, c->err));
+	found = find_record(c, r, range.id, key, ret);
+	return rc_is(found, NOT_FOUND) ? found : in_table(c->v, r, "range", range.id, found, c->err);
 }
 
 rc metarange_get(struct vcall *c, const struct repo *r, struct str id, struct str key,
 		 struct record *ret)
 {
-	struct range_info range;
-	rc found = id.n ? find_range(c, r, id, key, &range) : RC(NOT_FOUND);
+	rc found = id.n ? find(c, r, id, key, ret) : RC(NOT_FOUND);
 
+	if (rc_is(found, CORRUPT)) /* a damaged file of the cache's: it was dropped */
+		found = find(c, r, id, key, ret);
 	if (rc_is(found, NOT_FOUND))
 		return err_set(c->err, ERR_NOT_FOUND, "path not found");
-	TRY(in_metarange(id, found, c->err));
-	found = find_record(c, r, range.id, key, ret);
-	if (rc_is(found, NOT_FOUND))
-		return err_set(c->err, ERR_NOT_FOUND, "path not found");
-	return in_metarange(id, found, c->err);
+	return found;
 }
 
 /* As a layer. */

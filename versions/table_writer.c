@@ -64,7 +64,7 @@ rc table_writer_new(struct versions *v, const struct repo *r, const struct meta 
 		abort();
 	w->v = v;
 	w->repo = r;
-	opened = table_spool_open(v->tables->disk, &w->spool, reterr);
+	opened = table_spool_open(tables_disk(v->tables), &w->spool, reterr);
 	if (!rc_ok(opened)) {
 		free(w);
 		return opened;
@@ -83,7 +83,7 @@ void table_writer_free(struct table_writer *w)
 	if (!w)
 		return;
 	sstable_writer_free(w->w);
-	table_spool_close(w->v->tables->disk, &w->spool);
+	table_spool_close(tables_disk(w->v->tables), &w->spool);
 	free(w->buf);
 	free(w);
 }
@@ -147,7 +147,7 @@ static rc upload(struct table_writer *w, struct vcall *c, struct str id)
 	body_close(&body.body);
 	TRY(r);
 	if (!(b->caps & BACKEND_CAP_FILE))
-		table_spool_keep(w->v->tables->disk, &w->spool, table_name(c->a, w->repo, id), w->size);
+		table_spool_keep(tables_disk(w->v->tables), &w->spool, table_name(c->a, w->repo, id), w->size);
 	return RC_OK;
 }
 

@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "base/encode.h"
+#include "base/log.h"
 #include "versions/internal.h"
 #include "versions/tables_priv.h"
 
-enum { COPY_BYTES = 256 * 1024 };
+enum { COPY_BYTES = 256 * 1024, OPEN_MAX = 512 };
 
 /* An open table of the cache; its name is the node's key. */
 struct open_table {
@@ -32,26 +33,37 @@ struct fetch {
 	struct sstable *table; /* referenced for the fetch itself */
 };
 
-rc tables_new(const struct tables_options *o, struct tables **ret, struct err *reterr)
+struct tables *tables_new(const struct tables_options *o)
 {
 	struct tables *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		abort();
 	if (o->cache_dir.n && o->cache_bytes) {
-		rc made = table_disk_new(o->cache_dir, o->cache_bytes, &t->disk, reterr);
-
-		if (!rc_ok(made)) {
-			free(t);
-			return made;
-		}
+		t->cache_dir = str_make(strndup(o->cache_dir.p, o->cache_dir.n), o->cache_dir.n);
+		t->cache_bytes = o->cache_bytes;
 	}
 	t->blocks = block_cache_new(o->block_cache_bytes);
-	t->open_max = o->open_max ? o->open_max : 1;
+	t->open_max = o->open_max ? o->open_max : OPEN_MAX;
 	pthread_mutex_init(&t->lock, NULL);
 	lru_init(&t->open);
-	*ret = t;
-	return RC_OK;
+	return t;
+}
+
+struct table_disk *tables_disk(struct tables *t)
+{
+	struct table_disk *d;
+	struct err err = {0};
+
+	pthread_mutex_lock(&t->lock);
+	if (!t->disk_tried && t->cache_dir.n &&
+	    !rc_ok(table_disk_new(t->cache_dir, t->cache_bytes, &t->disk, &err)))
+		log_event(LOG_WARN, "tables", "committed metadata isn't cached on disk",
+			  F_STR("error", str_c(err.msg)));
+	t->disk_tried = true;
+	d = t->disk;
+	pthread_mutex_unlock(&t->lock);
+	return d;
 }
 
 /* With the lock, but the reference is given to the caller: closing a file is not for under it. */
@@ -77,6 +89,7 @@ void tables_free(struct tables *t)
 	block_cache_free(t->blocks);
 	table_disk_free(t->disk);
 	pthread_mutex_destroy(&t->lock);
+	free((char *)(uintptr_t)t->cache_dir.p);
 	free(t);
 }
 
@@ -260,24 +273,25 @@ static rc copy_down(struct backend *b, const struct object_ptr *p, uint64_t size
 static rc download(struct vcall *c, struct tables *t, struct backend *b, const struct object_ptr *p,
 		   struct str name, struct sstable **ret)
 {
+	struct table_disk *d = tables_disk(t);
 	struct table_spool spool;
 	struct backend_stat st;
 	bool disk = true;
 	rc r;
 
 	TRY(backend_head_now(b, p, c->a, &st, c->err));
-	if (!t->disk)
+	if (!d)
 		return open_store(t, b, p, st.size, ret, c->err);
-	r = table_spool_open(t->disk, &spool, c->err);
+	r = table_spool_open(d, &spool, c->err);
 	if (rc_ok(r) && spool.name[0])
 		r = copy_down(b, p, st.size, spool.fd, &disk, c->err);
 	if (!rc_ok(r) || !spool.name[0]) {
-		table_spool_close(t->disk, &spool);
+		table_spool_close(d, &spool);
 		return disk ? open_store(t, b, p, st.size, ret, c->err) : r;
 	}
-	table_spool_keep(t->disk, &spool, name, st.size);
+	table_spool_keep(d, &spool, name, st.size);
 	r = open_fd(t, dup(spool.fd), ret, c->err);
-	table_spool_close(t->disk, &spool);
+	table_spool_close(d, &spool);
 	return r;
 }
 
@@ -286,6 +300,7 @@ static rc open_anew(struct vcall *c, const struct repo *r, struct str id, struct
 {
 	struct tables *t = c->v->tables;
 	struct object_ptr p = table_pointer(c, r, id);
+	struct table_disk *d;
 	struct backend_stat st;
 	struct backend *b;
 	int fd;
@@ -296,12 +311,13 @@ static rc open_anew(struct vcall *c, const struct repo *r, struct str id, struct
 		TRY(b->blocking->open_file(b, &p, &fd, &st, c->err));
 		return open_fd(t, fd, ret, c->err);
 	}
-	fd = t->disk ? table_disk_open(t->disk, name) : -1;
+	d = tables_disk(t);
+	fd = d ? table_disk_open(d, name) : -1;
 	if (fd >= 0) {
 		opened = open_fd(t, fd, ret, c->err);
 		if (rc_ok(opened))
 			return opened;
-		table_disk_drop(t->disk, name); /* damaged: once more, from the store */
+		table_disk_drop(d, name); /* damaged: once more, from the store */
 	}
 	return download(c, t, b, &p, name, ret);
 }
@@ -309,7 +325,7 @@ static rc open_anew(struct vcall *c, const struct repo *r, struct str id, struct
 static rc tell(struct vcall *c, const struct repo *r, struct str id, rc failed)
 {
 	if (rc_is(failed, NOT_FOUND))
-		return err_set(c->err, ERR_NOT_FOUND,
+		return err_set(c->err, ERR_NoData,
 			       "table " STR_FMT " of repository " STR_FMT " is not in its store (" STR_FMT ")",
 			       STR_ARG(id), STR_ARG(r->id), STR_ARG(r->storage_namespace));
 	return err_wrap(failed, c->err, "table " STR_FMT " of repository " STR_FMT, STR_ARG(id),

@@ -16,18 +16,10 @@
 
 struct tables;
 
-struct tables_options {
-	struct str cache_dir;      /* made when missing; STR_NONE: no disk cache */
-	uint64_t cache_bytes;
-	size_t block_cache_bytes;  /* uncompressed blocks in memory */
-	unsigned open_max;         /* tables kept open, each with a descriptor and its index */
-	struct str block_prefix;   /* "_lakefs" */
-};
-
-rc tables_new(const struct tables_options *o, struct tables **ret, struct err *reterr);
+struct tables *tables_new(const struct tables_options *o);
 void tables_free(struct tables *t);
 
-/* The table, referenced (sstable_unref). NOT_FOUND: the store has none of that id; CORRUPT naming it.
+/* The table, referenced (sstable_unref). NoData: the store has none of that id; CORRUPT naming it.
  * On a loop, or with c->wait KV_NOWAIT: WOULD_BLOCK unless it is open. Reading it on a loop answers
  * WOULD_BLOCK where its block isn't in memory. */
 rc table_get(struct vcall *c, const struct repo *r, struct str id, struct sstable **ret);

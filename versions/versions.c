@@ -5,8 +5,9 @@
 
 #include "versions/internal.h"
 #include "versions/put_batch.h"
+#include "versions/tables.h"
 
-enum { COMMITS_CACHED = 4096 };
+enum { COMMITS_CACHED = 4096, CLOSED_MS = 60 * 1000 };
 
 struct versions *versions_new(const struct versions_options *o)
 {
@@ -20,6 +21,7 @@ struct versions *versions_new(const struct versions_options *o)
 	v->meta = o->meta;
 	v->data = o->data;
 	v->repo_cache_ms = o->repo_cache_ms;
+	v->closed_ms = o->closed_ms ? o->closed_ms : CLOSED_MS;
 	v->ensure_readable_root = o->ensure_readable_root;
 	v->block_prefix = strndup(o->block_prefix.n ? o->block_prefix.p : "_lakefs",
 				  o->block_prefix.n ? o->block_prefix.n : sizeof("_lakefs"));
@@ -30,7 +32,17 @@ struct versions *versions_new(const struct versions_options *o)
 	pthread_mutex_init(&v->names, NULL);
 	pthread_mutex_init(&v->ids, NULL);
 	v->puts = put_batch_new(v);
+	v->ranges = o->ranges;
+	v->split.min_bytes = o->min_range_bytes;
+	v->split.max_bytes = o->max_range_bytes ? o->max_range_bytes : 20 << 20;
+	v->split.raggedness = o->range_raggedness ? o->range_raggedness : 50000;
 	return v;
+}
+
+void versions_open_tables(struct versions *v, const struct tables_options *o)
+{
+	assert(!v->tables);
+	v->tables = tables_new(o);
 }
 
 void versions_free(struct versions *v)
@@ -38,6 +50,7 @@ void versions_free(struct versions *v)
 	if (!v)
 		return;
 	put_batch_free(v->puts);
+	tables_free(v->tables);
 	registry_unref(v->registry);
 	cache_free(v->repos);
 	cache_free(v->commits);

@@ -18,11 +18,26 @@ struct versions_options {
 	struct work_pool *data;
 	int64_t repo_cache_ms;      /* 5,000; jittered by a quarter */
 	size_t repo_cache_size;     /* 1,000 */
+	int64_t closed_ms;          /* 0: 60,000; who closes a branch for so long is dead (branch_remove.c) */
 	bool ensure_readable_root;  /* graveler.ensure_readable_root_namespace */
 	struct str block_prefix;    /* "_lakefs" */
+	/* Where ranges are cut (committed.permanent.*); zeros: 0, 20 MiB, 50,000. */
+	uint64_t min_range_bytes, max_range_bytes, range_raggedness;
+	/* Encodes and uploads ranges: its jobs wait for nobody. NULL: each writer does it alone. */
+	struct work_pool *ranges;
+};
+
+/* Where committed metadata is read from and written to (tables.h). */
+struct tables_options {
+	struct str cache_dir;     /* made when missing; STR_NONE: no disk cache */
+	uint64_t cache_bytes;
+	size_t block_cache_bytes; /* uncompressed blocks in memory */
+	unsigned open_max;        /* tables kept open, each with a descriptor and its index; 0: 512 */
 };
 
 struct versions *versions_new(const struct versions_options *o);
+/* Once, before the first call; without it commits that hold anything can neither be read nor made. */
+void versions_open_tables(struct versions *v, const struct tables_options *o);
 void versions_free(struct versions *v); /* no call may be under way */
 struct kv *versions_kv(struct versions *v);
 struct registry *versions_registry(struct versions *v); /* referenced for the caller */
