@@ -160,7 +160,9 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 		log_event(LOG_INFO, "server", "listening",
 			  F_STR("address", app->conf->listen_address),
 			  F_INT("port", http_server_port(server)), F_CSTR("version", SLUICE_VERSION));
+		app_start_hygiene(app);
 		wait_for_stop(app, server, set);
+		app_stop_hygiene(app);
 		http_server_stop(server, (unsigned)app->conf->server.stop_grace);
 		log_event(LOG_INFO, "server", "stopped");
 	}
