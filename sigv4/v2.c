@@ -180,8 +180,8 @@ static void add_sub_resources(struct out *o, struct str query, enum empty_values
 }
 
 static struct str v2_string_to_sign(const struct sigv4 *s, const struct sigv4_request *r,
-				    struct str bucket_path, enum empty_values empty,
-				    struct arena *a)
+				    struct str bucket_path, struct str path,
+				    enum empty_values empty, struct arena *a)
 {
 	struct out o = out_new(a, 1024);
 	size_t amz_date;
@@ -200,20 +200,32 @@ static struct str v2_string_to_sign(const struct sigv4 *s, const struct sigv4_re
 	out_add_c(&o, '\n');
 	add_amz_headers(&o, r);
 	out_add(&o, bucket_path);
-	out_add(&o, r->path.n ? r->path : STR("/"));
+	out_add(&o, path);
 	add_sub_resources(&o, r->query, empty);
 	return out_str(&o);
+}
+
+/* Whether the path is a bucket's, without a slash at its end. */
+static bool is_bare_bucket(struct str path)
+{
+	return path.n > 1 && str_index(str_skip(path, 1), '/') == path.n - 1;
 }
 
 rc v2_verify(const struct sigv4 *s, const struct sigv4_request *r, struct str secret,
 	     struct str bucket_path, struct arena *a, struct err *reterr)
 {
 	static const enum empty_values spellings[] = {EMPTY_AS_SENT, EMPTY_BARE};
+	/* botocore asks for "/bucket" and signs "/bucket/". */
+	struct str paths[] = {r->path.n ? r->path : STR("/"),
+			      arena_join(a, (struct str[]){r->path, STR("/")}, 2)};
+	size_t paths_n = !bucket_path.n && is_bare_bucket(r->path) ? 2 : 1;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2 * paths_n; i++) {
 		uint8_t mac[20];
 
-		hmac_sha1(secret, v2_string_to_sign(s, r, bucket_path, spellings[i], a), mac);
+		hmac_sha1(secret,
+			  v2_string_to_sign(s, r, bucket_path, paths[i / 2], spellings[i % 2], a),
+			  mac);
 		if (const_time_eq(base64_encode(a, str_make(mac, sizeof(mac))), s->signature))
 			return RC_OK;
 	}

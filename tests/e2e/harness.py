@@ -229,6 +229,18 @@ def md5(data):
     return hashlib.md5(data).hexdigest()
 
 
+def main_in_venvs(names, tests):
+    """main, in each of these environments."""
+    if "TEST_VENV" in os.environ:
+        main(tests)
+    failed = False
+    for name in names:
+        python = os.path.join(SOURCE, "build", "venv" + (name and "-" + name), "bin", "python")
+        print(f"-- {name or 'venv'}", flush=True)
+        failed |= subprocess.run([python, *sys.argv], env=dict(os.environ, TEST_VENV=name)).returncode != 0
+    sys.exit(failed)
+
+
 def main(tests):
     """Runs functions named test_*; prints a line each; exits with 1 when one fails."""
     chosen = sys.argv[1:]

@@ -36,6 +36,10 @@ static const struct example examples[] = {
 	{"GET", "/dictionary/fran%C3%A7ais/pr%c3%a9f%c3%a8re",
 	 "host:s3.amazonaws.com\ndate:Wed, 28 Mar 2007 01:49:49 +0000\n", "",
 	 "DNEZGsoieTZ92F3bUfSPQcbGmlM="},
+	/* botocore: signed as "/dictionary/" */
+	{"GET", "/dictionary?prefix=x",
+	 "host:s3.amazonaws.com\ndate:Wed, 28 Mar 2007 01:29:59 +0000\n", "",
+	 "ueXFDA4s5rI2JP0hdsd17Df/qKY="},
 };
 
 static int64_t date_of(struct sigv4_request r)
