@@ -57,7 +57,10 @@ void ident_hash(struct buf *b, const uint8_t hash[32])
 
 void ident_finish(struct buf *b, uint8_t out[32])
 {
+	uint8_t sum[DIGEST_MAX];
+
 	assert(!b->overflow);
-	digest_of(DIGEST_SHA256, buf_str(b), out);
+	digest_of(DIGEST_SHA256, buf_str(b), sum);
+	memcpy(out, sum, 32);
 	buf_reset(b);
 }
