@@ -139,6 +139,26 @@ rc s3_parse_range(struct s3_req *r, const struct entry *e, struct s3_range *ret)
 	return RC_OK;
 }
 
+rc s3_delete_condition(struct s3_req *r, struct str etag, struct str modified, struct str size,
+		       struct object_match *ret, bool *ret_any)
+{
+	uint64_t n = 0;
+
+	*ret = (struct object_match){.has_modified = modified.p != NULL, .has_size = size.p != NULL};
+	*ret_any = etag.p || modified.p || size.p;
+	if (etag.p)
+		ret->etag = s3_unquoted(str_trim(etag));
+	if (modified.p && !time_parse_http(str_trim(modified), &ret->modified.s) &&
+	    !time_parse_rfc3339(str_trim(modified), &ret->modified))
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "The last modified time of the condition is not a date.");
+	if (size.p && (!str_to_u64(str_trim(size), &n) || n > INT64_MAX))
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "The size of the condition is not a number.");
+	ret->size = (int64_t)n;
+	return RC_OK;
+}
+
 rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_etag)
 {
 	struct str im = s3_header(r, "if-match"), inm = s3_header(r, "if-none-match");

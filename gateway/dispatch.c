@@ -18,6 +18,7 @@ static rc prologue(struct s3_req *r)
 	if (!r->authorized)
 		TRY(s3_authorize(r));
 	r->authorized = true;
+	TRY(s3_check_owner(r));
 	return r->op->handlers->plan ? r->op->handlers->plan(r) : RC_OK;
 }
 

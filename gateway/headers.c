@@ -4,6 +4,7 @@
  * lakeFS has no place for are metadata keys "::sluice::<name>" (DESIGN rule 8). */
 #include "base/encode.h"
 #include "gateway/s3.h"
+#include "gateway/tagging.h"
 
 #define META_KEY "X-Amz-Meta-"
 #define OWN_KEY "::sluice::"
@@ -85,6 +86,7 @@ static rc system_metadata(struct s3_req *r, struct object_attrs *o)
 rc s3_read_attrs(struct s3_req *r, struct object_attrs *o)
 {
 	const struct http_header *h = r->headers;
+	struct str tagging;
 	size_t total = 0;
 
 	*o = (struct object_attrs){
@@ -99,7 +101,42 @@ rc s3_read_attrs(struct s3_req *r, struct object_attrs *o)
 	for (size_t i = 0; i < r->headers_n; i++)
 		if (str_starts(h[i].name, STR("x-amz-meta-")))
 			TRY(user_metadata(r, o, &h[i], &total));
+	TRY(s3_read_tagging(r, &tagging));
+	if (tagging.n)
+		TRY(add_meta(r, o, STR(TAGGING_KEY), tagging));
 	return system_metadata(r, o);
+}
+
+rc s3_read_tagging(struct s3_req *r, struct str *ret)
+{
+	struct tags t;
+
+	TRY(tags_of_query(r->a, s3_header(r, "x-amz-tagging"), &t, &r->err));
+	*ret = tags_text(r->a, &t);
+	return RC_OK;
+}
+
+struct str s3_tagging(const struct entry *e)
+{
+	for (size_t i = 0; i < e->metadata_n; i++)
+		if (str_eq(e->metadata[i].key, STR(TAGGING_KEY)))
+			return e->metadata[i].value;
+	return STR_NONE;
+}
+
+void s3_set_tagging(struct s3_req *r, struct entry *e, struct str text)
+{
+	struct meta *m = arena_alloc(r->a, (e->metadata_n + 1) * sizeof(*m));
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->metadata_n; i++)
+		if (!str_eq(e->metadata[i].key, STR(TAGGING_KEY)))
+			m[n++] = e->metadata[i];
+	if (text.n)
+		m[n++] = (struct meta){STR(TAGGING_KEY), text};
+	e->metadata = m;
+	e->metadata_n = n;
+	entry_sort_metadata(e);
 }
 
 static rc refuse(struct s3_req *r, const char *header)
@@ -127,7 +164,9 @@ rc s3_refuse_unsupported(struct s3_req *r)
 		"x-amz-grant-full-control",
 		"x-amz-website-redirect-location",
 		"x-amz-write-offset-bytes",
-		"x-amz-tagging",
+		"x-amz-copy-source-server-side-encryption-customer-algorithm",
+		"x-amz-copy-source-server-side-encryption-customer-key",
+		"x-amz-copy-source-server-side-encryption-customer-key-md5",
 	};
 	struct str acl = s3_header(r, "x-amz-acl");
 	struct str sse = s3_header(r, "x-amz-server-side-encryption");
@@ -141,6 +180,19 @@ rc s3_refuse_unsupported(struct s3_req *r)
 	    !str_eq(acl, STR("bucket-owner-full-control")))
 		return refuse(r, "x-amz-acl");
 	return RC_OK;
+}
+
+static bool is_owner(struct s3_req *r, struct str id)
+{
+	return !id.p || str_eq(id, STR("sluice")) || str_eq(id, auth_user_name(r->user));
+}
+
+rc s3_check_owner(struct s3_req *r)
+{
+	if (is_owner(r, s3_header(r, "x-amz-expected-bucket-owner")) &&
+	    is_owner(r, s3_header(r, "x-amz-source-expected-bucket-owner")))
+		return RC_OK;
+	return err_default(&r->err, ERR_AccessDenied);
 }
 
 static bool is_token(struct str name)
@@ -206,6 +258,17 @@ static void overrides(struct s3_req *r)
 	}
 }
 
+static void tag_count(struct s3_req *r, const struct entry *e)
+{
+	struct str text = s3_tagging(e);
+	size_t n = text.n != 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		n += text.p[i] == '&';
+	if (n)
+		s3_add_header(r, "x-amz-tagging-count", arena_printf(r->a, "%zu", n));
+}
+
 void s3_write_attrs(struct s3_req *r, const struct entry *e)
 {
 	char date[30];
@@ -231,6 +294,7 @@ void s3_write_attrs(struct s3_req *r, const struct entry *e)
 					      header_value(r, m->value));
 		}
 	}
+	tag_count(r, e);
 	if (missing)
 		s3_add_header(r, "x-amz-missing-meta", arena_printf(r->a, "%u", missing));
 	overrides(r);
@@ -267,4 +331,40 @@ void s3_write_checksums(struct s3_req *r, const struct entry *e)
 	if (any)
 		s3_add_header(r, "x-amz-checksum-type",
 			      e->checksum_composite ? STR("COMPOSITE") : STR("FULL_OBJECT"));
+}
+
+void s3_checksums_xml(struct s3_req *r, const struct entry *e)
+{
+	bool any = false;
+
+	for (int k = 0; k < DIGEST_KINDS; k++) {
+		char name[32] = "Checksum";
+		size_t n = strlen(name);
+
+		if (k == DIGEST_MD5 || !e->checksum[k].n)
+			continue;
+		for (const char *p = digest_name((enum digest_kind)k); *p; p++)
+			name[n++] = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
+		name[n] = 0;
+		xw_elem(&r->xml, name,
+			s3_checksum_text(r, e->checksum[k], e->checksum_composite, e->parts_n));
+		any = true;
+	}
+	if (any)
+		xw_elem(&r->xml, "ChecksumType",
+			e->checksum_composite ? STR("COMPOSITE") : STR("FULL_OBJECT"));
+}
+
+rc s3_checksum_algorithm(struct s3_req *r, enum digest_kind *ret)
+{
+	struct str name = s3_header(r, "x-amz-checksum-algorithm");
+
+	*ret = DIGEST_KINDS;
+	if (name.n == 0)
+		return RC_OK;
+	if (!digest_by_name(name, ret) || *ret == DIGEST_MD5)
+		return err_set(&r->err, ERR_InvalidRequest,
+			       "Checksum algorithm provided is unsupported. Please try again with any "
+			       "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+	return RC_OK;
 }

@@ -1,90 +1,152 @@
-/* CopyObject within a repository: metadata alone, the copy shares the body (TRAPS 7). */
+/* CopyObject. Within a repository the entry alone is copied; elsewhere the copy has a body of its own
+ * (versions/copy.h). */
 #include "gateway/s3.h"
 
-static rc stat_source(struct s3_req *r, const struct s3_address *from, struct entry *ret)
+struct copy {
+	struct object_copy op;
+	struct repo from_repo;
+	struct s3_address from;
+	struct s3_req *r;
+};
+
+static rc find_source(struct s3_req *r, struct copy *p)
 {
 	struct vcall c = s3_vcall(r);
 	rc found;
 
-	if (!str_eq(from->repo, r->repo.id)) {
-		struct repo other;
-
-		found = repo_get(&c, from->repo, &other);
+	p->from_repo = r->repo;
+	if (!str_eq(p->from.repo, r->repo.id)) {
+		found = repo_get(&c, p->from.repo, &p->from_repo);
 		if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
 			return err_default(&r->err, ERR_NoSuchBucket);
 		TRY(found);
-		return err_set(&r->err, ERR_NotImplemented,
-			       "Copies between repositories are not implemented: read the object and "
-			       "write it.");
 	}
-	found = object_stat(&c, &r->repo, from->ref, from->path, ret);
-	return s3_read_missing(r, &r->repo, from, found);
+	found = object_stat(&c, &p->from_repo, p->from.ref, p->from.path, &p->op.entry);
+	return s3_read_missing(r, &p->from_repo, &p->from, found);
 }
 
-/* x-amz-metadata-directive: COPY (default) or REPLACE. */
-static rc directive(struct s3_req *r, const struct s3_address *from, struct entry *e)
+/* COPY, the default, or REPLACE. */
+static rc directive(struct s3_req *r, const char *header, bool *ret_replace)
 {
-	struct str d = s3_header(r, "x-amz-metadata-directive");
-	struct object_attrs attrs;
+	struct str d = s3_header(r, header);
 
-	if (d.n && !str_eq(d, STR("COPY")) && !str_eq(d, STR("REPLACE")))
-		return err_set(&r->err, ERR_InvalidArgument, "Unknown metadata directive.");
-	if (str_eq(d, STR("REPLACE"))) {
-		TRY(s3_read_attrs(r, &attrs));
-		e->metadata = attrs.metadata;
-		e->metadata_n = attrs.metadata_n;
-		if (s3_header(r, "content-type").n)
-			e->content_type = attrs.content_type;
-		entry_sort_metadata(e);
-		return RC_OK;
-	}
-	if (str_eq(from->ref, r->at.ref) && str_eq(from->path, r->at.path))
+	*ret_replace = str_eq(d, STR("REPLACE"));
+	if (d.n && !*ret_replace && !str_eq(d, STR("COPY")))
+		return err_set(&r->err, ERR_InvalidArgument, "Unknown %s.",
+			       str_eq(str_c(header), STR("x-amz-tagging-directive"))
+				       ? "tagging directive"
+				       : "metadata directive");
+	return RC_OK;
+}
+
+static bool to_itself(const struct s3_req *r, const struct s3_address *from)
+{
+	return str_eq(from->repo, r->at.repo) && str_eq(from->ref, r->at.ref) &&
+	       str_eq(from->path, r->at.path);
+}
+
+static bool changes_storage(struct s3_req *r, const struct copy *p)
+{
+	return s3_header(r, "x-amz-storage-class").n ||
+	       s3_header(r, "x-amz-server-side-encryption").n ||
+	       (p->op.checksum != DIGEST_KINDS && !p->op.entry.checksum[p->op.checksum].n);
+}
+
+static rc attributes(struct s3_req *r, struct copy *p)
+{
+	struct entry *e = &p->op.entry;
+	struct str tagging = s3_tagging(e);
+	bool metadata, tags;
+
+	TRY(directive(r, "x-amz-metadata-directive", &metadata));
+	TRY(directive(r, "x-amz-tagging-directive", &tags));
+	if (!metadata && !tags && to_itself(r, &p->from) && !changes_storage(r, p))
 		return err_set(&r->err, ERR_InvalidRequest,
 			       "This copy request is illegal because it is trying to copy an object to "
 			       "itself without changing the object's metadata, storage class, website "
 			       "redirect location or encryption attributes.");
+	if (metadata) {
+		struct object_attrs attrs;
+
+		TRY(s3_read_attrs(r, &attrs));
+		e->metadata = attrs.metadata;
+		e->metadata_n = attrs.metadata_n;
+		e->content_type = attrs.content_type;
+	}
+	if (tags)
+		TRY(s3_read_tagging(r, &tagging));
+	s3_set_tagging(r, e, tagging);
 	return RC_OK;
 }
 
-static rc stage(struct s3_req *r, struct entry *e)
+static rc plan(struct s3_req *r)
 {
-	struct vcall c = s3_vcall(r);
-	enum stage_cond cond;
-	struct str etag;
-	bool sent;
+	struct copy *p = ARENA_NEW(r->a, struct copy);
 
-	TRY(s3_write_condition(r, &cond, &etag));
-	e->modified = wall_now();
-	return s3_write_missing(
-		r, object_stage(&c, &r->repo, r->at.ref, r->at.path, e, cond, etag, &sent));
-}
-
-static rc run(struct s3_req *r)
-{
-	struct s3_address from = {0};
-	struct entry *e = ARENA_NEW(r->a, struct entry);
-	char date[25];
-
+	r->op_state = p;
+	p->r = r;
 	if (r->at.path.n == 0)
 		return err_default(&r->err, ERR_NoSuchKey);
 	TRY(s3_refuse_unsupported(r));
-	TRY(s3_copy_source(r, &from));
-	TRY(stat_source(r, &from, e));
-	TRY(s3_check_conditions(r, e, "x-amz-copy-source-"));
-	TRY(directive(r, &from, e));
-	TRY(stage(r, e));
-	time_iso_ms(e->modified, date);
-	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "CopyObjectResult", "http://s3.amazonaws.com/doc/2006-03-01/");
-	xw_elem(&r->xml, "LastModified", str_c(date));
-	xw_elem(&r->xml, "ETag", s3_quoted(r, e->etag));
-	xw_close(&r->xml, "CopyObjectResult");
-	return RC_OK;
+	TRY(s3_copy_source(r, &p->from));
+	TRY(s3_write_condition(r, &p->op.cond, &p->op.cond_etag));
+	TRY(s3_checksum_algorithm(r, &p->op.checksum));
+	TRY(s3_writable(r));
+	TRY(find_source(r, p));
+	TRY(s3_check_conditions(r, &p->op.entry, "x-amz-copy-source-"));
+	return attributes(r, p);
+}
+
+static void done(struct object_copy *op)
+{
+	struct copy *p = op->ud;
+	struct s3_req *r = p->r;
+
+	http_req_on_gone(r->http, NULL, NULL);
+	r->err = op->err;
+	s3_done(r, s3_write_missing(r, op->result));
+}
+
+static void client_gone(void *ud)
+{
+	struct copy *p = ud;
+
+	object_copy_cancel(&p->op);
+}
+
+static void start(struct s3_req *r)
+{
+	struct copy *p = r->op_state;
+
+	p->op.done = done;
+	p->op.home = loop_mailbox(http_req_loop(r->http));
+	p->op.v = r->g->o.versions;
+	p->op.a = r->a;
+	p->op.from_repo = &p->from_repo;
+	p->op.repo = &r->repo;
+	p->op.branch = r->at.ref;
+	p->op.path = r->at.path;
+	p->op.storage_class = s3_header(r, "x-amz-storage-class");
+	p->op.max_streamed = S3_MAX_PUT;
+	p->op.slot_bytes = r->g->o.slot_bytes;
+	p->op.ud = p;
+	object_copy_start(&p->op);
+	http_req_on_gone(r->http, client_gone, p);
 }
 
 static void reply(struct s3_req *r)
 {
+	struct copy *p = r->op_state;
+	char date[25];
+
+	time_iso_ms(p->op.entry.modified, date);
+	xw_decl(&r->xml);
+	xw_open_ns(&r->xml, "CopyObjectResult", "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_elem(&r->xml, "LastModified", str_c(date));
+	xw_elem(&r->xml, "ETag", s3_quoted(r, p->op.entry.etag));
+	s3_checksums_xml(r, &p->op.entry);
+	xw_close(&r->xml, "CopyObjectResult");
 	s3_reply_xml(r, 200);
 }
 
-const struct s3_handlers handlers_CopyObject = {.run = run, .reply = reply};
+const struct s3_handlers handlers_CopyObject = {.plan = plan, .start = start, .reply = reply};

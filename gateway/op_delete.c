@@ -5,23 +5,6 @@
 
 enum { MAX_KEYS = 1000 };
 
-static rc delete_key(struct s3_req *r, const struct s3_address *at)
-{
-	struct vcall c = s3_vcall(r);
-	rc deleted;
-
-	if (at->path.n == 0)
-		return RC_OK;
-	if (r->repo.read_only)
-		return err_default(&r->err, ERR_ReadOnlyRepository);
-	deleted = object_delete(&c, &r->repo, at->ref, at->path);
-	if (rc_is(deleted, NOT_FOUND) && at->ref_bucket)
-		return s3_write_missing(r, deleted);
-	if (rc_is(deleted, NOT_FOUND) || rc_is(deleted, INVALID))
-		return RC_OK; /* no such branch holds no such key */
-	return deleted;
-}
-
 /* There is one version of each key; a condition that can't be kept must not be ignored. */
 static rc refuse_version(struct s3_req *r, struct str version)
 {
@@ -30,26 +13,59 @@ static rc refuse_version(struct s3_req *r, struct str version)
 	return RC_OK;
 }
 
-static rc refuse_condition(struct s3_req *r)
+/* Who may not read an object may not find out by deleting what it is (S3 wants GetObject, too). */
+static rc may_ask(struct s3_req *r, const struct s3_address *at, const struct object_match *m)
 {
-	return err_set(&r->err, ERR_NotImplemented,
-		       "Conditional deletes are not implemented; nothing was deleted.");
+	if (str_eq(m->etag, STR("*")) && !m->has_modified && !m->has_size)
+		return RC_OK;
+	return s3_allows_object(r, "fs:ReadObject", at->repo, at->path);
+}
+
+/* What S3 says to a deletion's result. Nothing to delete is a success; under If-Match it is not, and
+ * neither is a bucket that isn't there. */
+static rc verdict(struct s3_req *r, const struct s3_address *at, const struct object_match *m,
+		  rc result)
+{
+	bool wanted = m && m->etag.p;
+
+	if (rc_is(result, PREDICATE))
+		return err_default(&r->err, ERR_PreconditionFailed);
+	if (!rc_is(result, NOT_FOUND) && !rc_is(result, INVALID))
+		return result;
+	if (!wanted && !at->ref_bucket)
+		return RC_OK;
+	result = s3_read_missing(r, &r->repo, at, result);
+	return !wanted && rc_is(result, NoSuchKey) ? RC_OK : result;
 }
 
 static rc plan_one(struct s3_req *r)
 {
-	static const char *const conditions[] = {
-		"if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"};
+	struct object_match *m = ARENA_NEW(r->a, struct object_match);
+	bool any;
 
-	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
-		if (s3_header(r, conditions[i]).p)
-			return refuse_condition(r);
+	TRY(s3_delete_condition(r, s3_header(r, "if-match"),
+				s3_header(r, "x-amz-if-match-last-modified-time"),
+				s3_header(r, "x-amz-if-match-size"), m, &any));
+	if (any)
+		TRY(may_ask(r, &r->at, m));
+	r->op_state = any ? m : NULL;
 	return refuse_version(r, s3_query(r, "versionId"));
 }
 
 static rc run_one(struct s3_req *r)
 {
-	return delete_key(r, &r->at);
+	struct object_delete_item item = {
+		.branch = r->at.ref, .path = r->at.path, .match = r->op_state};
+	struct vcall c = s3_vcall(r);
+
+	if (r->at.path.n == 0)
+		return verdict(r, &r->at, item.match, RC(NOT_FOUND));
+	if (r->repo.read_only)
+		return err_default(&r->err, ERR_ReadOnlyRepository);
+	objects_delete(&c, &r->repo, &item, 1);
+	if (item.err)
+		r->err = *item.err;
+	return verdict(r, &r->at, item.match, item.result);
 }
 
 static void reply_none(struct s3_req *r)
@@ -85,20 +101,26 @@ static void failed_xml(struct s3_req *r, struct str key, const struct err *e)
 /* One key of many: refused before anything was done, or an item of the deletion. */
 struct doomed {
 	struct str key;
+	struct s3_address at;
+	struct object_match match;
 	const struct err *refused;
 	const struct object_delete_item *item; /* NULL: refused, or nothing to do */
 };
 
-static rc may_delete(struct s3_req *r, const struct xml_node *o, struct str key,
-		     struct s3_address *at)
+static rc may_delete(struct s3_req *r, const struct xml_node *o, struct doomed *d, bool *ret_if)
 {
-	if (key.n > 1024 + 256)
+	if (d->key.n > 1024 + 256)
 		return err_default(&r->err, ERR_KeyTooLongError);
 	TRY(refuse_version(r, xml_child_text(o, "VersionId")));
-	if (xml_child(o, "ETag") || xml_child(o, "LastModifiedTime") || xml_child(o, "Size"))
-		return refuse_condition(r);
-	s3_split_address(r->at.bucket, key, at);
-	return s3_allows_object(r, "fs:DeleteObject", at->repo, at->path);
+	TRY(s3_delete_condition(r, xml_child_text(o, "ETag"), xml_child_text(o, "LastModifiedTime"),
+				xml_child_text(o, "Size"), &d->match, ret_if));
+	s3_split_address(r->at.bucket, d->key, &d->at);
+	TRY(s3_allows_object(r, "fs:DeleteObject", d->at.repo, d->at.path));
+	if (*ret_if)
+		TRY(may_ask(r, &d->at, &d->match));
+	if (d->at.path.n == 0)
+		return verdict(r, &d->at, *ret_if ? &d->match : NULL, RC(NOT_FOUND));
+	return RC_OK;
 }
 
 static const struct err *err_kept(struct s3_req *r)
@@ -109,21 +131,25 @@ static const struct err *err_kept(struct s3_req *r)
 	return e;
 }
 
-static struct doomed choose(struct s3_req *r, const struct xml_node *o,
-			    struct object_delete_item *items, size_t *n)
+static void choose(struct s3_req *r, const struct xml_node *o, struct doomed *d,
+		   struct object_delete_item *items, size_t *n)
 {
-	struct doomed d = {.key = xml_child_text(o, "Key")};
-	struct s3_address at = {0};
-	rc allowed = may_delete(r, o, d.key, &at);
+	bool conditional = false;
+	rc allowed;
 
+	d->key = xml_child_text(o, "Key");
+	allowed = may_delete(r, o, d, &conditional);
 	s3_settle(r, allowed);
 	if (!rc_ok(allowed)) {
-		d.refused = err_kept(r);
-	} else if (at.path.n) {
-		items[*n] = (struct object_delete_item){.branch = at.ref, .path = at.path};
-		d.item = &items[(*n)++];
+		d->refused = err_kept(r);
+	} else if (d->at.path.n) {
+		items[*n] = (struct object_delete_item){
+			.branch = d->at.ref,
+			.path = d->at.path,
+			.match = conditional ? &d->match : NULL,
+		};
+		d->item = &items[(*n)++];
 	}
-	return d;
 }
 
 static rc check_document(struct s3_req *r, size_t *ret_n)
@@ -152,14 +178,16 @@ static bool is_quiet(struct s3_req *r)
 	return str_eq_nocase(quiet, STR("true")) || str_eq(quiet, STR("1"));
 }
 
-static void tell(struct s3_req *r, const struct doomed *d, bool quiet)
+static void tell(struct s3_req *r, struct doomed *d, bool quiet)
 {
-	rc result = d->item ? d->item->result : RC_OK;
-
+	if (d->item && !rc_ok(d->item->result)) {
+		r->err = *d->item->err;
+		s3_settle(r, verdict(r, &d->at, d->item->match, d->item->result));
+		if (r->err.code)
+			d->refused = err_kept(r);
+	}
 	if (d->refused)
 		failed_xml(r, d->key, d->refused);
-	else if (!rc_ok(result) && !rc_is(result, NOT_FOUND) && !rc_is(result, INVALID))
-		failed_xml(r, d->key, d->item->err);
 	else if (!quiet) /* what isn't there is deleted */
 		deleted_xml(r, d->key);
 }
@@ -176,10 +204,10 @@ static rc run_many(struct s3_req *r)
 	if (r->repo.read_only)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
 	items = arena_alloc(r->a, n * sizeof(*items));
-	doomed = arena_alloc(r->a, n * sizeof(*doomed));
+	doomed = arena_zalloc(r->a, n * sizeof(*doomed));
 	for (struct xml_node *o = r->doc->first; o; o = o->next)
 		if (str_eq(o->name, STR("Object")))
-			doomed[k++] = choose(r, o, items, &chosen);
+			choose(r, o, &doomed[k++], items, &chosen);
 	objects_delete(&c, &r->repo, items, chosen);
 	xw_decl(&r->xml);
 	xw_open_ns(&r->xml, "DeleteResult", "http://s3.amazonaws.com/doc/2006-03-01/");

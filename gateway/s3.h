@@ -16,6 +16,7 @@
 #include "gateway/gateway.h"
 #include "http/server.h"
 #include "sigv4/sigv4.h"
+#include "versions/copy.h"
 #include "versions/listing.h"
 #include "versions/multipart.h"
 #include "versions/object.h"
@@ -217,6 +218,19 @@ rc s3_read_attrs(struct s3_req *r, struct object_attrs *ret);
 rc s3_refuse_unsupported(struct s3_req *r);
 void s3_write_attrs(struct s3_req *r, const struct entry *e);
 void s3_write_checksums(struct s3_req *r, const struct entry *e);
+/* The same as elements of r->xml. */
+void s3_checksums_xml(struct s3_req *r, const struct entry *e);
+/* x-amz-checksum-algorithm; DIGEST_KINDS without one. InvalidRequest. */
+rc s3_checksum_algorithm(struct s3_req *r, enum digest_kind *ret);
+/* x-amz-expected-bucket-owner and, of copies, x-amz-source-expected-bucket-owner: AccessDenied unless it
+ * is the one owner that there is, by the id that listings show. */
+rc s3_check_owner(struct s3_req *r);
+/* An object's tags as tagging.h encodes them; STR_NONE without any. */
+struct str s3_tagging(const struct entry *e);
+/* e's metadata anew, with these tags; without any for "". */
+void s3_set_tagging(struct s3_req *r, struct entry *e, struct str text);
+/* x-amz-tagging, checked and encoded anew; "" without it. InvalidArgument, InvalidTag, BadRequest. */
+rc s3_read_tagging(struct s3_req *r, struct str *ret);
 struct str s3_checksum_text(struct s3_req *r, struct str raw, bool composite, size_t parts);
 void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
 			size_t parts);
@@ -232,6 +246,10 @@ rc s3_check_conditions(struct s3_req *r, const struct entry *e, const char *pref
 rc s3_parse_range(struct s3_req *r, const struct entry *e, struct s3_range *ret);
 /* If-None-Match: * and If-Match of writes. */
 rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_etag);
+/* A deletion's conditions, from headers or elements; absent ones STR_NONE. *ret_any: there are some.
+ * InvalidArgument: what can't be understood must not be ignored. */
+rc s3_delete_condition(struct s3_req *r, struct str etag, struct str modified, struct str size,
+		       struct object_match *ret, bool *ret_any);
 
 /* engine, dispatch.c */
 struct gateway {

@@ -123,82 +123,173 @@ static rc stage_always(struct vcall *c, const struct repo *r, struct str branch,
 	return keeps_changing(c);
 }
 
-/* Ours, left by a try before the branch moved: it was allowed then. The address isn't enough, copies
- * share a body. */
-static bool is_ours(const struct entry *found, const struct entry *e)
+static bool same_entry(const struct entry *x, const struct entry *y)
 {
-	return found->address_type == e->address_type && str_eq(found->address, e->address) &&
-	       found->modified.s == e->modified.s && found->modified.ns == e->modified.ns;
+	uint8_t idx[32], idy[32];
+
+	if (x->address_type != y->address_type || !str_eq(x->address, y->address) ||
+	    x->modified.s != y->modified.s || x->modified.ns != y->modified.ns)
+		return false;
+	/* Copies and changes of tags share both. */
+	entry_identity(x, idx);
+	entry_identity(y, idy);
+	return memcmp(idx, idy, sizeof(idx)) == 0;
 }
 
-/* A condition fails for good only if the branch is still the one that it was looked up in: PREDICATE
- * and NOT_FOUND say so, WOULD_BLOCK asks for another look. */
-static rc check_condition(struct vcall *c, const struct repo *r, const struct branch *b,
-			  const struct staged *found, enum stage_cond cond, struct str etag)
+static bool same_time(struct timestamp given, struct timestamp t)
 {
-	bool there = found->state == STAGED_ENTRY;
+	return given.s == t.s && (given.ns == 0 || given.ns / 1000000 == t.ns / 1000000);
+}
+
+static bool matches(const struct object_match *m, const struct entry *e)
+{
+	return (!m->etag.p || str_eq(m->etag, STR("*")) || str_eq(m->etag, e->etag)) &&
+	       (!m->has_modified || same_time(m->modified, e->modified)) &&
+	       (!m->has_size || m->size == e->size) && (!m->same || same_entry(m->same, e));
+}
+
+/* A conditional write: of an entry or, without one, of a tombstone. */
+struct change {
+	struct str path, value;
+	const struct entry *e;
+	const struct object_match *match; /* NULL: there must be nothing */
+};
+
+/* What an earlier try sent, and what it saw. */
+struct sent {
+	struct str token;
+	struct staged found;
+};
+
+/* Ours, left by a try before the branch moved: it was allowed then. */
+static bool is_ours(const struct change *ch, const struct sent *s, const struct staged *found)
+{
+	if (!ch->e)
+		return found->state == STAGED_NOTHING && found->token.p &&
+		       str_eq(found->token, s->token);
+	return found->state == STAGED_ENTRY && same_entry(&found->entry, ch->e);
+}
+
+/* A commit passed before our write was there: nobody has seen it, nobody else wrote. */
+static bool is_unchanged(const struct sent *s, const struct staged *found)
+{
+	if (s->found.state != found->state)
+		return false;
+	if (found->state == STAGED_ENTRY)
+		return same_entry(&found->entry, &s->found.entry);
+	return !found->token.p || (s->found.token.p && str_eq(found->token, s->found.token));
+}
+
+static rc refused(struct vcall *c, const struct change *ch, const struct staged *found, bool sent)
+{
+	if (sent)
+		return err_set(c->err, ERR_ConditionalRequestConflict,
+			       "The object was changed by another request meanwhile; look at it and "
+			       "try again.");
+	if (!ch->match)
+		return err_set(c->err, ERR_PREDICATE, "path already exists");
+	if (found->state != STAGED_ENTRY)
+		return path_not_found(c);
+	return err_set(c->err, ERR_PREDICATE, "the object is another one than the condition wants");
+}
+
+static bool holds(const struct change *ch, const struct staged *found)
+{
+	if (found->state != STAGED_ENTRY)
+		return !ch->match;
+	return ch->match && matches(ch->match, &found->entry);
+}
+
+/* That a condition fails, or that nothing is there, counts only if the branch is still the one that it was
+ * looked up in: WOULD_BLOCK asks for another look. s: NULL until something was sent. */
+static rc check_condition(struct vcall *c, const struct repo *r, const struct branch *b,
+			  const struct change *ch, const struct sent *s,
+			  const struct staged *found)
+{
+	bool good = s ? is_ours(ch, s, found) || (is_unchanged(s, found) && holds(ch, found))
+		      : holds(ch, found);
 	struct branch now;
 
-	if (cond == STAGE_IF_ABSENT ? !there
-				    : there && (str_eq(etag, STR("*")) ||
-						str_eq(etag, found->entry.etag)))
+	if (good && found->state == STAGED_ENTRY)
 		return RC_OK;
 	TRY(branch_get(c, r, b->id, &now));
 	if (!str_eq(now.raw, b->raw))
 		return RC(WOULD_BLOCK);
-	if (cond == STAGE_IF_ETAG && !there)
-		return path_not_found(c);
-	return err_set(c->err, ERR_PREDICATE, there && cond == STAGE_IF_ABSENT
-						      ? "path already exists"
-						      : "the object has another ETag");
+	return good ? RC_OK : refused(c, ch, found, s != NULL);
 }
 
-static rc stage_if(struct vcall *c, const struct repo *r, struct str branch, struct str path,
-		   const struct entry *e, struct str value, enum stage_cond cond, struct str etag,
-		   bool *ret_sent)
+static rc stage_if(struct vcall *c, const struct repo *r, struct str branch,
+		   const struct change *ch, bool *ret_sent)
 {
+	struct sent s = {0};
+
 	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
 		struct staged top, found;
 		struct branch b;
-		rc res = RC_OK;
+		bool now = false;
+		rc res;
 
 		TRY(branch_get(c, r, branch, &b));
-		TRY(object_find(c, r, &b, path, &top, &found));
-		if (!*ret_sent || found.state != STAGED_ENTRY || !is_ours(&found.entry, e))
-			res = check_condition(c, r, &b, &found, cond, etag);
+		TRY(object_find(c, r, &b, ch->path, &top, &found));
+		res = check_condition(c, r, &b, ch, *ret_sent ? &s : NULL, &found);
 		if (rc_is(res, WOULD_BLOCK))
 			continue;
 		TRY(res);
-		res = staging_replace(c, r, &b, path, value, top.raw.p ? KV_IF_VALUE : KV_IF_ABSENT,
-				      top.raw, ret_sent);
+		res = staging_replace(c, r, &b, ch->path, ch->value,
+				      top.raw.p ? KV_IF_VALUE : KV_IF_ABSENT, top.raw, &now);
+		if (now) {
+			s = (struct sent){.token = b.staging_token, .found = found};
+			*ret_sent = true;
+		}
 		if (!rc_is(res, PREDICATE))
 			return res;
 	}
 	return keeps_changing(c);
 }
 
-rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct str path,
-		const struct entry *e, enum stage_cond cond, struct str etag, bool *ret_sent)
-{
-	struct str value;
-
-	*ret_sent = false;
-	TRY(valid_path(path, c->err));
-	TRY(read_only_refused(r, c->err));
-	TRY(entry_check(e, c->err));
-	value = staged_encode(path, e, c->a);
-	if (cond == STAGE_ALWAYS)
-		return stage_always(c, r, branch, path, value, ret_sent);
-	return stage_if(c, r, branch, path, e, value, cond, etag, ret_sent);
-}
-
-/* Deleting. */
-
-static rc check_delete(const struct repo *r, struct str path, struct err *reterr)
+static rc check_write(const struct repo *r, struct str path, struct err *reterr)
 {
 	TRY(valid_path(path, reterr));
 	return read_only_refused(r, reterr);
 }
+
+rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct str path,
+		const struct entry *e, enum stage_cond cond, struct str etag, bool *ret_sent)
+{
+	const struct object_match match = {.etag = etag.p ? etag : STR("")};
+	struct str value;
+
+	*ret_sent = false;
+	TRY(check_write(r, path, c->err));
+	TRY(entry_check(e, c->err));
+	value = staged_encode(path, e, c->a);
+	if (cond == STAGE_ALWAYS)
+		return stage_always(c, r, branch, path, value, ret_sent);
+	return stage_if(c, r, branch,
+			&(struct change){.path = path,
+					 .value = value,
+					 .e = e,
+					 .match = cond == STAGE_IF_ETAG ? &match : NULL},
+			ret_sent);
+}
+
+rc object_replace(struct vcall *c, const struct repo *r, struct str branch, struct str path,
+		  const struct entry *was, const struct entry *e)
+{
+	const struct object_match match = {.same = was};
+	bool sent = false;
+
+	TRY(check_write(r, path, c->err));
+	TRY(entry_check(e, c->err));
+	return stage_if(c, r, branch,
+			&(struct change){.path = path,
+					 .value = staged_encode(path, e, c->a),
+					 .e = e,
+					 .match = &match},
+			&sent);
+}
+
+/* Deleting. */
 
 static void delete_some(struct vcall *c, const struct repo *r, struct object_delete_item *items,
 			size_t n)
@@ -215,7 +306,7 @@ static void delete_some(struct vcall *c, const struct repo *r, struct object_del
 			.value = staged_encode(items[i].path, NULL, a),
 			.tombstone = true,
 			.err = &errs[i],
-			.result = check_delete(r, items[i].path, &errs[i]),
+			.result = check_write(r, items[i].path, &errs[i]),
 		};
 	stage_many(c->v, s, n);
 	for (size_t i = 0; i < n; i++) {
@@ -229,11 +320,39 @@ static void delete_some(struct vcall *c, const struct repo *r, struct object_del
 	arena_free(a);
 }
 
+static rc delete_if(struct vcall *c, const struct repo *r, const struct object_delete_item *item)
+{
+	const struct change ch = {.path = item->path,
+				  .value = staged_encode(item->path, NULL, c->a),
+				  .match = item->match};
+	bool sent = false;
+
+	TRY(check_write(r, item->path, c->err));
+	return stage_if(c, r, item->branch, &ch, &sent);
+}
+
+static void delete_one_if(struct vcall *c, const struct repo *r, struct object_delete_item *item)
+{
+	struct err *err = ARENA_NEW(c->a, struct err);
+	struct vcall own = {.v = c->v, .a = c->a, .wait = c->wait, .err = err};
+
+	item->result = delete_if(&own, r, item);
+	item->err = rc_ok(item->result) ? NULL : err;
+}
+
 void objects_delete(struct vcall *c, const struct repo *r, struct object_delete_item *items,
 		    size_t n)
 {
-	for (size_t i = 0; i < n; i += KV_WRITES_MAX)
-		delete_some(c, r, items + i, n - i < KV_WRITES_MAX ? n - i : KV_WRITES_MAX);
+	for (size_t i = 0, some; i < n; i += some) {
+		for (some = 0; some < KV_WRITES_MAX && i + some < n && !items[i + some].match;)
+			some++;
+		if (some) {
+			delete_some(c, r, items + i, some);
+		} else {
+			delete_one_if(c, r, &items[i]);
+			some = 1;
+		}
+	}
 }
 
 rc object_delete(struct vcall *c, const struct repo *r, struct str branch, struct str path)

@@ -20,21 +20,39 @@ struct object_ptr object_pointer(const struct repo *r, const struct entry *e);
 /* A fresh relative address, "data/<xid>/<xid>". Thread-safe. */
 struct str object_new_address(struct versions *v, struct arena *a);
 
+/* What must hold of the object that is there; there must be one. All that is given counts. */
+struct object_match {
+	struct str etag; /* STR_NONE: not asked; "*": any */
+	bool has_modified, has_size;
+	struct timestamp modified; /* to the millisecond; without a fraction, to the second */
+	int64_t size;
+	const struct entry *same; /* NULL, or exactly this one: address, time and identity */
+};
+
 /* IF_ETAG: there is an object, with that ETag ("*": with any); NOT_FOUND when there is none, as S3. */
 enum stage_cond { STAGE_ALWAYS, STAGE_IF_ABSENT, STAGE_IF_ETAG };
 /* Writes the entry under the branch's token; if the token changed meanwhile, again (a few times), so
  * that a commit never loses it. NOT_FOUND (branch), ReadOnlyRepository, PREDICATE (cond fails),
- * UNKNOWN_OUTCOME, SlowDown (it keeps changing). *ret_sent: a KV write naming the body may have been sent: only GC may delete it now. */
+ * UNKNOWN_OUTCOME, SlowDown (it keeps changing), ConditionalRequestConflict (a conditional write that
+ * may have been seen, and another one after it). *ret_sent: a KV write naming the body may have been
+ * sent: only GC may delete it now. */
 rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct str path,
 		const struct entry *e, enum stage_cond cond, struct str etag, bool *ret_sent);
+/* Puts e in the place of exactly `was`, as object_stat answered it. NOT_FOUND: nothing is there, or no
+ * such branch; PREDICATE: another one is; else as object_stage. */
+rc object_replace(struct vcall *c, const struct repo *r, struct str branch, struct str path,
+		  const struct entry *was, const struct entry *e);
 /* Removing what isn't there is no error. NOT_FOUND: no such branch. */
 rc object_delete(struct vcall *c, const struct repo *r, struct str branch, struct str path);
 struct object_delete_item {
 	struct str branch, path;
+	/* NULL: in any case; else in one step with the look at what is there. NOT_FOUND: nothing is. */
+	const struct object_match *match;
 	rc result;             /* out */
 	const struct err *err; /* out: of one that failed, in c->a; else NULL */
 };
-/* Any number, each as object_delete with its own result, for the price of few synced writes. */
+/* Any number, in this order, each as object_delete with its own result; those without a condition for the
+ * price of few synced writes. */
 void objects_delete(struct vcall *c, const struct repo *r, struct object_delete_item *items,
 		    size_t n);
 
@@ -52,6 +70,9 @@ struct object_put {
 	struct body *relay;
 	struct body *body;    /* the chain's head; closed by the caller after done() */
 	struct digest_set *digests;
+	/* Instead of all three: an object of the same store, which the store copies (BACKEND_CAP_COPY);
+	 * complete() then tells the entry's size and ETag. NoSuchVersion: its bytes are gone. */
+	const struct object_ptr *from;
 	struct str content_type, storage_class;
 	struct meta *metadata;
 	size_t metadata_n;

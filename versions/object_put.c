@@ -34,13 +34,15 @@ rc object_put_entry(struct object_put *p)
 		.address = p->to.key,
 		.address_type = p->to.type,
 		.modified = wall_now(),
-		.size = (int64_t)digest_set_bytes(p->digests),
-		.etag = hex_encode(p->a, digest_set_value(p->digests, DIGEST_MD5)),
 		.content_type = p->content_type.n ? p->content_type
 						  : STR("application/octet-stream"),
 		.metadata = p->metadata,
 		.metadata_n = p->metadata_n,
 	};
+	if (p->digests) {
+		e->size = (int64_t)digest_set_bytes(p->digests);
+		e->etag = hex_encode(p->a, digest_set_value(p->digests, DIGEST_MD5));
+	}
 	entry_sort_metadata(e);
 	return p->complete ? p->complete(p, e) : RC_OK;
 }
@@ -167,6 +169,8 @@ static void streamed(struct backend_op *op)
 	if (!rc_ok(op->result)) {
 		p->err = op->err;
 		p->remove = rc_is(op->result, UNKNOWN_OUTCOME);
+		if (p->from && rc_is(op->result, NOT_FOUND))
+			p->result = object_gone(&p->err);
 	} else if (p->cancelled) {
 		p->result = err_default(&p->err, ERR_CANCELLED);
 		p->remove = true;
@@ -181,7 +185,7 @@ static void streamed(struct backend_op *op)
 
 static void store(struct object_put *p)
 {
-	bool whole = !p->relay || body_relay_whole(p->relay);
+	bool whole = !p->from && (!p->relay || body_relay_whole(p->relay));
 
 	p->op = (struct backend_op){
 		.done = streamed,
@@ -191,7 +195,11 @@ static void store(struct object_put *p)
 		.put = {.content_type = p->content_type, .storage_class = p->storage_class},
 		.body = p->body,
 	};
-	if (!whole || !(p->backend->caps & BACKEND_CAP_BLOCKING)) {
+	if (p->from) {
+		p->op.from = *p->from;
+		p->state = STREAMING;
+		backend_copy(p->backend, &p->op);
+	} else if (!whole || !(p->backend->caps & BACKEND_CAP_BLOCKING)) {
 		p->state = STREAMING;
 		backend_put(p->backend, &p->op);
 	} else if (put_batch_takes(p) ? !submit_batched(p)
@@ -228,7 +236,9 @@ void object_put_start(struct object_put *p)
 {
 	rc r;
 
-	assert(p->done && p->home && p->body && digest_set_has(p->digests, DIGEST_MD5));
+	assert(p->done && p->home);
+	assert(p->from ? p->complete && !p->body && !p->digests
+		       : p->body && digest_set_has(p->digests, DIGEST_MD5));
 	p->cancelled = p->ran = p->remove = false;
 	p->state = FILLING;
 	r = prepare(p);

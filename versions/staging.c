@@ -17,6 +17,7 @@ rc staging_get(struct vcall *c, struct str token, struct str path, struct staged
 	TRY(r);
 	TRY(staged_decode(ret->raw, c->a, &ret->entry, &tombstone, c->err));
 	ret->state = tombstone ? STAGED_TOMBSTONE : STAGED_ENTRY;
+	ret->token = token;
 	return RC_OK;
 }
 

@@ -9,6 +9,7 @@ enum staged_state { STAGED_NOTHING, STAGED_TOMBSTONE, STAGED_ENTRY };
 struct staged {
 	enum staged_state state;
 	struct str raw; /* as read; STR_NONE when there is nothing */
+	struct str token; /* where it lies; STR_NONE: in a commit, or nowhere */
 	struct entry entry;
 };
 

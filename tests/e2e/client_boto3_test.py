@@ -280,10 +280,10 @@ def test_unsupported_operations_never_become_another():
     with Server() as s:
         c = s.boto3()
         c.put_object(Bucket=B, Key="main/o", Body=b"precious")
-        assert error(c.put_object_tagging, Bucket=B, Key="main/o", Tagging={"TagSet": []})[0] == "NotImplemented"
+        assert error(c.put_object_acl, Bucket=B, Key="main/o", ACL="public-read")[0] == "NotImplemented"
         assert error(c.put_object_retention, Bucket=B, Key="main/o", Retention={"Mode": "GOVERNANCE"})[0] == "NotImplemented"
         assert error(c.put_object_legal_hold, Bucket=B, Key="main/o", LegalHold={"Status": "ON"})[0] == "NotImplemented"
-        assert error(c.delete_object_tagging, Bucket=B, Key="main/o")[0] == "NotImplemented"
+        assert error(c.restore_object, Bucket=B, Key="main/o", RestoreRequest={"Days": 1})[0] == "NotImplemented"
         assert error(c.put_bucket_versioning, Bucket=B, VersioningConfiguration={"Status": "Enabled"})[0] == "NotImplemented"
         assert error(c.list_object_versions, Bucket=B)[0] == "NotImplemented"
         assert error(c.delete_bucket_policy, Bucket=B)[0] == "NotImplemented"

@@ -35,13 +35,13 @@ static void handle(struct http_req *req, void *ud)
 	gateway_handle(((struct site *)ud)->gateway, req);
 }
 
-static void open_store(struct site *s, enum site_store kind)
+static void open_store(struct site *s, enum site_store kind, bool second)
 {
-	struct backend *b = NULL;
+	struct backend *b[2] = {NULL, NULL};
 	struct err err = {0};
 
 	if (kind == SITE_MEM) {
-		b = backend_mem_new(STR(""), s->data);
+		b[0] = backend_mem_new(STR(""), s->data);
 	} else {
 		snprintf(s->folder, sizeof(s->folder), "/tmp/sluice-site-XXXXXX");
 		if (!mkdtemp(s->folder))
@@ -49,10 +49,12 @@ static void open_store(struct site *s, enum site_store kind)
 		must(backend_local_open(&(struct backend_local_options){.id = STR(""),
 									.path = str_c(s->folder),
 									.pool = s->data},
-					&b, &err),
+					&b[0], &err),
 		     &err);
 	}
-	s->registry = registry_of(&b, 1, STR(""));
+	if (second)
+		b[1] = backend_mem_new(STR("second"), s->data);
+	s->registry = registry_of(b, second ? 2 : 1, STR(""));
 }
 
 static void open_gateway(struct site *s, const struct site_options *o)
@@ -78,7 +80,7 @@ void site_open(struct site *s, const struct site_options *o)
 	*s = (struct site){.a = arena_new(), .kv = kv_mem_new()};
 	s->meta = work_pool_new("meta", 3, 200);
 	s->data = work_pool_new("data", 3, 200);
-	open_store(s, o->store);
+	open_store(s, o->store, o->second_store);
 	s->versions = versions_new(&(struct versions_options){
 		.kv = s->kv,
 		.registry = s->registry,
@@ -134,6 +136,21 @@ void site_add_repo(struct site *s, const char *name, bool read_only)
 						       s->a, "%s://%s",
 						       s->folder[0] ? "local" : "mem", name),
 					       .read_only = read_only},
+			 &made),
+	     &err);
+}
+
+void site_add_second_repo(struct site *s, const char *name)
+{
+	struct err err = {0};
+	struct vcall c = {.v = s->versions, .a = s->a, .wait = KV_BLOCK, .err = &err};
+	struct repo made;
+
+	must(repo_create(&c,
+			 &(struct repo_create){.id = str_c(name),
+					       .storage_id = STR("second"),
+					       .storage_namespace =
+						       arena_printf(s->a, "mem://%s", name)},
 			 &made),
 	     &err);
 }

@@ -23,6 +23,7 @@ struct site_options {
 	const struct str *domains, *proxies;
 	size_t domains_n, proxies_n;
 	int64_t repo_cache_ms; /* 0: 5,000 */
+	bool second_store;     /* "second", in memory */
 };
 
 struct site {
@@ -41,6 +42,8 @@ struct site {
 void site_open(struct site *s, const struct site_options *o);
 void site_close(struct site *s);
 void site_add_repo(struct site *s, const char *name, bool read_only);
+/* In the second store. */
+void site_add_second_repo(struct site *s, const char *name);
 
 struct site_statement {
 	const char *effect, *action, *resource;

@@ -146,7 +146,7 @@ static void test_objects__deletes(void **state)
 	put("/one/main/keep");
 	expect_error(&site, 404, "NoSuchVersion", .method = "DELETE",
 		     .target = "/one/main/keep?versionId=3");
-	expect_error(&site, 501, "NotImplemented", .method = "DELETE", .target = "/one/main/keep",
+	expect_error(&site, 412, "PreconditionFailed", .method = "DELETE", .target = "/one/main/keep",
 		     .headers = {{"if-match", "\"x\""}});
 	site_call(&site,
 		  &(struct call){.method = "POST", .target = "/one?delete=",
@@ -158,7 +158,7 @@ static void test_objects__deletes(void **state)
 		  &a);
 	assert_int_equal(a.status, 200);
 	assert_true(answer_has(&a, "<Code>NoSuchVersion</Code>"));
-	assert_true(answer_has(&a, "<Code>NotImplemented</Code>"));
+	assert_true(answer_has(&a, "<Code>PreconditionFailed</Code>"));
 	assert_false(answer_has(&a, "<Deleted>"));
 	answer_free(&a);
 	expect(&site, 200, .target = "/one/main/keep");
