@@ -412,6 +412,23 @@ static void test_hygiene__tokens(void **state)
 	world_close(&w);
 }
 
+/* Another sweep may write down a token's time when this one has just finished with it. */
+static void test_hygiene__times_without_a_token(void **state)
+{
+	struct world w;
+
+	world_open(&w, GUARDED);
+	assert_ok(kv_set(w.kv, PARTITION_DROPPED, STR("repo1-b:uuid"), STR("12345"), NULL));
+	queue(&w, STR("repo1-c:uuid"));
+	assert_int_equal(sweep_at(&w, now_ms()).tokens, 0);
+	assert_int_equal(keys_in(&w, PARTITION_DROPPED), 1);
+	/* A clock that was ahead doesn't keep it for ever. */
+	assert_ok(kv_set(w.kv, PARTITION_DROPPED, STR("repo1-c:uuid"), STR("99999999999999"), NULL));
+	assert_int_equal(sweep_at(&w, now_ms()).tokens, 0);
+	assert_int_equal(sweep_at(&w, now_ms() + 2 * HOURS).tokens, 1);
+	world_close(&w);
+}
+
 /* A queue that is wrong harms nobody, however the names are to be taken apart. */
 static void test_hygiene__tokens_still_named(void **state)
 {
@@ -844,6 +861,7 @@ int main(void)
 		cmocka_unit_test(test_hygiene__late_parts),
 		cmocka_unit_test(test_hygiene__stopped_after_each_step),
 		cmocka_unit_test(test_hygiene__tokens),
+		cmocka_unit_test(test_hygiene__times_without_a_token),
 		cmocka_unit_test(test_hygiene__tokens_still_named),
 		cmocka_unit_test(test_hygiene__tokens_that_are_none),
 		cmocka_unit_test(test_hygiene__bounded),
