@@ -15,9 +15,12 @@
 
 #include "base/arena.h"
 #include "base/crc64.h"
+#include "base/xxh.h"
 
 enum {
-	EVP_KINDS = DIGEST_SHA256 + 1, /* those that OpenSSL computes come first */
+	EVP_KINDS = DIGEST_SHA512 + 1, /* those that OpenSSL computes come first */
+	CRC_KINDS = DIGEST_CRC64NVME + 1 - EVP_KINDS, /* then these, then the XXHs */
+	XXH_FIRST = EVP_KINDS + CRC_KINDS,
 	IDLE_MAX = 4,
 	HMAC_BLOCK = 64,
 };
@@ -29,9 +32,13 @@ static const struct {
 	[DIGEST_MD5] = {"md5", "MD5", 16},
 	[DIGEST_SHA1] = {"sha1", "SHA1", 20},
 	[DIGEST_SHA256] = {"sha256", "SHA256", 32},
+	[DIGEST_SHA512] = {"sha512", "SHA512", 64},
 	[DIGEST_CRC32] = {"crc32", NULL, 4},
 	[DIGEST_CRC32C] = {"crc32c", NULL, 4},
 	[DIGEST_CRC64NVME] = {"crc64nvme", NULL, 8},
+	[DIGEST_XXHASH64] = {"xxhash64", NULL, 8},
+	[DIGEST_XXHASH3] = {"xxhash3", NULL, 8},
+	[DIGEST_XXHASH128] = {"xxhash128", NULL, 16},
 };
 
 static EVP_MD *fetched[EVP_KINDS];
@@ -157,11 +164,24 @@ bool digest_by_name(struct str name, enum digest_kind *ret)
 	return false;
 }
 
-void digest_of(enum digest_kind k, struct str data, uint8_t out[DIGEST_MAX])
+static void xxh_of(enum digest_kind k, struct str data, uint8_t *out)
+{
+	struct xxh *x = xxh_new(k);
+
+	xxh_update(x, data.p, data.n);
+	xxh_value(x, out);
+	xxh_free(x);
+}
+
+void digest_of(enum digest_kind k, struct str data, uint8_t *out)
 {
 	EVP_MD_CTX *ctx;
 
 	assert(k < DIGEST_KINDS);
+	if ((int)k >= XXH_FIRST) {
+		xxh_of(k, data, out);
+		return;
+	}
 	if ((int)k >= EVP_KINDS) {
 		crc_final(k, crc_update(k, 0, data.p, data.n), out);
 		return;
@@ -214,7 +234,8 @@ struct digest_set {
 	bool finished;
 	uint64_t bytes;
 	EVP_MD_CTX *ctx[EVP_KINDS];
-	uint64_t crc[DIGEST_KINDS - EVP_KINDS];
+	uint64_t crc[CRC_KINDS];
+	struct xxh *xxh[DIGEST_KINDS - XXH_FIRST];
 	uint8_t value[DIGEST_KINDS][DIGEST_MAX];
 };
 
@@ -225,6 +246,8 @@ static void set_release(void *arg)
 	for (int k = 0; k < EVP_KINDS; k++)
 		if (s->ctx[k])
 			ctx_give((enum digest_kind)k, s->ctx[k]);
+	for (int k = XXH_FIRST; k < DIGEST_KINDS; k++)
+		xxh_free(s->xxh[k - XXH_FIRST]);
 }
 
 struct digest_set *digest_set_new(struct arena *a, unsigned kinds)
@@ -236,6 +259,9 @@ struct digest_set *digest_set_new(struct arena *a, unsigned kinds)
 	for (int k = 0; k < EVP_KINDS; k++)
 		if (kinds & 1u << k)
 			s->ctx[k] = ctx_take((enum digest_kind)k);
+	for (int k = XXH_FIRST; k < DIGEST_KINDS; k++)
+		if (kinds & 1u << k)
+			s->xxh[k - XXH_FIRST] = xxh_new((enum digest_kind)k);
 	arena_defer(a, set_release, s);
 	return s;
 }
@@ -255,6 +281,8 @@ void digest_set_update(struct digest_set *s, const void *p, size_t n)
 				continue;
 			if (k < EVP_KINDS)
 				evp_update(s->ctx[k], at, piece);
+			else if (k >= XXH_FIRST)
+				xxh_update(s->xxh[k - XXH_FIRST], at, piece);
 			else
 				s->crc[k - EVP_KINDS] = crc_update(
 					(enum digest_kind)k, s->crc[k - EVP_KINDS], at, piece);
@@ -272,6 +300,8 @@ static void set_finish(struct digest_set *s)
 			continue;
 		if (k < EVP_KINDS)
 			evp_final(s->ctx[k], s->value[k]);
+		else if (k >= XXH_FIRST)
+			xxh_value(s->xxh[k - XXH_FIRST], s->value[k]);
 		else
 			crc_final((enum digest_kind)k, s->crc[k - EVP_KINDS], s->value[k]);
 	}

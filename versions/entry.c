@@ -25,6 +25,8 @@ enum {
 static const unsigned char numbers[DIGEST_KINDS] = {
 	[DIGEST_SHA1] = 1,   [DIGEST_SHA256] = 2,    [DIGEST_CRC32] = 3,
 	[DIGEST_CRC32C] = 4, [DIGEST_CRC64NVME] = 5, [DIGEST_MD5] = 6,
+	[DIGEST_SHA512] = 7, [DIGEST_XXHASH64] = 8,  [DIGEST_XXHASH3] = 9,
+	[DIGEST_XXHASH128] = 10,
 };
 
 unsigned checksum_number(enum digest_kind k)

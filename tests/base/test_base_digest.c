@@ -19,7 +19,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* RFC 1321 A.5, FIPS 180 examples; the CRCs' check values are those of the CRC RevEng catalogue,
+/* RFC 1321 A.5, FIPS 180 examples; the XXHs' by xxhsum; the CRCs' check values are those of the CRC RevEng catalogue,
  * the 32 zero bytes those of RFC 3720 B.4. */
 static const struct {
 	enum digest_kind kind;
@@ -35,6 +35,15 @@ static const struct {
 	 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
 	{DIGEST_SHA256, STR("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
 	 "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+	{DIGEST_SHA512, STR("abc"),
+	 "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+	 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+	{DIGEST_XXHASH64, STR(""), "ef46db3751d8e999"},
+	{DIGEST_XXHASH64, STR("abc"), "44bc2cf5ad770999"},
+	{DIGEST_XXHASH3, STR(""), "2d06800538d394c2"},
+	{DIGEST_XXHASH3, STR("abc"), "78af5f94892f3950"},
+	{DIGEST_XXHASH128, STR(""), "99aa06d3014798d86001c324468d497f"},
+	{DIGEST_XXHASH128, STR("abc"), "06b05ab6733a618578af5f94892f3950"},
 	{DIGEST_CRC32, STR(""), "00000000"},
 	{DIGEST_CRC32, STR("123456789"), "cbf43926"},
 	{DIGEST_CRC32C, STR("123456789"), "e3069283"},
