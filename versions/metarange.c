@@ -14,8 +14,15 @@ struct mr_iter {
 	struct str id;
 	struct arena *a; /* scratch */
 	struct sstable_iter *ranges; /* NULL: an empty metarange */
+	struct buf behind;           /* where it is to be read from, should its file be damaged */
+	bool ranges_mended;
 	struct range_info range;
 	struct sstable_iter *records; /* of the range; NULL: not entered */
+	/* Where the records' iterator stands, should its file turn out to be damaged: so many after the first
+	 * one >= `from`. */
+	struct buf from;
+	size_t passed;
+	bool mended;
 	struct record record;
 	enum mr_at at;
 	bool started;
@@ -56,6 +63,8 @@ rc mr_iter_open(struct vcall *c, const struct repo *r, struct str id, bool scan,
 	it->repo = r;
 	it->scan = scan ? SSTABLE_PASSING : SSTABLE_KEEP;
 	it->a = arena_new();
+	buf_init(&it->from, 1 << 20);
+	buf_init(&it->behind, 1 << 20);
 	it->id = arena_dup(it->a, id);
 	if (table)
 		it->ranges = sstable_iter_new(table, it->scan);
@@ -76,6 +85,8 @@ void mr_iter_close(struct mr_iter *it)
 		return;
 	leave_range(it);
 	sstable_iter_close(it->ranges);
+	buf_deinit(&it->from);
+	buf_deinit(&it->behind);
 	arena_free(it->a);
 	free(it);
 }
@@ -83,6 +94,49 @@ void mr_iter_close(struct mr_iter *it)
 void mr_iter_closep(struct mr_iter **it)
 {
 	mr_iter_close(*it);
+}
+
+static rc open_table(struct mr_iter *it, struct str id, struct sstable_iter **ret, struct err *reterr)
+{
+	struct arena_mark m = arena_mark(it->a);
+	struct vcall c = {.v = it->v, .a = it->a, .wait = KV_BLOCK, .err = reterr};
+	struct sstable *table;
+	rc got = table_get(&c, it->repo, id, &table);
+
+	arena_rewind(it->a, m);
+	TRY(got);
+	*ret = sstable_iter_new(table, it->scan);
+	sstable_unref(table);
+	return RC_OK;
+}
+
+/* The next range's record. A file of the cache that is damaged is had from the store anew, once. */
+static rc read_range(struct mr_iter *it, struct sstable_record *ret, bool *ret_end, struct err *reterr)
+{
+	rc r = sstable_iter_next(it->ranges, ret, ret_end, reterr);
+
+	if (rc_is(r, CORRUPT) && !it->ranges_mended) {
+		it->ranges_mended = true;
+		table_damaged(it->v, it->repo, it->id);
+		sstable_iter_close(it->ranges);
+		it->ranges = NULL;
+		TRY(open_table(it, it->id, &it->ranges, reterr));
+		TRY(sstable_iter_seek(it->ranges, buf_str(&it->behind), reterr));
+		r = sstable_iter_next(it->ranges, ret, ret_end, reterr);
+	}
+	if (rc_ok(r) && !*ret_end) {
+		buf_reset(&it->behind);
+		buf_add(&it->behind, ret->key);
+		buf_add_c(&it->behind, 0);
+	}
+	return r;
+}
+
+static rc seek_range(struct mr_iter *it, struct str key, struct err *reterr)
+{
+	buf_reset(&it->behind);
+	buf_add(&it->behind, key);
+	return sstable_iter_seek(it->ranges, key, reterr);
 }
 
 /* To the head of the range that the metarange's iterator comes to next. */
@@ -93,9 +147,10 @@ static rc next_head(struct mr_iter *it, struct err *reterr)
 	bool end = !it->ranges;
 
 	leave_range(it);
+	it->mended = false;
 	it->started = true;
 	if (!end)
-		TRY(in_metarange(it, sstable_iter_next(it->ranges, &raw, &end, reterr), reterr));
+		TRY(in_metarange(it, read_range(it, &raw, &end, reterr), reterr));
 	if (end) {
 		it->at = MR_END;
 		return RC_OK;
@@ -108,16 +163,45 @@ static rc next_head(struct mr_iter *it, struct err *reterr)
 
 static rc enter_range(struct mr_iter *it, struct err *reterr)
 {
-	struct arena_mark m = arena_mark(it->a);
-	struct vcall c = {.v = it->v, .a = it->a, .wait = KV_BLOCK, .err = reterr};
-	struct sstable *table;
-	rc got = table_get(&c, it->repo, it->range.id, &table);
-
-	arena_rewind(it->a, m);
-	TRY(in_metarange(it, got, reterr));
-	it->records = sstable_iter_new(table, it->scan);
-	sstable_unref(table);
+	TRY(in_metarange(it, open_table(it, it->range.id, &it->records, reterr), reterr));
+	buf_reset(&it->from);
+	it->passed = 0;
 	return RC_OK;
+}
+
+static rc seek_record(struct mr_iter *it, struct str key, struct err *reterr)
+{
+	buf_reset(&it->from);
+	buf_add(&it->from, key);
+	it->passed = 0;
+	return sstable_iter_seek(it->records, key, reterr);
+}
+
+/* A file of the cache that is damaged is had from the store anew, once: to where we were. */
+static rc mend(struct mr_iter *it, struct sstable_record *ret, bool *ret_end, struct err *reterr)
+{
+	struct str from = arena_dup(it->a, buf_str(&it->from));
+	size_t passed = it->passed;
+
+	table_damaged(it->v, it->repo, it->range.id);
+	it->mended = true;
+	leave_range(it);
+	TRY(enter_range(it, reterr));
+	if (from.n)
+		TRY(seek_record(it, from, reterr));
+	for (it->passed = passed; passed + 1; passed--)
+		TRY(sstable_iter_next(it->records, ret, ret_end, reterr));
+	return RC_OK;
+}
+
+static rc read_record(struct mr_iter *it, struct sstable_record *ret, bool *ret_end, struct err *reterr)
+{
+	rc r = sstable_iter_next(it->records, ret, ret_end, reterr);
+
+	if (rc_is(r, CORRUPT) && !it->mended)
+		r = mend(it, ret, ret_end, reterr);
+	it->passed++;
+	return r;
 }
 
 static rc next_record(struct mr_iter *it, struct err *reterr)
@@ -125,7 +209,7 @@ static rc next_record(struct mr_iter *it, struct err *reterr)
 	struct sstable_record raw;
 	bool end;
 
-	TRY(in_range(it, sstable_iter_next(it->records, &raw, &end, reterr), reterr));
+	TRY(in_range(it, read_record(it, &raw, &end, reterr), reterr));
 	if (end)
 		return next_head(it, reterr);
 	if (str_cmp(raw.key, it->range.min) < 0 || str_cmp(raw.key, it->range.max) > 0)
@@ -155,14 +239,15 @@ rc mr_iter_seek(struct mr_iter *it, struct str key, struct err *reterr)
 		return RC_OK;
 	if (!it->started || str_cmp(key, it->range.max) > 0) {
 		if (it->ranges)
-			TRY(in_metarange(it, sstable_iter_seek(it->ranges, key, reterr), reterr));
+			TRY(in_metarange(it, seek_range(it, key, reterr), reterr));
 		TRY(next_head(it, reterr));
 		if (it->at == MR_END || str_cmp(key, it->range.min) <= 0)
 			return RC_OK;
 	}
 	if (!it->records)
 		TRY(enter_range(it, reterr));
-	TRY(in_range(it, sstable_iter_seek(it->records, key, reterr), reterr));
+	it->mended = false;
+	TRY(in_range(it, seek_record(it, key, reterr), reterr));
 	return next_record(it, reterr);
 }
 

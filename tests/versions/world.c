@@ -1,5 +1,7 @@
 #include "tests/versions/world.h"
 
+#include <ftw.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MOVE_MAX = 1000 };
@@ -97,9 +99,20 @@ static void start(struct world *w)
 		.repo_cache_size = 100,
 		.ensure_readable_root = true,
 		.block_prefix = STR("_lakefs"),
+		/* small, so that a few hundred entries make many ranges */
+		.max_range_bytes = 4096,
+		.range_raggedness = 10,
+		.ranges = w->ranges,
+	};
+	const struct tables_options tables = {
+		.cache_dir = str_c(w->cache),
+		.cache_bytes = 256 * 1024,
+		.block_cache_bytes = 64 * 1024,
+		.open_max = 20,
 	};
 
 	w->v = versions_new(&o);
+	versions_open_tables(w->v, &tables);
 	w->c = (struct vcall){.v = w->v, .a = w->a, .wait = KV_BLOCK, .err = &w->err};
 }
 
@@ -112,16 +125,26 @@ void world_open(struct world *w, enum world_kind kind)
 	w->kv = kv_fault_new(w->plain ? w->plain : mem);
 	w->meta = work_pool_new("meta", 2, 100);
 	w->data = work_pool_new("data", 2, 100);
+	w->ranges = work_pool_new("ranges", 2, 100);
+	snprintf(w->cache, sizeof(w->cache), "%s", "/tmp/sluice-world-XXXXXX");
+	assert_non_null(mkdtemp(w->cache));
 	w->store = backend_fault_new(backend_mem_new(STR(""), w->data));
 	w->registry = registry_of(&w->store, 1, STR(""));
 	start(w);
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	return remove(path);
 }
 
 void world_close(struct world *w)
 {
 	work_pool_free(w->meta);
 	work_pool_free(w->data);
+	work_pool_free(w->ranges);
 	versions_free(w->v);
+	nftw(w->cache, remove_one, 10, FTW_DEPTH | FTW_PHYS);
 	registry_unref(w->registry);
 	kv_free(w->kv);
 	arena_free(w->a);

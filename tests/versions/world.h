@@ -18,7 +18,8 @@ struct world {
 	struct kv *plain;      /* of a PLAIN world: the driver below it */
 	struct backend *store; /* the fault filter */
 	struct registry *registry;
-	struct work_pool *meta, *data;
+	struct work_pool *meta, *data, *ranges;
+	char cache[64]; /* the folder of the tables' cache */
 	struct versions *v;
 	struct arena *a;
 	struct err err;
