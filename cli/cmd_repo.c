@@ -5,6 +5,7 @@
 #include "cli/app.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
+#include "cli/stores.h"
 #include "versions/repo.h"
 
 /* Where a repository goes when nothing is said: the store's default_namespace_prefix, or its kind's
@@ -13,29 +14,19 @@ static rc default_namespace(struct app *app, struct str id, struct str storage_i
 			    struct err *reterr)
 {
 	struct backend *b;
-	const struct conf *c = app->conf;
+	struct str prefix;
 
 	if (storage_id.p)
 		TRY(registry_get(app->registry, storage_id, &b, reterr));
 	else
 		TRY(registry_default(app->registry, STR_NONE, &b, reterr));
-	for (size_t i = 0; i < c->blockstores.stores_n; i++) {
-		const struct conf_store *s = &c->blockstores.stores[i];
-
-		if (str_eq(s->id, b->id) && s->default_namespace_prefix.n) {
-			struct str p = s->default_namespace_prefix;
-
-			*ret = arena_printf(app->a, STR_FMT "%s" STR_FMT, STR_ARG(p),
-					    str_ends(p, STR("/")) ? "" : "/", STR_ARG(id));
-			return RC_OK;
-		}
-	}
-	if (strcmp(b->type, "local") && strcmp(b->type, "mem"))
+	prefix = store_namespace_prefix(app, b);
+	if (!prefix.p)
 		return err_set(reterr, ERR_INVALID,
 			       "give --storage-namespace: the store '" STR_FMT
 			       "' has no default_namespace_prefix",
 			       STR_ARG(b->id));
-	*ret = arena_printf(app->a, "%s://" STR_FMT, b->type, STR_ARG(id));
+	*ret = store_namespace(app, prefix, id);
 	return RC_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/app.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
+#include "cli/stores.h"
 #include "gateway/gateway.h"
 #include "http/server.h"
 
@@ -74,7 +75,7 @@ static struct gateway *open_gateway(struct app *app)
 {
 	const struct conf *c = app->conf;
 
-	return gateway_new(&(struct gateway_options){
+	struct gateway_options o = {
 		.versions = app->versions,
 		.auth = app->auth,
 		.meta = app->meta,
@@ -86,7 +87,11 @@ static struct gateway *open_gateway(struct app *app)
 		.slot_bytes = (size_t)c->server.body_slot_bytes,
 		.trusted_proxies = c->server.trusted_proxies.v,
 		.trusted_proxies_n = c->server.trusted_proxies.n,
-	});
+		.list_branch_buckets = c->gateways.s3.list_branch_buckets,
+	};
+
+	stores_for_gateway(app, &o);
+	return gateway_new(&o);
 }
 
 static rc listen_on(struct app *app, struct site *site, struct http_server **ret,

@@ -56,6 +56,8 @@ static rc parse_document(struct s3_req *r)
 	struct str text = arena_dup(r->a, buf_str(&r->xml));
 
 	buf_reset(&r->xml);
+	if (!text.n && (r->op->flags & OP_XML_OPTIONAL))
+		return RC_OK;
 	return xml_parse(r->a, text, &r->doc, &r->err);
 }
 

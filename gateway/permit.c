@@ -99,7 +99,7 @@ rc s3_authenticate(struct s3_req *r)
 }
 
 /* lakeFS's rule (API.md 2.6): who may not list repositories isn't told which exist. */
-static rc no_such_bucket(struct s3_req *r)
+rc s3_no_such_repo(struct s3_req *r)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION,
 				 .action = STR("fs:ListRepositories"),
@@ -117,7 +117,7 @@ rc s3_find_repo(struct s3_req *r)
 	rc found = repo_get(&c, r->at.repo, &r->repo);
 
 	if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-		return no_such_bucket(r);
+		return s3_no_such_repo(r);
 	TRY(found);
 	if (r->at.ref_bucket && r->op->level == LEVEL_BUCKET)
 		TRY(s3_bucket_there(r));
@@ -218,9 +218,17 @@ static struct auth_context context(struct s3_req *r)
 	};
 }
 
-static struct str repo_arn(struct s3_req *r, struct str repo)
+struct str s3_repo_arn(struct s3_req *r, struct str repo)
 {
 	return arena_join(r->a, (struct str[]){STR("arn:lakefs:fs:::repository/"), repo}, 2);
+}
+
+struct str s3_branch_arn(struct s3_req *r, struct str repo, struct str branch)
+{
+	return arena_join(r->a,
+			  (struct str[]){STR("arn:lakefs:fs:::repository/"), repo,
+					 STR("/branch/"), branch},
+			  4);
 }
 
 static struct str object_arn(struct s3_req *r, struct str repo, struct str path)
@@ -238,6 +246,12 @@ static rc allows(struct s3_req *r, const struct auth_need *need)
 	return auth_allows(r->user, need, &ctx, &r->err);
 }
 
+rc s3_allows_arn(struct s3_req *r, const char *action, struct str arn)
+{
+	return allows(r, &(struct auth_need){
+				 .kind = NEED_PERMISSION, .action = str_c(action), .resource = arn});
+}
+
 rc s3_allows_object(struct s3_req *r, const char *action, struct str repo, struct str path)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION,
@@ -251,7 +265,7 @@ bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION,
 				 .action = str_c(action),
-				 .resource = repo_arn(r, repo)};
+				 .resource = s3_repo_arn(r, repo)};
 	struct auth_context ctx = context(r);
 
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
@@ -305,6 +319,6 @@ rc s3_authorize(struct s3_req *r)
 		need.resource = STR("*");
 		return allows(r, &need);
 	}
-	need.resource = repo_arn(r, r->at.repo);
+	need.resource = s3_repo_arn(r, r->at.repo);
 	return allows(r, &need);
 }

@@ -26,6 +26,7 @@ enum {
 	OP_LONG = 2,   /* run on the data pool: it moves bytes */
 	OP_ABSENT = 4, /* NotImplemented */
 	OP_NEW_BUCKET = 8, /* the bucket needn't be there: r->repo is not looked up */
+	OP_XML_OPTIONAL = 16, /* with OP_XML: an empty body is none, r->doc NULL */
 };
 
 enum s3_level { LEVEL_SERVICE, LEVEL_BUCKET, LEVEL_OBJECT };
@@ -172,6 +173,12 @@ rc s3_authorize(struct s3_req *r);
 /* fs:<action> on an object of a repository; for operations that check each key. */
 rc s3_allows_object(struct s3_req *r, const char *action, struct str repo, struct str path);
 bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo);
+/* For operations that ask for themselves (RES_BUCKET). AccessDenied. */
+rc s3_allows_arn(struct s3_req *r, const char *action, struct str arn);
+struct str s3_repo_arn(struct s3_req *r, struct str repo);
+struct str s3_branch_arn(struct s3_req *r, struct str repo, struct str branch);
+/* NoSuchBucket, or AccessDenied to who may not know. */
+rc s3_no_such_repo(struct s3_req *r);
 
 /* reply.c */
 void s3_add_header(struct s3_req *r, const char *name, struct str value);

@@ -1,5 +1,6 @@
 #include "versions/branch.h"
 
+#include "versions/branch_remove.h"
 #include "versions/commit_record.h"
 #include "versions/internal.h"
 #include "versions/pb.h"
@@ -18,6 +19,8 @@ struct str branch_encode(const struct branch *b, struct arena *a)
 	m.n_sealed_tokens = b->sealed_n;
 	m.sealed_tokens = pb_strings(b->sealed, b->sealed_n, a);
 	m.hidden = b->hidden;
+	m.closed_ms = b->closed_ms;
+	m.removed_ms = b->removed_ms;
 	return pb_pack(&m.base, a);
 }
 
@@ -34,6 +37,8 @@ rc branch_decode(struct str bytes, struct arena *a, struct branch *ret, struct e
 		.sealed = pb_strings_of(m->sealed_tokens, m->n_sealed_tokens, a),
 		.sealed_n = m->n_sealed_tokens,
 		.hidden = m->hidden,
+		.closed_ms = m->closed_ms,
+		.removed_ms = m->removed_ms,
 		.raw = bytes,
 	};
 	return RC_OK;
@@ -56,7 +61,7 @@ static rc not_found(struct vcall *c)
 	return err_set(c->err, ERR_NOT_FOUND, "branch not found");
 }
 
-rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct branch *ret)
+rc branch_read(struct vcall *c, const struct repo *r, struct str name, struct branch *ret)
 {
 	struct str raw;
 	rc res;
@@ -70,19 +75,43 @@ rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct bra
 	return branch_decode(raw, c->a, ret, c->err);
 }
 
+rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct branch *ret)
+{
+	TRY(branch_read(c, r, name, ret));
+	return ret->removed_ms ? not_found(c) : RC_OK;
+}
+
+rc branch_replace(struct vcall *c, const struct repo *r, const struct branch *read, struct branch *by)
+{
+	by->raw = branch_encode(by, c->a);
+	return kv_set_if(c->v->kv, r->partition, branch_key(c->a, read->id), by->raw, KV_IF_VALUE,
+			 read->raw, c->err);
+}
+
+static rc add_record(struct vcall *c, const struct repo *r, struct branch *b)
+{
+	rc res;
+
+	b->raw = branch_encode(b, c->a);
+	res = kv_set_if(c->v->kv, r->partition, branch_key(c->a, b->id), b->raw, KV_IF_ABSENT,
+			STR_NONE, c->err);
+	if (rc_is(res, PREDICATE))
+		res = branch_replace_removed(c, r, b);
+	return res;
+}
+
+static struct branch fresh(struct vcall *c, const struct repo *r, struct str name, struct str commit)
+{
+	return (struct branch){.id = name,
+			       .commit_id = commit,
+			       .staging_token = branch_new_token(c->a, r, name)};
+}
+
 rc branch_create_at(struct vcall *c, const struct repo *r, struct str name, struct str commit_id)
 {
-	struct branch b = {
-		.id = name,
-		.commit_id = commit_id,
-		.staging_token = branch_new_token(c->a, r, name),
-	};
-	rc res = kv_set_if(c->v->kv, r->partition, branch_key(c->a, name), branch_encode(&b, c->a),
-			   KV_IF_ABSENT, STR_NONE, c->err);
+	struct branch b = fresh(c, r, name, commit_id);
 
-	if (rc_is(res, PREDICATE))
-		return err_set(c->err, ERR_EXISTS, "branch already exists: not unique");
-	return res;
+	return add_record(c, r, &b);
 }
 
 /* Either would win over the other when a name is resolved. */
@@ -122,24 +151,28 @@ static rc source_commit(struct vcall *c, const struct repo *r, struct str source
 rc branch_create(struct vcall *c, const struct repo *r, struct str name, struct str source)
 {
 	struct str commit;
+	struct branch b;
 
 	TRY(valid_branch_name(name, c->err));
 	TRY(read_only_refused(r, c->err));
 	TRY(source_commit(c, r, source, &commit));
 	TRY(refuse_tag(c, r, name));
-	return branch_create_at(c, r, name, commit);
+	b = fresh(c, r, name, commit);
+	b.closed_ms = wall_ms();
+	TRY(add_record(c, r, &b));
+	return branch_open_new(c, r, &b);
 }
 
-static rc drop_token(struct vcall *c, struct str token)
+rc branch_drop_token(struct vcall *c, struct str token)
 {
 	return kv_set(c->v->kv, PARTITION_CLEANUP, token, STR("stub-value"), c->err);
 }
 
 rc branch_drop_tokens(struct vcall *c, const struct branch *b)
 {
-	TRY(drop_token(c, b->staging_token));
+	TRY(branch_drop_token(c, b->staging_token));
 	for (size_t i = 0; i < b->sealed_n; i++)
-		TRY(drop_token(c, b->sealed[i]));
+		TRY(branch_drop_token(c, b->sealed[i]));
 	return RC_OK;
 }
 
@@ -150,11 +183,15 @@ rc branch_delete(struct vcall *c, const struct repo *r, struct str name)
 	TRY(read_only_refused(r, c->err));
 	if (str_eq(name, r->default_branch))
 		return err_set(c->err, ERR_INVALID, "the default branch can't be deleted");
-	TRY(branch_get(c, r, name, &b));
-	TRY(kv_delete(c->v->kv, r->partition, branch_key(c->a, name), c->err));
-	/* The branch is gone, whatever becomes of these: at worst staged records are left behind. */
-	IGNORE_RC(branch_drop_tokens(&(struct vcall){.v = c->v, .a = c->a}, &b));
-	return RC_OK;
+	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
+		rc res;
+
+		TRY(branch_get(c, r, name, &b));
+		res = branch_remove(c, r, &b);
+		if (!rc_is(res, PREDICATE))
+			return res;
+	}
+	return err_set(c->err, ERR_SlowDown, "the branch keeps changing; try again");
 }
 
 rc branch_list(struct vcall *c, const struct repo *r, struct str prefix, struct str after,
@@ -177,7 +214,7 @@ rc branch_list(struct vcall *c, const struct repo *r, struct str prefix, struct 
 		if (end || !str_starts(e.key, whole))
 			break;
 		TRY(branch_decode(arena_dup(c->a, e.value), c->a, &one, c->err));
-		if (one.hidden && !with_hidden)
+		if (one.removed_ms || (one.hidden && !with_hidden))
 			continue;
 		*ret_more = n == max;
 		if (*ret_more)

@@ -8,6 +8,8 @@ struct branch {
 	struct str *sealed; /* newest first */
 	size_t sealed_n;
 	bool hidden;
+	/* Unix time, 0: not so. It is being removed, it was removed: branch_remove.h. */
+	int64_t closed_ms, removed_ms;
 	struct str raw; /* the record's bytes as read: what compare-and-set compares */
 };
 
@@ -19,17 +21,24 @@ struct str branch_new_token(struct arena *a, const struct repo *r, struct str na
 /* The record's key in the repository's partition. */
 struct str branch_key(struct arena *a, struct str name);
 
-/* Read from the KV each time (rule 4). NOT_FOUND. */
+/* Read from the KV each time (rule 4). NOT_FOUND. Who is going to write takes branch_get_open. */
 rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct branch *ret);
-/* A clean branch on a commit that is there. EXISTS. */
+/* The record, also of a branch that is removed already. */
+rc branch_read(struct vcall *c, const struct repo *r, struct str name, struct branch *ret);
+/* Replaces the record that was read by this one, whose raw is set. PREDICATE. */
+rc branch_replace(struct vcall *c, const struct repo *r, const struct branch *read, struct branch *by);
+/* A clean branch on a commit that is there, in a repository that nobody deletes. EXISTS; SlowDown where
+ * one of that name has just been removed. */
 rc branch_create_at(struct vcall *c, const struct repo *r, struct str name, struct str commit_id);
 /* From a source's commit: a branch (STR_NONE: the default one) or a whole commit id. EXISTS (also a tag
- * of that name), NOT_FOUND, INVALID, ReadOnlyRepository. */
+ * of that name), NOT_FOUND, INVALID, ReadOnlyRepository, SlowDown (the repository is being deleted). */
 rc branch_create(struct vcall *c, const struct repo *r, struct str name, struct str source);
+/* Hands a token to the clean-up. */
+rc branch_drop_token(struct vcall *c, struct str token);
 /* Hands its tokens to the clean-up, which deletes what is under them after a grace time. Only once
  * nobody can find the branch any more. */
 rc branch_drop_tokens(struct vcall *c, const struct branch *b);
-/* Its staging tokens go to cleanup-tokens. INVALID for the default branch; NOT_FOUND. */
+/* Whatever it holds. Its staging tokens go to cleanup-tokens. INVALID for the default branch; NOT_FOUND. */
 rc branch_delete(struct vcall *c, const struct repo *r, struct str name);
 /* Ascending, names > after with the prefix; hidden ones left out unless asked for. */
 rc branch_list(struct vcall *c, const struct repo *r, struct str prefix, struct str after,

@@ -1,5 +1,6 @@
 #include "versions/object.h"
 
+#include "versions/branch_remove.h"
 #include "versions/committed.h"
 #include "versions/internal.h"
 #include "versions/stage_batch.h"
@@ -115,7 +116,7 @@ static rc stage_always(struct vcall *c, const struct repo *r, struct str branch,
 		struct branch b;
 		rc res;
 
-		TRY(branch_get(c, r, branch, &b));
+		TRY(branch_get_open(c, r, branch, &b));
 		res = staging_write(c, r, &b, path, value, ret_sent);
 		if (!rc_is(res, PREDICATE))
 			return res;
@@ -229,7 +230,7 @@ static rc stage_if(struct vcall *c, const struct repo *r, struct str branch,
 		bool now = false;
 		rc res;
 
-		TRY(branch_get(c, r, branch, &b));
+		TRY(branch_get_open(c, r, branch, &b));
 		TRY(object_find(c, r, &b, ch->path, &top, &found));
 		res = check_condition(c, r, &b, ch, *ret_sent ? &s : NULL, &found);
 		if (rc_is(res, WOULD_BLOCK))

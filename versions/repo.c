@@ -81,6 +81,14 @@ static rc read_raw(struct vcall *c, struct str id, struct str *ret)
 	return rc_is(r, NOT_FOUND) ? not_found(c) : r;
 }
 
+rc repo_read(struct vcall *c, struct str id, struct repo *ret)
+{
+	struct str raw;
+
+	TRY(read_raw(c, id, &raw));
+	return repo_decode(raw, c->a, ret, c->err);
+}
+
 /* Old records name no store: the one that they mean is known by its id elsewhere. */
 static void resolve_store(struct vcall *c, struct repo *r)
 {

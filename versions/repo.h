@@ -27,11 +27,18 @@ rc repo_decode(struct str bytes, struct arena *a, struct repo *ret, struct err *
 rc repo_create(struct vcall *c, const struct repo_create *in, struct repo *ret);
 /* Cached for repo_cache_ms. NOT_FOUND; a repository in deletion is not found. */
 rc repo_get(struct vcall *c, struct str id, struct repo *ret);
+/* Not from the cache, and also one in deletion. NOT_FOUND. */
+rc repo_read(struct vcall *c, struct str id, struct repo *ret);
 /* Ascending, names > after with the prefix, at most max. */
 rc repo_list(struct vcall *c, struct str prefix, struct str after, size_t max, struct repo **ret,
 	     size_t *ret_n, bool *ret_more);
-/* Marks, deletes branches, tags, commits and metadata, then the record; objects stay. Repeatable. */
+/* Whatever it holds: marks, deletes branches, tags, commits and metadata, then the record; objects stay.
+ * Repeatable. NOT_FOUND. */
 rc repo_delete(struct vcall *c, struct str id);
+/* One that has nothing to lose: only its default branch, which lists nothing and was never committed to,
+ * and no tags. Nothing that is written meanwhile is lost. BucketNotEmpty saying what is there; NOT_FOUND;
+ * ReadOnlyRepository; SlowDown. Repeatable: a crash leaves it as it was, or without its default branch. */
+rc repo_delete_empty(struct vcall *c, struct str id);
 /* The store that it is pinned to. ServiceUnavailable with the remedy when it isn't configured. The
  * backend lives as long as the registry that the versions hold. */
 rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret);

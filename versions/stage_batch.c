@@ -8,6 +8,7 @@
 
 #include <assert.h>
 
+#include "versions/branch_remove.h"
 #include "versions/internal.h"
 
 /* A branch, as read in this round. */
@@ -48,7 +49,7 @@ static struct stage_target *target_of(struct round *r, const struct stage_item *
 	t = &r->targets[r->targets_n++];
 	t->repo = s->repo;
 	c = call_of(r, &t->err);
-	t->found = branch_get(&c, s->repo, s->branch, &t->before);
+	t->found = branch_get_open(&c, s->repo, s->branch, &t->before);
 	t->before.id = s->branch;
 	return t;
 }
