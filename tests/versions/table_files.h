@@ -27,6 +27,22 @@ struct sstable_source mem_source(struct mem_file *f);
 /* An append function; ud is a struct buf. */
 rc buf_append(void *ud, const void *p, size_t n, struct err *reterr);
 
+/* A table of type "ranges" with these records, in *to (emptied before). */
+void table_write(const struct sstable_record *r, size_t n, struct buf *to,
+		 struct sstable_summary *ret);
+
+/* n records, ascending, in the arena. The same seed gives the same. */
+enum table_shape {
+	SHAPE_PATHS,   /* long common beginnings, values like entries' */
+	SHAPE_BINARY,  /* short keys of few different bytes, 00 and ff among them; the first is empty */
+	SHAPE_EMPTY,   /* no values */
+	SHAPE_LARGE,   /* values around the block's size and far above it */
+	SHAPE_UNIFORM, /* values that compress well */
+	SHAPES,
+};
+struct sstable_record *table_records(struct arena *a, enum table_shape shape, unsigned seed,
+				     size_t *n);
+
 struct str read_file(struct arena *a, const char *path);
 
 struct fixture_table {
