@@ -251,7 +251,8 @@ static void test_hygiene__failures(void **state)
 	r = world_repo(&w);
 	new_upload(&w, &r, STR("x"));
 	new_upload(&w, &r, STR("y"));
-	assert_ok(kv_set(w.kv, PARTITION_MULTIPARTS, STR("broken"), STR("\xff\xff"), NULL));
+	/* behind the others */
+	assert_ok(kv_set(w.kv, PARTITION_MULTIPARTS, STR("~broken"), STR("\xff\xff"), NULL));
 	backend_fault_arm(w.store, BACKEND_CALL_MPU, 1, ERR_IO, false);
 	o = options(&w);
 	assert_rc(hygiene_sweep(&o, later, &n, &w.err), IO);
