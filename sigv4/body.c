@@ -14,6 +14,7 @@
 #include "sigv4/internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/digest.h"
 #include "base/encode.h"
@@ -23,11 +24,12 @@ enum {
 	TRAILERS_MAX_BYTES = 16 * 1024,
 	TRAILERS_MAX = 32,
 	BLANK_LINES_MAX = 4,
+	OVERRUN_MAX = 64 * 1024,
 	LINE_BUFFER = 4096,
 	MAGIC = 0x73347631,
 };
 
-enum state { HEAD, DATA, DATA_END, TRAILERS, TAIL, ENDED, FAILED };
+enum state { HEAD, DATA, OVER, DATA_END, TRAILERS, TAIL, ENDED, FAILED };
 
 struct trailer {
 	struct trailer *next;
@@ -44,6 +46,9 @@ struct dechunk {
 	struct arena *scratch; /* the chunk's: digest and signature texts */
 	struct digest_set *hash; /* of the chunk's data or of the trailers; in scratch */
 	uint64_t decoded_left, chunk_left;
+	uint64_t over;         /* bytes of the chunk behind the decoded length: read, not passed on */
+	uint64_t least_chunk, last_chunk, chunks_n;
+	bool overran;
 	char chunk_signature[64], previous[64];
 	struct trailer *trailers;
 	unsigned trailers_n, blank_lines;
@@ -120,9 +125,50 @@ static rc chunk_verify(struct dechunk *d, struct err *reterr)
 		       (unsigned long long)d->decoded_left);
 }
 
+/* S3's words for whatever is wrong with the framing; Detail says what it was. */
 static rc bad_framing(struct err *reterr, const char *text)
 {
-	return err_set(reterr, ERR_InvalidRequest, "The aws-chunked body is malformed: %s", text);
+	rc failed = err_set(reterr, ERR_IncompleteBody, "The request body terminated unexpectedly");
+
+	return err_field(failed, reterr, "Detail", str_c(text));
+}
+
+static rc bad_length(struct err *reterr, const char *how)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "The body has %s bytes than x-amz-decoded-content-length says.",
+		 how);
+	return err_field(err_default(reterr, ERR_IncompleteBody), reterr, "Detail", str_c(text));
+}
+
+static rc chunk_size_check(struct dechunk *d, uint64_t size, struct err *reterr)
+{
+	rc failed;
+
+	if (size && d->chunks_n && d->last_chunk < d->least_chunk) {
+		failed = err_default(reterr, ERR_InvalidChunkSize);
+		failed = err_field_u64(failed, reterr, "Chunk", d->chunks_n);
+		return err_field_u64(failed, reterr, "BadChunkSize", d->last_chunk);
+	}
+	d->last_chunk = size;
+	d->chunks_n++;
+	return RC_OK;
+}
+
+/* A chunk that goes beyond what was announced is read to its end, unless that is far, for what is wrong
+ * may be its size; the bytes behind are dropped. */
+static rc chunk_begin(struct dechunk *d, struct err *reterr)
+{
+	if (d->chunk_left > d->decoded_left) {
+		d->over = d->chunk_left - d->decoded_left;
+		d->overran = true;
+		if (d->over > OVERRUN_MAX)
+			return bad_length(reterr, "more");
+		d->chunk_left = d->decoded_left;
+	}
+	d->state = d->chunk_left ? DATA : OVER;
+	return RC_OK;
 }
 
 static bool size_parse(struct str hex, uint64_t *ret)
@@ -149,20 +195,17 @@ static rc chunk_head_parse(struct dechunk *d, struct str line, struct err *reter
 	const struct str name = STR("chunk-signature=");
 
 	if (!size_parse(size, &d->chunk_left))
-		return bad_framing(reterr, "a chunk does not begin with its size in hex.");
+		return bad_framing(reterr, "A chunk does not begin with its size in hex.");
 	if (is_signed(d)) {
 		if (!str_starts(extension, name) || extension.n != name.n + 64)
-			return bad_framing(reterr, "a chunk has no chunk-signature of 64 digits.");
+			return bad_framing(reterr, "A chunk has no chunk-signature of 64 digits.");
 		memcpy(d->chunk_signature, extension.p + name.n, 64);
 	}
-	if (d->chunk_left > d->decoded_left || (!d->chunk_left && d->decoded_left))
-		return err_set(reterr, ERR_IncompleteBody,
-			       "The body has %s bytes than x-amz-decoded-content-length says.",
-			       d->chunk_left ? "more" : "fewer");
-	if (d->chunk_left) {
-		d->state = DATA;
-		return RC_OK;
-	}
+	TRY(chunk_size_check(d, d->chunk_left, reterr));
+	if (d->chunk_left)
+		return chunk_begin(d, reterr);
+	if (d->overran || d->decoded_left)
+		return bad_length(reterr, d->overran ? "more" : "fewer");
 	d->state = TRAILERS;
 	return chunk_verify(d, reterr);
 }
@@ -191,11 +234,10 @@ struct str sigv4_body_trailer(struct body *b, struct str name)
 /* name: from the client, so that only what can be shown is. */
 static rc bad_trailer(struct err *reterr, const char *text, struct str name)
 {
-	char shown[65];
+	char shown[65], detail[160];
 
-	return err_set(reterr, ERR_MalformedTrailer,
-		       "The request's trailer is malformed: %s \"%s\".", text,
-		       printable(name, shown, sizeof(shown)));
+	snprintf(detail, sizeof(detail), "%s \"%s\".", text, printable(name, shown, sizeof(shown)));
+	return err_field(err_default(reterr, ERR_MalformedTrailer), reterr, "Detail", str_c(detail));
 }
 
 static bool name_ok(struct str name)
@@ -209,7 +251,9 @@ static bool name_ok(struct str name)
 static rc trailer_signature_parse(struct dechunk *d, struct str value, struct err *reterr)
 {
 	if (d->trailers_verified)
-		return bad_trailer(reterr, "there is more than one", STR("x-amz-trailer-signature"));
+		return bad_trailer(reterr, "There is more than one", STR("x-amz-trailer-signature"));
+	if (value.n != 64)
+		return bad_framing(reterr, "The trailer's signature hasn't 64 digits.");
 	if (!signature_ok(d, trailer_signature, value))
 		return err_set(reterr, ERR_SignatureDoesNotMatch,
 			       "The signature of the trailer does not match what was received.");
@@ -225,22 +269,24 @@ static rc trailer_parse(struct dechunk *d, struct str line, struct err *reterr)
 
 	value = str_trim(value);
 	if (!value.p || !name_ok(name))
-		return bad_trailer(reterr, "no \"name:value\":", line);
+		return bad_trailer(reterr, "No \"name:value\":", line);
 	name = lower_case(scratch_of(d), name);
 	if (sealed && str_eq(name, STR("x-amz-trailer-signature")))
 		return trailer_signature_parse(d, value, reterr);
 	if (d->trailers_verified)
-		return bad_trailer(reterr, "after the signature comes", name);
+		return bad_trailer(reterr, "After the signature comes", name);
 	if (sealed) {
 		hash_update(d, name);
 		hash_update(d, STR(":"));
 		hash_update(d, value);
 		hash_update(d, STR("\n"));
 	}
+	if (!is_announced(d, name) && sealed && d->trailers)
+		return bad_framing(reterr, "After the trailers comes no signature of theirs.");
 	if (!is_announced(d, name))
-		return RC_OK;
+		return bad_trailer(reterr, "x-amz-trailer doesn't announce", name);
 	if (sigv4_body_trailer(&d->body, name).p)
-		return bad_trailer(reterr, "there is more than one", name);
+		return bad_trailer(reterr, "There is more than one", name);
 	t = ARENA_NEW(d->arena, struct trailer);
 	*t = (struct trailer){d->trailers, arena_dup(d->arena, name), arena_dup(d->arena, value)};
 	d->trailers = t;
@@ -257,10 +303,8 @@ static rc trailers_check(struct dechunk *d, struct err *reterr)
 		struct str name = str_trim(str_cut(rest, ',', &rest));
 
 		if (name.n && !sigv4_body_trailer(&d->body, lower_case(scratch_of(d), name)).p)
-			return bad_trailer(reterr, "it lacks the announced", name);
+			return bad_trailer(reterr, "It lacks the announced", name);
 	}
-	if (d->s.payload == SIGV4_CHUNKED_TRAILER && !d->trailers_verified)
-		return bad_trailer(reterr, "it lacks", STR("x-amz-trailer-signature"));
 	return RC_OK;
 }
 
@@ -278,9 +322,11 @@ static rc trailer_line(struct dechunk *d, struct str line, struct err *reterr)
 		return RC_OK;
 	}
 	if (d->s.payload == SIGV4_CHUNKED)
-		return bad_framing(reterr, "there is something after the last chunk.");
+		return bad_framing(reterr, "There is something after the last chunk.");
+	if (memchr(line.p, '\r', line.n))
+		return bad_framing(reterr, "A trailer has a CR that isn't its end.");
 	if (++d->trailers_n > TRAILERS_MAX || d->trailer_bytes > TRAILERS_MAX_BYTES)
-		return bad_trailer(reterr, "it is too long at", str_cut(line, ':', &(struct str){0}));
+		return bad_trailer(reterr, "It is too long at", str_cut(line, ':', &(struct str){0}));
 	return trailer_parse(d, line, reterr);
 }
 
@@ -289,7 +335,7 @@ static rc tail_line(struct dechunk *d, struct str line, struct err *reterr)
 {
 	if (str_eq(line, STR("\r")) && ++d->blank_lines <= BLANK_LINES_MAX)
 		return RC_OK;
-	return bad_framing(reterr, "there is something after its end.");
+	return bad_framing(reterr, "There is something after the body's end.");
 }
 
 static rc line_parse(struct dechunk *d, struct str line, struct err *reterr)
@@ -299,13 +345,13 @@ static rc line_parse(struct dechunk *d, struct str line, struct err *reterr)
 	if (d->state == TAIL)
 		return tail_line(d, line, reterr);
 	if (!str_ends(line, STR("\r")) || line.n > CHUNK_HEAD_MAX)
-		return bad_framing(reterr, "a line is too long or ends without CR LF.");
+		return bad_framing(reterr, "A line is too long or ends without CR LF.");
 	line.n--;
 	if (d->state == HEAD)
 		return chunk_head_parse(d, line, reterr);
 	assert(d->state == DATA_END);
 	if (line.n)
-		return bad_framing(reterr, "a chunk is longer than its size.");
+		return bad_framing(reterr, "A chunk is longer than its size.");
 	d->state = HEAD;
 	return chunk_verify(d, reterr);
 }
@@ -315,8 +361,10 @@ static rc ended(struct dechunk *d, struct err *reterr)
 {
 	if (d->state != TAIL || d->from != d->to)
 		return err_set(reterr, ERR_IncompleteBody,
-			       "The aws-chunked body ended before its last chunk and trailer.");
+			       "The request body terminated unexpectedly");
 	TRY(trailers_check(d, reterr));
+	if (d->s.payload == SIGV4_CHUNKED_TRAILER && !d->trailers_verified)
+		return bad_framing(reterr, "The trailers have no signature.");
 	forget(d);
 	d->state = ENDED;
 	return RC_OK;
@@ -341,11 +389,11 @@ static rc line_missing(const struct dechunk *d, struct err *reterr)
 	if (d->to - d->from < line_max(d))
 		return RC_OK;
 	if (d->state == TRAILERS)
-		return bad_trailer(reterr, "a line is too long:",
+		return bad_trailer(reterr, "A line is too long:",
 				   str_make(d->buffer + d->from, 32));
-	return bad_framing(reterr, d->state == HEAD ? "a chunk's header is too long."
-				   : d->state == TAIL ? "there is something after its end."
-						      : "a chunk is longer than its size.");
+	return bad_framing(reterr, d->state == HEAD ? "A chunk's header is too long."
+				   : d->state == TAIL ? "There is something after the body's end."
+						      : "A chunk is longer than its size.");
 }
 
 static enum body_state fill(struct dechunk *d, struct err *reterr)
@@ -403,8 +451,28 @@ static enum body_state data_step(struct dechunk *d, char *dst, size_t cap, size_
 	d->chunk_left -= n;
 	d->decoded_left -= n;
 	if (d->chunk_left == 0)
-		d->state = DATA_END;
+		d->state = d->over ? OVER : DATA_END;
 	*ret_n = n;
+	return BODY_MORE;
+}
+
+static enum body_state over_step(struct dechunk *d, rc *ret_rc, struct err *reterr)
+{
+	size_t n = d->to - d->from;
+	enum body_state below;
+
+	if (n == 0) {
+		below = fill(d, reterr);
+		if (below == BODY_END)
+			*ret_rc = ended(d, reterr);
+		return below;
+	}
+	n = n < d->over ? n : (size_t)d->over;
+	hash_update(d, str_make(d->buffer + d->from, n));
+	d->from += n;
+	d->over -= n;
+	if (d->over == 0)
+		d->state = DATA_END;
 	return BODY_MORE;
 }
 
@@ -433,6 +501,8 @@ static enum body_state dechunk_pull(struct body *b, void *dst, size_t cap, size_
 			return fail(d, reterr);
 		if (data)
 			got = data_step(d, dst, cap, ret_n, failure);
+		else if (d->state == OVER)
+			got = over_step(d, &result, failure);
 		else
 			got = line_step(d, &result, failure);
 		if (data && got == BODY_END)
@@ -460,6 +530,11 @@ static const struct body_ops dechunk_ops = {
 	.pull = dechunk_pull,
 	.close = dechunk_close,
 };
+
+void sigv4_body_least_chunk(struct body *b, uint64_t bytes)
+{
+	((struct dechunk *)b)->least_chunk = bytes;
+}
 
 struct body *sigv4_body_new(const struct sigv4 *s, struct arena *a, struct body *below,
 			    uint64_t decoded_length, struct str trailer_names)

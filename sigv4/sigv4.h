@@ -88,15 +88,18 @@ void sigv4_signing_key(struct str secret, struct str date, struct str region, st
 /* The body stage for `s->payload` (which must be one of the CHUNKED kinds) over the raw body; s is
  * copied, what its strings point to must outlive the stage.
  * decoded_length: x-amz-decoded-content-length, enforced: fewer bytes are IncompleteBody, more too.
- * trailer_names: x-amz-trailer's value (comma list, any case); only announced trailers count, an
- * announced one must come, once. The signed kind's signature covers the others, too.
- * Errors: SignatureDoesNotMatch, IncompleteBody (also an end before the chunk of size 0), MalformedTrailer
- * (also more than 16 KiB or 32 of them), InvalidRequest (bad framing, a chunk header over 1 KiB, anything
- * after the end). A chunk under 8 KiB that isn't the last is accepted, as AWS's SDKs send them.
+ * trailer_names: x-amz-trailer's value (comma list, any case); what it announces must come, once, and
+ * nothing else.
+ * Errors: SignatureDoesNotMatch, IncompleteBody (also bad framing, a chunk header over 1 KiB, an end before
+ * the chunk of size 0, anything after the end, a signed trailer without its signature), MalformedTrailer
+ * (also more than 16 KiB or 32 of them), InvalidChunkSize where sigv4_body_least_chunk asks for it.
  * A chunk's bytes are passed on before its signature is checked: nothing may become visible before
  * BODY_END. */
 struct body *sigv4_body_new(const struct sigv4 *s, struct arena *a, struct body *below,
 			    uint64_t decoded_length, struct str trailer_names);
+/* Of all chunks but the last; S3 wants 8192. Without it any will do: AWS's SDK for JavaScript sends a chunk
+ * for each piece that its stream yields, and lakeFS takes them. */
+void sigv4_body_least_chunk(struct body *b, uint64_t bytes);
 /* After BODY_END: the trailer's value by lower-case name, or STR_NONE. */
 struct str sigv4_body_trailer(struct body *b, struct str name);
 
