@@ -84,6 +84,8 @@ static void op_done(struct work *w)
 
 static void to_worker(struct s3_req *r)
 {
+	if (r->op->flags & OP_LATE)
+		s3_answer_late(r, NULL, NULL);
 	submit(r, r->op->flags & OP_LONG ? r->g->o.data : r->g->o.meta, op_run, op_done);
 }
 

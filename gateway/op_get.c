@@ -6,6 +6,7 @@
 struct get {
 	struct entry entry;
 	struct s3_range range;
+	size_t part; /* which is asked for; 0: none */
 	struct backend *backend;
 	struct object_ptr ptr;
 	int fd; /* -1: none */
@@ -21,7 +22,7 @@ static rc gone(struct s3_req *r)
 }
 
 /* GetObject by part: what part n of a multipart object covers. */
-static rc part_range(struct s3_req *r, const struct entry *e, struct s3_range *ret)
+static rc part_range(struct s3_req *r, const struct entry *e, size_t *ret_part, struct s3_range *ret)
 {
 	uint64_t number, offset = 0;
 	size_t parts = e->parts_n ? e->parts_n : 1;
@@ -29,6 +30,7 @@ static rc part_range(struct s3_req *r, const struct entry *e, struct s3_range *r
 	TRY(s3_query_u64(r, "partNumber", 0, UINT32_MAX, &number));
 	if (number == 0 || number > parts)
 		return err_default(&r->err, ERR_InvalidPartNumber);
+	*ret_part = (size_t)number;
 	if (e->parts_n == 0) {
 		*ret = (struct s3_range){.partial = e->size > 0, .length = (uint64_t)e->size};
 		return RC_OK;
@@ -61,7 +63,7 @@ static rc select_range(struct s3_req *r, struct get *g)
 	if (s3_header(r, "range").p)
 		return err_set(&r->err, ERR_InvalidRequest,
 			       "Cannot specify both Range header and partNumber query parameter");
-	return part_range(r, &g->entry, &g->range);
+	return part_range(r, &g->entry, &g->part, &g->range);
 }
 
 static rc open_file(struct s3_req *r, struct get *g)
@@ -135,12 +137,28 @@ static void start(struct s3_req *r)
 	backend_get(g->backend, &g->op);
 }
 
+/* Of what is sent, where that is known: the object or one of its parts, not a range. */
+static void checksums(struct s3_req *r, const struct get *g)
+{
+	struct str sum;
+
+	if (!g->range.partial || (g->part && g->entry.parts_n == 0)) {
+		s3_write_checksums(r, &g->entry);
+		return;
+	}
+	sum = g->part ? entry_part_checksum(&g->entry, g->part - 1) : STR_NONE;
+	if (!sum.n)
+		return;
+	s3_checksum_header(r, g->entry.part_checksum_kind, sum, false, 0);
+	s3_add_header(r, "x-amz-checksum-type",
+		      g->entry.checksum_composite ? STR("COMPOSITE") : STR("FULL_OBJECT"));
+}
+
 static int head(struct s3_req *r, const struct get *g)
 {
 	s3_write_attrs(r, &g->entry);
-	if (str_eq_nocase(s3_header(r, "x-amz-checksum-mode"), STR("ENABLED")) &&
-	    !g->range.partial)
-		s3_write_checksums(r, &g->entry);
+	if (str_eq_nocase(s3_header(r, "x-amz-checksum-mode"), STR("ENABLED")))
+		checksums(r, g);
 	s3_add_header(r, "x-amz-request-id", http_req_id(r->http));
 	if (!g->range.partial)
 		return 200;

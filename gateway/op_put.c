@@ -41,8 +41,7 @@ static rc complete(struct object_put *op, struct entry *e)
 	struct put *p = op->ud;
 	struct upload_stream *u = p->r->up;
 
-	if (u->checksum != DIGEST_KINDS)
-		e->checksum[u->checksum] = digest_set_value(u->digests, u->checksum);
+	e->checksum[u->checksum] = digest_set_value(u->digests, u->checksum);
 	return RC_OK;
 }
 
@@ -81,7 +80,7 @@ static void start(struct s3_req *r)
 		s3_slurp(r, 0, marker_read);
 		return;
 	}
-	opened = s3_upload_open(r, S3_MAX_PUT, &u);
+	opened = s3_upload_open(r, S3_MAX_PUT, DIGEST_KINDS, &u);
 	if (!rc_ok(opened)) {
 		s3_done(r, opened);
 		return;

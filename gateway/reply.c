@@ -42,6 +42,10 @@ static void standard_headers(struct s3_req *r)
 
 void s3_reply_xml(struct s3_req *r, int status)
 {
+	if (s3_late_settle(r)) {
+		s3_late_finish(r);
+		return;
+	}
 	standard_headers(r);
 	s3_add_header(r, "content-type", STR("application/xml"));
 	if (is_head(r))
@@ -111,6 +115,11 @@ void s3_reply_error(struct s3_req *r)
 {
 	int status = err_status(r->err.code);
 
+	if (s3_late_settle(r)) {
+		write_error(r);
+		s3_late_finish(r);
+		return;
+	}
 	if (status == 503)
 		s3_add_header(r, "retry-after", STR("1"));
 	standard_headers(r);

@@ -25,6 +25,7 @@ enum {
 	OP_XML = 1,    /* the body is an XML document: read (bounded) and parsed into r->doc before run */
 	OP_LONG = 2,   /* run on the data pool: it moves bytes */
 	OP_ABSENT = 4, /* NotImplemented */
+	OP_LATE = 32, /* the answer may begin before run has ended (late.c) */
 	OP_NEW_BUCKET = 8, /* the bucket needn't be there: r->repo is not looked up */
 	OP_XML_OPTIONAL = 16, /* with OP_XML: an empty body is none, r->doc NULL */
 };
@@ -132,6 +133,7 @@ struct s3_req {
 	size_t out_n, out_cap;
 	struct buf xml; /* request's XML before run, the answer's after */
 
+	struct s3_late *late; /* NULL: it isn't allowed */
 	void *op_state; /* the operation's own, in the arena */
 	struct upload_stream *up;
 	struct xml_node *doc;
@@ -190,6 +192,14 @@ void s3_settle(struct s3_req *r, rc result);
 void s3_reply_xml(struct s3_req *r, int status);  /* r->xml is the document */
 void s3_reply_empty(struct s3_req *r, int status);
 void s3_reply_error(struct s3_req *r);
+/* late.c: from now on the answer (an XML document, 200) may begin before the result is known, once that has
+ * taken some seconds. gone(ud), if not NULL, takes http_req_on_gone's place then: the client went before
+ * s3_done. On the loop. */
+void s3_answer_late(struct s3_req *r, void (*gone)(void *ud), void *ud);
+/* For reply.c: the result is known. True: the answer has begun, and s3_late_finish ends it with the
+ * document in r->xml. */
+bool s3_late_settle(struct s3_req *r);
+void s3_late_finish(struct s3_req *r);
 /* An entity tag without its quotes, if it has them. */
 struct str s3_unquoted(struct str etag);
 struct str s3_quoted(struct s3_req *r, struct str etag);
@@ -201,14 +211,19 @@ struct upload_stream {
 	uint64_t length; /* decoded */
 	/* expectations, raw bytes; STR_NONE: none */
 	struct str want_md5, want_sha256;
-	enum digest_kind checksum; /* DIGEST_KINDS: none */
-	struct str want_checksum;  /* from a header; a trailer's is taken at the end */
+	enum digest_kind checksum; /* what the client gave, or what is kept; DIGEST_KINDS: none */
+	struct str want_checksum;  /* from a header; a trailer's is taken at the end; STR_NONE: none */
 	struct body *chunked;      /* the sigv4 stage, when trailers may come */
 	struct str trailer_name;
 	struct arena *a;
 };
-/* Headers checked, chain built; max bytes allowed. Nothing is read yet. */
-rc s3_upload_open(struct s3_req *r, uint64_t max, struct upload_stream **ret);
+/* Headers checked, chain built; max bytes allowed. Nothing is read yet. `also` is computed besides what the
+ * client gave; DIGEST_KINDS: CRC64NVME where the client gave none, as S3 does. */
+rc s3_upload_open(struct s3_req *r, uint64_t max, enum digest_kind also, struct upload_stream **ret);
+/* checksums.c: x-amz-checksum-<kind>, not decoded; DIGEST_KINDS and STR_NONE without one. InvalidRequest. */
+rc s3_given_checksum(struct s3_req *r, enum digest_kind *ret, struct str *ret_text);
+/* The body's: from header or trailer, into u. InvalidRequest. */
+rc s3_body_checksum(struct s3_req *r, struct upload_stream *u);
 /* Reads a small body whole (an XML document) into r->xml, then next(r) on the loop; errors go to
  * s3_done. */
 void s3_slurp(struct s3_req *r, size_t max, void (*next)(struct s3_req *r));

@@ -35,52 +35,6 @@ static rc want_sha256(struct s3_req *r, struct upload_stream *u)
 	return RC_OK;
 }
 
-static rc one_checksum(struct s3_req *r, struct upload_stream *u, enum digest_kind k)
-{
-	if (u->checksum != DIGEST_KINDS)
-		return err_set(&r->err, ERR_InvalidRequest,
-			       "Expecting a single x-amz-checksum- header. Multiple checksum Types are "
-			       "not allowed.");
-	u->checksum = k;
-	return RC_OK;
-}
-
-/* Of the head alone: some makers of links put the checksum of an empty body into the query, which AWS
- * was seen to ignore. */
-static rc checksum_headers(struct s3_req *r, struct upload_stream *u)
-{
-	const struct http_header *h;
-	size_t n = http_req_headers(r->http, &h);
-	enum digest_kind k;
-
-	for (size_t i = 0; i < n; i++) {
-		if (!str_starts(h[i].name, STR("x-amz-checksum-")) ||
-		    !digest_by_name(str_skip(h[i].name, 15), &k) || k == DIGEST_MD5)
-			continue;
-		TRY(one_checksum(r, u, k));
-		if (!base64_decode(r->a, h[i].value, &u->want_checksum) ||
-		    u->want_checksum.n != digest_size(k))
-			return bad_value(r, arena_cstr(r->a, h[i].name));
-	}
-	return RC_OK;
-}
-
-static rc checksum_trailer(struct s3_req *r, struct upload_stream *u)
-{
-	struct str name = str_trim(s3_header(r, "x-amz-trailer"));
-	enum digest_kind k;
-
-	if (name.n == 0)
-		return RC_OK;
-	if (!str_starts(name, STR("x-amz-checksum-")) ||
-	    !digest_by_name(str_skip(name, 15), &k) || k == DIGEST_MD5)
-		return err_set(&r->err, ERR_InvalidRequest,
-			       "The value specified in the x-amz-trailer header is not supported");
-	TRY(one_checksum(r, u, k));
-	u->trailer_name = name;
-	return RC_OK;
-}
-
 static bool is_chunked_payload(const struct s3_req *r)
 {
 	return r->sig.payload == SIGV4_CHUNKED || r->sig.payload == SIGV4_CHUNKED_TRAILER ||
@@ -134,7 +88,7 @@ static rc check(void *ud, struct err *reterr)
 				       "Value for " STR_FMT " trailing header is invalid.",
 				       STR_ARG(u->trailer_name));
 	}
-	if (u->checksum != DIGEST_KINDS &&
+	if (u->want_checksum.p &&
 	    !str_eq(u->want_checksum, digest_set_value(u->digests, u->checksum)))
 		return mismatch(reterr, u->checksum);
 	return RC_OK;
@@ -142,16 +96,12 @@ static rc check(void *ud, struct err *reterr)
 
 static rc expectations(struct s3_req *r, struct upload_stream *u)
 {
-	u->checksum = DIGEST_KINDS;
 	TRY(want_md5(r, u));
 	TRY(want_sha256(r, u));
-	/* With a Complete's they are the object's, not the document's. */
-	if (r->op->id != S3_CompleteMultipartUpload)
-		TRY(checksum_headers(r, u));
-	return checksum_trailer(r, u);
+	return s3_body_checksum(r, u);
 }
 
-static void build(struct s3_req *r, struct upload_stream *u, struct body *raw)
+static void build(struct s3_req *r, struct upload_stream *u, struct body *raw, enum digest_kind also)
 {
 	unsigned kinds = 1u << DIGEST_MD5;
 	struct body *b = raw;
@@ -160,6 +110,8 @@ static void build(struct s3_req *r, struct upload_stream *u, struct body *raw)
 		kinds |= 1u << DIGEST_SHA256;
 	if (u->checksum != DIGEST_KINDS)
 		kinds |= 1u << u->checksum;
+	if (also != DIGEST_KINDS)
+		kinds |= 1u << also;
 	u->digests = digest_set_new(r->a, kinds);
 	if (is_chunked_payload(r))
 		b = u->chunked = sigv4_body_new(&r->sig, r->a, b, u->length,
@@ -185,14 +137,16 @@ static rc prepare(struct s3_req *r, uint64_t max, struct upload_stream **ret)
 	return RC_OK;
 }
 
-rc s3_upload_open(struct s3_req *r, uint64_t max, struct upload_stream **ret)
+rc s3_upload_open(struct s3_req *r, uint64_t max, enum digest_kind also, struct upload_stream **ret)
 {
 	struct upload_stream *u;
 
 	TRY(prepare(r, max, &u));
+	if (u->checksum == DIGEST_KINDS && also == DIGEST_KINDS)
+		u->checksum = DIGEST_CRC64NVME;
 	u->relay = body_relay_new(r->a, http_req_body(r->http), r->g->o.slot_bytes,
 				  loop_mailbox(http_req_loop(r->http)));
-	build(r, u, u->relay);
+	build(r, u, u->relay, also);
 	*ret = r->up = u;
 	return RC_OK;
 }
@@ -238,7 +192,7 @@ void s3_slurp(struct s3_req *r, size_t max, void (*next)(struct s3_req *r))
 		s3_done(r, opened);
 		return;
 	}
-	build(r, u, http_req_body(r->http));
+	build(r, u, http_req_body(r->http), DIGEST_KINDS);
 	r->up = u;
 	*s = (struct slurp){.r = r, .next = next};
 	slurp_on(s);

@@ -4,7 +4,11 @@
 #include "versions/internal.h"
 #include "versions/upload_record.h"
 
-enum { MD5_BYTES = 16 };
+enum {
+	MD5_BYTES = 16,
+	/* Kept of the parts: an entry must go into a DynamoDB item, 400 KB. All but 10,000 SHA512. */
+	PART_CHECKSUMS_MAX = 320000,
+};
 
 /* S3's: the MD5 of the parts' MD5s, and how many they are. */
 bool upload_etag(struct arena *a, const struct upload_part *parts, size_t n, struct str *ret)
@@ -66,6 +70,8 @@ static void add_checksums(struct vcall *c, const struct upload *u, const struct 
 		return;
 	e->checksum[u->checksum] = sum;
 	e->checksum_composite = !u->checksum_full;
+	if (n * digest_size(u->checksum) > PART_CHECKSUMS_MAX)
+		return;
 	e->part_checksum_kind = u->checksum;
 	e->part_checksums = joined_checksums(c->a, u->checksum, parts, n);
 }

@@ -325,12 +325,17 @@ static void test_objects__multipart(void **state)
 		     .body = STR("<CompleteMultipartUpload><Part><PartNumber>2</PartNumber><ETag>x</ETag>"
 				 "</Part></CompleteMultipartUpload>"));
 	/* The header's checksum is the object's, not the document's. */
+	expect_error(&site, 400, "BadDigest", .method = "POST", .target = target,
+		     .body = STR("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
+				 "<ETag>25f9e794323b453885f5181f1b624d0b</ETag></Part>"
+				 "</CompleteMultipartUpload>"),
+		     .headers = {{"x-amz-checksum-crc32", "AAAAAA=="}});
 	site_call(&site,
 		  &(struct call){.method = "POST", .target = target,
 				 .body = STR("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
 					     "<ETag>25f9e794323b453885f5181f1b624d0b</ETag></Part>"
 					     "</CompleteMultipartUpload>"),
-				 .headers = {{"x-amz-checksum-crc32", "AAAAAA=="}}},
+				 .headers = {{"x-amz-checksum-type", "COMPOSITE"}}},
 		  &a);
 	assert_int_equal(a.status, 200);
 	assert_true(answer_has(&a, "-1&quot;</ETag>"));

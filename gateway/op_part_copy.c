@@ -1,0 +1,176 @@
+/* UploadPartCopy: an object's bytes, or some of them, become a part. They stream from their store, which may
+ * be another one, through the digests into the upload's. */
+#include "gateway/multipart.h"
+
+struct part_copy {
+	struct upload upload;
+	struct s3_address from;
+	struct repo from_repo;
+	struct entry entry; /* the source */
+	struct object_source source;
+	struct upload_part_put put;
+	struct s3_req *r;
+	bool gone;
+};
+
+static rc find_source(struct s3_req *r, struct part_copy *p)
+{
+	struct vcall c = s3_vcall(r);
+	rc found;
+
+	p->from_repo = r->repo;
+	if (!str_eq(p->from.repo, r->repo.id)) {
+		found = repo_get(&c, p->from.repo, &p->from_repo);
+		if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
+			return err_default(&r->err, ERR_NoSuchBucket);
+		TRY(found);
+	}
+	found = object_stat(&c, &p->from_repo, p->from.ref, p->from.path, &p->entry);
+	return s3_read_missing(r, &p->from_repo, &p->from, found);
+}
+
+/* "bytes=first-last", both there and within the object: none of a GET's leniency. */
+static rc source_range(struct s3_req *r, struct part_copy *p)
+{
+	struct str v = s3_header(r, "x-amz-copy-source-range"), first, last = STR_NONE;
+	uint64_t a, b, size = (uint64_t)p->entry.size;
+
+	p->source.offset = 0;
+	p->source.length = size;
+	if (!v.p)
+		return RC_OK;
+	first = str_starts(v, STR("bytes=")) ? str_cut(str_skip(v, 6), '-', &last) : STR_NONE;
+	if (!first.p || !last.p || !str_to_u64(first, &a) || !str_to_u64(last, &b) || a > b)
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "The x-amz-copy-source-range value must be of the form bytes=first-last "
+			       "where first and last are the zero-based offsets of the first and last "
+			       "bytes to copy");
+	if (b >= size)
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "Range specified is not valid for source object of size: %llu",
+			       (unsigned long long)size);
+	p->source.offset = a;
+	p->source.length = b - a + 1;
+	return RC_OK;
+}
+
+static rc plan(struct s3_req *r)
+{
+	struct part_copy *p = ARENA_NEW(r->a, struct part_copy);
+
+	r->op_state = p;
+	p->r = r;
+	TRY(s3_refuse_unsupported(r));
+	TRY(s3_part_number(r, &p->put.number));
+	TRY(s3_copy_source(r, &p->from));
+	TRY(s3_the_upload(r, &p->upload));
+	TRY(find_source(r, p));
+	TRY(s3_check_conditions(r, &p->entry, "x-amz-copy-source-"));
+	TRY(source_range(r, p));
+	if (p->source.length > S3_MAX_PUT)
+		return err_set(&r->err, ERR_InvalidRequest,
+			       "The specified copy source is larger than the maximum allowable size for "
+			       "a copy source: %llu",
+			       (unsigned long long)S3_MAX_PUT);
+	return RC_OK;
+}
+
+static void finish(struct part_copy *p, rc result, const struct err *why)
+{
+	struct s3_req *r = p->r;
+
+	http_req_on_gone(r->http, NULL, NULL);
+	r->err = *why;
+	if (p->source.body)
+		body_close(p->source.body);
+	s3_done(r, rc_is(result, NOT_FOUND) ? err_default(&r->err, ERR_NoSuchUpload) : result);
+}
+
+static void put_done(struct upload_part_put *put)
+{
+	finish(put->ud, put->result, &put->err);
+}
+
+static rc complete_part(struct upload_part_put *put, struct upload_part *part)
+{
+	struct part_copy *p = put->ud;
+
+	if (p->upload.checksum != DIGEST_KINDS)
+		part->checksum[p->upload.checksum] =
+			digest_set_value(p->source.digests, p->upload.checksum);
+	return RC_OK;
+}
+
+static void opened(struct object_source *s)
+{
+	struct part_copy *p = s->ud;
+	struct s3_req *r = p->r;
+
+	if (!rc_ok(s->result)) {
+		finish(p, s->result, &s->err);
+		return;
+	}
+	p->put.done = put_done;
+	p->put.home = s->home;
+	p->put.v = s->v;
+	p->put.a = r->a;
+	p->put.repo = &r->repo;
+	p->put.upload = &p->upload;
+	p->put.relay = s->relay;
+	p->put.body = s->body;
+	p->put.digests = s->digests;
+	p->put.complete = complete_part;
+	p->put.ud = p;
+	upload_part_start(&p->put);
+	if (p->gone)
+		upload_part_cancel(&p->put);
+}
+
+static void client_gone(void *ud)
+{
+	struct part_copy *p = ud;
+
+	p->gone = true;
+	if (p->source.body)
+		upload_part_cancel(&p->put);
+	else
+		object_source_cancel(&p->source);
+}
+
+static void start(struct s3_req *r)
+{
+	struct part_copy *p = r->op_state;
+
+	p->source.done = opened;
+	p->source.home = loop_mailbox(http_req_loop(r->http));
+	p->source.v = r->g->o.versions;
+	p->source.a = r->a;
+	p->source.repo = &p->from_repo;
+	p->source.entry = &p->entry;
+	p->source.digests_of = 1u << DIGEST_MD5;
+	if (p->upload.checksum != DIGEST_KINDS)
+		p->source.digests_of |= 1u << p->upload.checksum;
+	p->source.slot_bytes = r->g->o.slot_bytes;
+	p->source.ud = p;
+	object_source_open(&p->source);
+	http_req_on_gone(r->http, client_gone, p);
+	s3_answer_late(r, client_gone, p);
+}
+
+static void reply(struct s3_req *r)
+{
+	struct part_copy *p = r->op_state;
+	const struct upload_part *part = &p->put.part;
+	char date[25];
+
+	time_iso_ms(part->modified, date);
+	xw_decl(&r->xml);
+	xw_open_ns(&r->xml, "CopyPartResult", XMLNS);
+	xw_elem(&r->xml, "LastModified", str_c(date));
+	xw_elem(&r->xml, "ETag", s3_quoted(r, part->etag));
+	s3_part_checksum_xml(r, &p->upload, part);
+	xw_close(&r->xml, "CopyPartResult");
+	s3_reply_xml(r, 200);
+}
+
+const struct s3_handlers handlers_UploadPartCopy = {.plan = plan, .start = start, .reply = reply};
