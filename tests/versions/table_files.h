@@ -1,6 +1,8 @@
 /* Tables in memory, and those that real lakeFS wrote (tests/data/lakefs). */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "tests/base/check.h"
@@ -18,7 +20,8 @@ enum { FIXTURE_TABLES_MAX = 128, FILE_MAX_BYTES = 64 << 20 };
 /* A source over bytes of the caller's. */
 struct mem_file {
 	struct str bytes;
-	unsigned reads, fail_at; /* the n-th read fails; 0: none does */
+	atomic_uint reads;
+	unsigned fail_at; /* the n-th read fails; 0: none does */
 	unsigned closed;
 	bool mend; /* every block read gets the checksum that its bytes ask for */
 };
