@@ -2,10 +2,13 @@
  * body that is answered reads ahead on the pool into one slot while the other is drained on the loop.
  *
  * The reader is its own allocation: it lives until it is closed *and* no job or mail of it is left.
- * While a job runs (`reading`) the front slot is the loop's and the rest the job's.
+ * While a job runs (`reading`) the front slot is the loop's and the rest the job's. A job may outlast the
+ * request that closes the reader, and so the loop: it tells the loop only while the reader is open, and
+ * frees a closed one itself.
  */
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,10 +34,12 @@ struct reader {
 	rc result;
 	struct err err;
 	struct work work;
-	struct mail mail;
+	struct mail mail, told; /* for who waits; of the job */
 	body_ready_fn *ready;
 	void *ready_ud;
-	bool reading, mailed, closed, failed;
+	bool reading, mailed, failed;
+	pthread_mutex_t lock; /* of closed, and held while a job tells */
+	bool closed;
 };
 
 struct get {
@@ -44,6 +49,9 @@ struct get {
 
 static void reader_free(struct reader *r)
 {
+	pthread_mutex_lock(&r->lock); /* the job that told may still hold it */
+	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_destroy(&r->lock);
 	if (r->fd >= 0)
 		close(r->fd);
 	free(r->slots[0].p);
@@ -102,26 +110,52 @@ static void ahead_run(struct work *w)
 	r->result = fill(r, &r->slots[!r->front]);
 }
 
+static bool closed(struct reader *r)
+{
+	bool is;
+
+	pthread_mutex_lock(&r->lock);
+	is = r->closed;
+	pthread_mutex_unlock(&r->lock);
+	return is;
+}
+
 static void wake(struct reader *r)
 {
 	body_ready_fn *fn = r->ready;
 
-	if (r->closed && !r->reading && !r->mailed) {
-		reader_free(r);
+	if (closed(r)) {
+		if (!r->reading && !r->mailed)
+			reader_free(r);
 		return;
 	}
 	r->ready = NULL;
-	if (fn && !r->closed)
+	if (fn)
 		fn(r->ready_ud);
 }
 
-static void ahead_done(struct work *w)
+static void ahead_told(struct mail *m)
 {
-	struct reader *r = CONTAINER(w, struct reader, work);
+	struct reader *r = CONTAINER(m, struct reader, told);
 
 	r->reading = false;
 	r->failed = !rc_ok(r->result);
 	wake(r);
+}
+
+/* On the worker. */
+static void ahead_done(struct work *w)
+{
+	struct reader *r = CONTAINER(w, struct reader, work);
+	bool was_closed;
+
+	pthread_mutex_lock(&r->lock);
+	was_closed = r->closed;
+	if (!was_closed)
+		mailbox_post(r->home, &r->told);
+	pthread_mutex_unlock(&r->lock);
+	if (was_closed)
+		reader_free(r);
 }
 
 /* False when the pool is full. */
@@ -129,7 +163,8 @@ static bool read_ahead(struct reader *r)
 {
 	struct slot *s = &r->slots[!r->front];
 
-	if (r->reading || r->failed || r->at == r->end || s->n)
+	/* Who waits is woken by one thing at a time. */
+	if (r->reading || r->mailed || r->failed || r->at == r->end || s->n)
 		return true;
 	r->reading = work_submit(r->b->pool, &r->work);
 	return r->reading;
@@ -213,12 +248,15 @@ static void reader_arm(struct body *body, body_ready_fn *fn, void *ud)
 static void reader_close(struct body *body)
 {
 	struct reader *r = CONTAINER(body, struct reader, body);
+	bool reading = r->reading, mailed = r->mailed;
 
-	r->closed = true;
 	r->ready = NULL;
-	if (r->reading)
+	if (reading)
 		work_cancel(&r->work);
-	else if (!r->mailed)
+	pthread_mutex_lock(&r->lock);
+	r->closed = true;
+	pthread_mutex_unlock(&r->lock);
+	if (!reading && !mailed)
 		reader_free(r);
 }
 
@@ -245,7 +283,10 @@ static struct reader *reader_new(struct backend *b, const struct backend_op *op)
 				   .type = op->from.type};
 	r->fd = -1;
 	r->mail.deliver = reader_mail;
-	r->work = (struct work){.run = ahead_run, .done = ahead_done, .home = op->home};
+	r->told.deliver = ahead_told;
+	if (pthread_mutex_init(&r->lock, NULL) != 0)
+		abort();
+	r->work = (struct work){.run = ahead_run, .done = ahead_done};
 	return r;
 }
 

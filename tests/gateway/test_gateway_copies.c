@@ -286,6 +286,28 @@ static void test_copies__bytes_gone(void **state)
 	}
 }
 
+/* Who asked is gone while it is under way: a whole copy or none. */
+static void test_copies__client_gone(void **state)
+{
+	static const char *const to[] = {"/one/main/gone", "/two/main/gone", "/far/main/gone"};
+
+	for (size_t i = 0; i < 60; i++)
+		site_abandon(&site,
+			     &(struct call){.method = "PUT",
+					    .target = to[i % 3],
+					    .headers = {{"x-amz-copy-source", "one/main/long"},
+							{i % 2 ? "x-amz-checksum-algorithm" : NULL,
+							 "SHA256"}}},
+			     0);
+	for (size_t i = 0; i < 3; i++) {
+		struct answer a;
+
+		site_call(&site, &(struct call){.target = to[i]}, &a);
+		assert_true(a.status == 404 || str_eq(buf_str(&a.body), str_make(long_body, LONG_BYTES)));
+		answer_free(&a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_copies__conditions),
 		cmocka_unit_test(test_copies__missing),
 		cmocka_unit_test(test_copies__bytes_gone),
+		cmocka_unit_test(test_copies__client_gone),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
