@@ -205,6 +205,16 @@ def test_s3fs():
         fs.makedirs(f"{branch}/made/of/air", exist_ok=True)
         fs.makedirs(f"{bucket}/main/made/of/air", exist_ok=True)
         raises(FileExistsError, fs.makedirs, branch, exist_ok=False)
+        # A bucket repository.branch that isn't there is a new branch, and one of another repository a new one.
+        fs.mkdir("example.dev")
+        fs.pipe("example.dev/of-dev", b"dev")
+        assert fs.cat("example/dev/of-dev") == b"dev" and not fs.exists(f"{branch}/of-dev")
+        fs.makedirs("another/main/x", exist_ok=True)
+        fs.pipe("another/main/x/o", b"another")
+        assert fs.cat("another.main/x/o") == b"another"
+        fs.rm("example.dev/of-dev")
+        fs.rmdir("example.dev")
+        assert not fs.exists("example.dev")
         raises(FileNotFoundError, fs.ls, f"{branch}/made")
         raises(FileNotFoundError, fs.cat, f"{branch}/nosuch")
         raises(FileNotFoundError, fs.ls, "example.nosuch/x")
@@ -259,15 +269,15 @@ def s3fs_files(fs, top):
     assert fs.cat(f"{top}/exclusive") == b"first"
 
     # Appending: a small object is written again, a large one is a part copied before those that are new.
-    for name, first in (("small", b"124"),):
+    for name, first in (("small", b"124"), ("written", data)):
         with fs.open(f"{top}/{name}", "ab") as f:
             f.write(b"-tail")
         assert fs.cat(f"{top}/{name}") == first + b"-tail", name
 
     fs.cp(f"{top}/written", other(f"{top}/copy"))
-    assert fs.cat(f"{top}/copy") == data
+    assert fs.cat(f"{top}/copy") == data + b"-tail"
     fs.mv(f"{top}/copy", f"{top}/moved")
-    assert not fs.exists(f"{top}/copy") and fs.size(f"{top}/moved") == len(data)
+    assert not fs.exists(f"{top}/copy") and fs.size(f"{top}/moved") == len(data) + 5
     raises(FileNotFoundError, fs.cp, f"{top}/none", f"{top}/x")
     fs.touch(f"{top}/touched")
     assert fs.cat(f"{top}/touched") == b"" and fs.info(f"{top}/touched")["size"] == 0
