@@ -150,7 +150,7 @@ static rc source_commit(struct vcall *c, const struct repo *r, struct str source
 
 rc branch_create(struct vcall *c, const struct repo *r, struct str name, struct str source)
 {
-	struct str commit;
+	struct str commit = STR_NONE;
 	struct branch b;
 
 	TRY(valid_branch_name(name, c->err));
