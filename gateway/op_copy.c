@@ -132,6 +132,7 @@ static void start(struct s3_req *r)
 	p->op.ud = p;
 	object_copy_start(&p->op);
 	http_req_on_gone(r->http, client_gone, p);
+	s3_answer_late(r, client_gone, p);
 }
 
 static void reply(struct s3_req *r)
