@@ -70,6 +70,9 @@ static void open_gateway(struct site *s, const struct site_options *o)
 		.slot_bytes = 64 * 1024,
 		.trusted_proxies = o->proxies,
 		.trusted_proxies_n = o->proxies_n,
+		.stores = o->stores,
+		.stores_n = o->stores_n,
+		.default_store = o->stores,
 	});
 }
 
