@@ -108,6 +108,10 @@ rc s3_no_such_repo(struct s3_req *r)
 
 	if (!rc_ok(auth_allows(r->user, &need, &ctx, NULL)))
 		return err_default(&r->err, ERR_AccessDenied);
+	if (str_eq(r->at.bucket, STR("api")) && str_starts(r->at.key, STR("v1")))
+		return err_set(&r->err, ERR_PossibleAPIEndpoint,
+			       "Repository \"api\" not found: /api/v1 is the REST API's. An S3 endpoint "
+			       "is the server's address alone.");
 	return err_default(&r->err, ERR_NoSuchBucket);
 }
 

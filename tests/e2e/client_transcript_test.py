@@ -51,7 +51,6 @@ NEEDS_REST_COUNT = 43
 DIFFERENCES = [
     # Not here yet.
     ("pages of the web interface", "397", ["status 200 -> 403", "code AccessDenied"]),
-    ("a hint at the REST interface", "83", ["code ErrNoSuchBucketPossibleAPIEndpoint -> NoSuchBucket"]),
 
     # Buckets.
     ("max-buckets limits", "11", ["Buckets/Bucket[1]: gone", "Buckets/Bucket[2]: gone"]),
@@ -85,6 +84,9 @@ DIFFERENCES = [
      ["status 405 -> 400", "code ERRLakeFSNotSupported -> InvalidRequest"]),
 
     # Addresses.
+    ("words", "83", ["Message: 'Repository \"api\" not found; this can happen if your endpoint URL mistakenly ends in "
+                     "\"/api/v1\".' -> 'Repository \"api\" not found: /api/v1 is the REST API\\'s. An S3 endpoint is the "
+                     "server\\'s address alone.'"]),
     ("a ref that is no branch, as any other", "128,192-193", ["status 500 -> 404", "code InternalError -> NoSuchBucket"]),
     ("an answer that says why", "75-76,79", ["body: b'' -> NoSuchKey"]),
     ("the marker of a folder that is there", "80", ["status 404 -> 200"]),

@@ -97,6 +97,8 @@ static void test_permit__unknown_repositories(void **state)
 	expect_error(&site, 404, "NoSuchBucket", .user = "reader", .target = "/none/main/k");
 	expect_error(&site, 403, "AccessDenied", .user = "one", .target = "/none/main/k");
 	expect_error(&site, 404, "NoSuchBucket", .target = "/No_Name!/main/k");
+	expect_error(&site, 404, "NoSuchBucket", .target = "/api/v2/k");
+	expect_error(&site, 404, "ErrNoSuchBucketPossibleAPIEndpoint", .target = "/api/v1/repositories");
 }
 
 static void test_permit__reader(void **state)
