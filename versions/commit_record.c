@@ -73,6 +73,24 @@ rc commit_decode(struct str bytes, struct arena *a, struct commit *ret, struct e
 	return RC_OK;
 }
 
+rc commit_check(const struct commit *c, struct err *reterr)
+{
+	size_t n = c->message.n + c->committer.n;
+
+	if (!str_is_utf8(c->message) || !str_is_utf8(c->committer))
+		return err_set(reterr, ERR_INVALID, "a commit's message and committer must be valid UTF-8");
+	for (size_t i = 0; i < c->metadata_n; i++) {
+		if (!str_is_utf8(c->metadata[i].key) || !str_is_utf8(c->metadata[i].value))
+			return err_set(reterr, ERR_INVALID, "a commit's metadata must be valid UTF-8");
+		n += c->metadata[i].key.n + c->metadata[i].value.n;
+	}
+	if (n > COMMIT_TEXT_MAX)
+		return err_set(reterr, ERR_INVALID,
+			       "a commit's message and metadata may have %d bytes together, these have %zu",
+			       COMMIT_TEXT_MAX, n);
+	return RC_OK;
+}
+
 rc commit_add(struct vcall *c, const struct repo *r, struct commit *commit)
 {
 	rc res;

@@ -21,6 +21,11 @@ struct str commit_id(const struct commit *c, struct arena *a);
 struct str commit_encode(const struct commit *c, struct arena *a);
 rc commit_decode(struct str bytes, struct arena *a, struct commit *ret, struct err *reterr);
 
+/* Bounds of what a client may give (TRAPS 17: an item of DynamoDB holds 400 KB): valid UTF-8, a message and
+ * metadata of at most COMMIT_TEXT_MAX bytes together. INVALID says which. */
+enum { COMMIT_TEXT_MAX = 256 * 1024 };
+rc commit_check(const struct commit *c, struct err *reterr);
+
 /* Sets the id and writes the record; one that is there already is the same. */
 rc commit_add(struct vcall *c, const struct repo *r, struct commit *commit);
 /* NOT_FOUND. */

@@ -404,7 +404,7 @@ rc entry_decode(struct str bytes, struct arena *a, struct entry *ret, struct err
 struct str staged_encode(struct str key, const struct entry *e_or_null, struct arena *a)
 {
 	struct str data = STR("");
-	unsigned char *start, *to, identity[32];
+	unsigned char *start, *to, identity[IDENTITY_BYTES];
 
 	if (e_or_null) {
 		data = entry_encode(e_or_null, a);
@@ -419,18 +419,21 @@ struct str staged_encode(struct str key, const struct entry *e_or_null, struct a
 	return str_make(start, (size_t)(to - start));
 }
 
-rc staged_data(struct str bytes, struct str *ret_entry, struct err *reterr)
+rc staged_parts(struct str bytes, struct str *ret_identity, struct str *ret_entry, struct err *reterr)
 {
 	struct wire w = wire_of(bytes);
 	struct wire_field f;
 	bool tombstone = true;
 	struct str data = STR("");
 
+	*ret_identity = STR_NONE;
 	while (wire_next(&w, &f)) {
 		if (f.type != WIRE_BYTES)
 			continue;
 		if (f.number == F_STAGED_DATA)
 			data = f.bytes;
+		if (f.number == F_STAGED_IDENTITY && f.bytes.n == IDENTITY_BYTES)
+			*ret_identity = f.bytes;
 		if (f.number == F_STAGED_DATA || f.number == F_STAGED_IDENTITY)
 			tombstone = false;
 	}
@@ -438,6 +441,13 @@ rc staged_data(struct str bytes, struct str *ret_entry, struct err *reterr)
 		return err_set(reterr, ERR_CORRUPT, "a staged entry can't be decoded");
 	*ret_entry = tombstone ? STR_NONE : data;
 	return RC_OK;
+}
+
+rc staged_data(struct str bytes, struct str *ret_entry, struct err *reterr)
+{
+	struct str identity;
+
+	return staged_parts(bytes, &identity, ret_entry, reterr);
 }
 
 rc staged_decode(struct str bytes, struct arena *a, struct entry *ret, bool *ret_tombstone,

@@ -40,7 +40,8 @@ struct str entry_part_checksum(const struct entry *e, size_t i);
 struct str entry_encode(const struct entry *e, struct arena *a);
 /* CORRUPT. Unknown fields are ignored. Text points into `bytes`, which must live as long. */
 rc entry_decode(struct str bytes, struct arena *a, struct entry *ret, struct err *reterr);
-void entry_identity(const struct entry *e, uint8_t out[32]);
+enum { IDENTITY_BYTES = 32 };
+void entry_identity(const struct entry *e, uint8_t out[IDENTITY_BYTES]);
 /* Sorts by key; the last of equal keys wins. Answers how many are left. */
 size_t meta_sort(struct meta *m, size_t n);
 void entry_sort_metadata(struct entry *e);
@@ -60,3 +61,5 @@ rc staged_decode(struct str bytes, struct arena *a, struct entry *ret, bool *ret
 /* Only the Entry's bytes within, STR_NONE for a tombstone: what a listing needs before it knows
  * whether the entry will be shown. */
 rc staged_data(struct str bytes, struct str *ret_entry, struct err *reterr);
+/* And the identity beside it, as whoever staged it wrote it; STR_NONE when it isn't one. */
+rc staged_parts(struct str bytes, struct str *ret_identity, struct str *ret_entry, struct err *reterr);

@@ -9,6 +9,7 @@
 struct layer_item {
 	struct str key;
 	struct str entry; /* Entry's bytes; STR_NONE: a tombstone */
+	struct str identity; /* of the entry, 32 bytes; STR_NONE: of a tombstone, or the layer doesn't know */
 };
 
 struct layer;

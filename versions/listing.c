@@ -34,20 +34,6 @@ static rc layers_open(struct vcall *c, const struct repo *r, const struct branch
 	return RC_OK;
 }
 
-/* The least string that is greater than all that begin with s; STR_NONE when there is none. */
-static struct str prefix_end(struct arena *a, struct str s)
-{
-	char *p;
-
-	while (s.n && (unsigned char)s.p[s.n - 1] == 0xff)
-		s.n--;
-	if (!s.n)
-		return STR_NONE;
-	p = arena_cstr(a, s);
-	p[s.n - 1]++;
-	return str_make(p, s.n);
-}
-
 static bool common_prefix(const struct list_request *q, struct str key, struct str *ret)
 {
 	struct str rest;

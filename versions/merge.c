@@ -42,25 +42,29 @@ static struct input *least(struct merge *m)
 	return best;
 }
 
-rc merge_next(struct merge *m, struct layer_item *ret, bool *ret_end, struct err *reterr)
+rc merge_next_any(struct merge *m, struct layer_item *ret, bool *ret_end, struct err *reterr)
 {
 	struct input *best;
 
-	for (;;) {
-		for (size_t i = 0; i < m->n; i++)
-			TRY(refill(&m->in[i], reterr));
-		best = least(m);
-		*ret_end = !best;
-		if (!best)
-			return RC_OK;
-		/* The first with the key is the newest; the same key further down is passed over. */
-		for (struct input *in = best; in < m->in + m->n; in++)
-			in->used = in == best || (!in->end && str_eq(in->item.key, best->item.key));
-		if (best->item.entry.p) {
-			*ret = best->item;
-			return RC_OK;
-		}
-	}
+	for (size_t i = 0; i < m->n; i++)
+		TRY(refill(&m->in[i], reterr));
+	best = least(m);
+	*ret_end = !best;
+	if (!best)
+		return RC_OK;
+	/* The first with the key is the newest; the same key further down is passed over. */
+	for (struct input *in = best; in < m->in + m->n; in++)
+		in->used = in == best || (!in->end && str_eq(in->item.key, best->item.key));
+	*ret = best->item;
+	return RC_OK;
+}
+
+rc merge_next(struct merge *m, struct layer_item *ret, bool *ret_end, struct err *reterr)
+{
+	do
+		TRY(merge_next_any(m, ret, ret_end, reterr));
+	while (!*ret_end && !ret->entry.p);
+	return RC_OK;
 }
 
 rc merge_seek(struct merge *m, struct str from, struct err *reterr)

@@ -363,7 +363,8 @@ static rc layer_next(struct layer *l, struct layer_item *ret, bool *ret_end, str
 	*ret_end = mr_iter_at(cl->it) == MR_END;
 	if (!*ret_end)
 		*ret = (struct layer_item){.key = mr_iter_record(cl->it)->key,
-					   .entry = mr_iter_record(cl->it)->data};
+					   .entry = mr_iter_record(cl->it)->data,
+					   .identity = mr_iter_record(cl->it)->identity};
 	return RC_OK;
 }
 

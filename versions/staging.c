@@ -79,7 +79,7 @@ static rc next(struct layer *l, struct layer_item *ret, bool *ret_end, struct er
 	if (*ret_end)
 		return RC_OK;
 	ret->key = e.key;
-	return staged_data(e.value, &ret->entry, reterr);
+	return staged_parts(e.value, &ret->identity, &ret->entry, reterr);
 }
 
 static rc seek(struct layer *l, struct str from, struct err *reterr)

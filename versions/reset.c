@@ -1,0 +1,112 @@
+/* Undoing what is staged. */
+#include "versions/branch_remove.h"
+#include "versions/committed.h"
+#include "versions/compare.h"
+#include "versions/head.h"
+#include "versions/internal.h"
+#include "versions/protection.h"
+#include "versions/seal.h"
+#include "versions/staging.h"
+
+enum { PAGE = 1000 };
+
+static rc allowed(struct vcall *c, const struct repo *r, struct str branch, bool force)
+{
+	if (!force)
+		TRY(read_only_refused(r, c->err));
+	return protection_check(c, r, branch, PROTECT_STAGING);
+}
+
+static rc keeps_changing(struct vcall *c)
+{
+	return err_set(c->err, ERR_SlowDown, "the branch keeps changing; try again");
+}
+
+/* Sealed first: what a writer stages from then on isn't what was asked to go. */
+rc branch_reset(struct vcall *c, const struct repo *r, struct str branch, bool force)
+{
+	TRY(allowed(c, r, branch, force));
+	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
+		struct branch b;
+		rc res;
+
+		TRY(branch_seal(c, r, branch, &b));
+		res = branch_move(c, r, &b, b.commit_id, b.sealed_n);
+		if (!rc_is(res, PREDICATE))
+			return res;
+	}
+	return keeps_changing(c);
+}
+
+/* The value that hides what is staged below: the committed entry, or a tombstone. */
+static rc undoing(struct vcall *c, const struct repo *r, const struct branch *b, struct str path,
+		  struct str *ret)
+{
+	struct entry e;
+	rc found = committed_get(c, r, b->commit_id, path, &e);
+
+	if (rc_is(found, NOT_FOUND))
+		*ret = staged_encode(path, NULL, c->a);
+	else if (rc_ok(found))
+		*ret = staged_encode(path, &e, c->a);
+	return rc_is(found, NOT_FOUND) ? RC_OK : found;
+}
+
+/* One path of a branch that was sealed before: an entry that was staged since then is newer, and stays. */
+static rc undo_sealed(struct vcall *c, const struct repo *r, const struct branch *b, struct str path)
+{
+	struct str value;
+	bool sent;
+	rc res;
+
+	TRY(undoing(c, r, b, path, &value));
+	res = staging_replace(c, r, b, path, value, KV_IF_ABSENT, STR_NONE, &sent);
+	return rc_is(res, PREDICATE) ? RC_OK : res;
+}
+
+static rc undo_page(struct vcall *c, const struct repo *r, const struct branch *b,
+		    const struct compare_page *page)
+{
+	for (size_t i = 0; i < page->n; i++)
+		TRY(undo_sealed(c, r, b, page->items[i].path));
+	return RC_OK;
+}
+
+rc branch_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix,
+		       bool force)
+{
+	struct compare_request q = {.prefix = prefix, .max = PAGE};
+	struct compare_page page = {.truncated = true};
+	struct branch b;
+
+	TRY(allowed(c, r, branch, force));
+	TRY(branch_seal(c, r, branch, &b));
+	while (page.truncated) {
+		TRY(compare_uncommitted(c, r, branch, &q, &page));
+		TRY(undo_page(c, r, &b, &page));
+		q.after = page.next;
+	}
+	return RC_OK;
+}
+
+rc branch_reset_object(struct vcall *c, const struct repo *r, struct str branch, struct str path,
+		       bool force)
+{
+	TRY(allowed(c, r, branch, force));
+	TRY(valid_path(path, c->err));
+	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
+		struct staged top, found;
+		struct branch b;
+		struct str value;
+		bool sent;
+		rc res;
+
+		TRY(branch_get_open(c, r, branch, &b));
+		TRY(object_find(c, r, &b, path, &top, &found));
+		TRY(undoing(c, r, &b, path, &value));
+		res = staging_write(c, r, &b, path, value, &sent);
+		if (!rc_is(res, PREDICATE))
+			return res;
+	}
+	return keeps_changing(c);
+}
