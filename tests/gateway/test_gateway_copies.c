@@ -286,6 +286,34 @@ static void test_copies__bytes_gone(void **state)
 	}
 }
 
+static int files_of_two(void)
+{
+	char command[128], line[32] = "";
+	FILE *p;
+
+	snprintf(command, sizeof(command), "find %s/two/data -type f | wc -l", site.folder);
+	p = popen(command, "r");
+	assert_non_null(p);
+	assert_non_null(fgets(line, sizeof(line), p));
+	pclose(p);
+	return atoi(line);
+}
+
+/* A body that no entry came to name doesn't stay. */
+static void test_copies__refused_at_the_end(void **state)
+{
+	int before;
+
+	copy("one/main/x", "/two/main/there");
+	before = files_of_two();
+	expect_error(&site, 412, "PreconditionFailed", .method = "PUT", .target = "/two/main/there",
+		     .headers = {{"x-amz-copy-source", "one/main/long"}, {"if-none-match", "*"}});
+	expect_error(&site, 412, "PreconditionFailed", .method = "PUT", .target = "/two/main/there",
+		     .headers = {{"x-amz-copy-source", "one/main/long"}, {"if-match", "\"y\""}});
+	assert_int_equal(files_of_two(), before);
+	check_body("/two/main/there", STR("x"));
+}
+
 /* Who asked is gone while it is under way: a whole copy or none. */
 static void test_copies__client_gone(void **state)
 {
@@ -318,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_copies__conditions),
 		cmocka_unit_test(test_copies__missing),
 		cmocka_unit_test(test_copies__bytes_gone),
+		cmocka_unit_test(test_copies__refused_at_the_end),
 		cmocka_unit_test(test_copies__client_gone),
 	};
 
