@@ -170,8 +170,8 @@ static rc found(struct s3_req *r)
 
 static rc make_repository(struct s3_req *r)
 {
-	const struct gateway_store *store;
-	struct str location, space;
+	const struct gateway_store *store = NULL;
+	struct str location, space = STR_NONE;
 	rc res = found(r);
 
 	if (rc_ok(res))

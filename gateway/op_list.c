@@ -1,4 +1,5 @@
-/* ListObjects and ListObjectsV2.
+/* ListObjects, ListObjectsV2 and ListObjectVersions: buckets have no versioning, so that each object is its
+ * only version, "null".
  *
  * A bucket that names a ref has its paths as keys. Another one's are ref/path: a prefix without '/' lists branches as common prefixes (lakeFS, API.md
  * 3.4); a prefix "ref/..." lists that ref. Keys come back with the ref as the client wrote it. */
@@ -8,7 +9,7 @@
 enum { MAX_KEYS = 1000 };
 
 struct listing {
-	bool v2, url, owner;
+	bool v2, versions, url, owner;
 	struct str prefix, delimiter, after, token, marker, start_after;
 	uint64_t max;
 	/* the answer */
@@ -22,12 +23,28 @@ static struct str shown(struct s3_req *r, const struct listing *l, struct str s)
 	return l->url ? uri_encode(r->a, s, true) : s;
 }
 
+/* After a key's only version come those of the next key. */
+static rc version_markers(struct s3_req *r, struct listing *l)
+{
+	struct str version = s3_query(r, "version-id-marker");
+
+	l->after = l->marker = s3_query(r, "key-marker");
+	if (version.n && !l->marker.n)
+		return err_argument(&r->err, "version-id-marker", version,
+				    "A version-id marker cannot be specified without a key marker.");
+	if (version.n && !str_eq(version, STR("null")))
+		return err_argument(&r->err, "version-id-marker", version,
+				    "Invalid version id specified");
+	return RC_OK;
+}
+
 static rc parse(struct s3_req *r, struct listing *l)
 {
 	struct str encoding = s3_query(r, "encoding-type"), type = s3_query(r, "list-type");
 
 	l->v2 = r->op->id == S3_ListObjectsV2;
-	if (type.n && !l->v2 && !str_eq(type, STR("1")))
+	l->versions = r->op->id == S3_ListObjectVersions;
+	if (type.n && !l->v2 && !l->versions && !str_eq(type, STR("1")))
 		return err_set(&r->err, ERR_InvalidArgument, "list-type must be 1 or 2.");
 	if (encoding.n && !str_eq(encoding, STR("url")))
 		return err_set(&r->err, ERR_InvalidArgument,
@@ -37,6 +54,8 @@ static rc parse(struct s3_req *r, struct listing *l)
 	l->prefix = s3_query(r, "prefix").p ? s3_query(r, "prefix") : STR("");
 	l->delimiter = s3_query(r, "delimiter");
 	TRY(s3_query_u64(r, "max-keys", MAX_KEYS, MAX_KEYS, &l->max));
+	if (l->versions)
+		return version_markers(r, l);
 	if (!l->v2) {
 		l->after = l->marker = s3_query(r, "marker");
 		return RC_OK;
@@ -130,13 +149,18 @@ static struct str whole_key(struct s3_req *r, const struct listing *l, struct st
 
 static void contents_xml(struct s3_req *r, const struct listing *l, const struct list_item *item)
 {
+	const char *element = l->versions ? "Version" : "Contents";
 	struct arena_mark mark = arena_mark(r->a);
 	const struct entry *e = &item->entry;
 	char date[25];
 
 	time_iso_ms((struct timestamp){e->modified.s, e->modified.ns}, date);
-	xw_open(&r->xml, "Contents");
+	xw_open(&r->xml, element);
 	xw_elem(&r->xml, "Key", shown(r, l, whole_key(r, l, item->key)));
+	if (l->versions) {
+		xw_elem(&r->xml, "VersionId", STR("null"));
+		xw_elem_bool(&r->xml, "IsLatest", true);
+	}
 	xw_elem(&r->xml, "LastModified", str_c(date));
 	xw_elem(&r->xml, "ETag", s3_quoted(r, e->etag));
 	xw_elem_int(&r->xml, "Size", e->size);
@@ -147,7 +171,7 @@ static void contents_xml(struct s3_req *r, const struct listing *l, const struct
 		xw_close(&r->xml, "Owner");
 	}
 	xw_elem(&r->xml, "StorageClass", STR("STANDARD"));
-	xw_close(&r->xml, "Contents");
+	xw_close(&r->xml, element);
 	arena_rewind(r->a, mark);
 }
 
@@ -174,6 +198,19 @@ static void v1_xml(struct s3_req *r, const struct listing *l)
 		xw_elem(&r->xml, "NextMarker", shown(r, l, l->page.next));
 }
 
+static void versions_xml(struct s3_req *r, const struct listing *l)
+{
+	struct str version = s3_query(r, "version-id-marker");
+
+	xw_elem(&r->xml, "KeyMarker", shown(r, l, l->marker));
+	xw_elem(&r->xml, "VersionIdMarker", version);
+	if (!l->page.truncated)
+		return;
+	xw_elem(&r->xml, "NextKeyMarker", shown(r, l, l->page.next));
+	if (!l->page.items[l->page.n - 1].is_prefix)
+		xw_elem(&r->xml, "NextVersionIdMarker", STR("null"));
+}
+
 static void v2_xml(struct s3_req *r, const struct listing *l)
 {
 	xw_elem_int(&r->xml, "KeyCount", (int64_t)l->page.n);
@@ -187,8 +224,10 @@ static void v2_xml(struct s3_req *r, const struct listing *l)
 
 static void page_xml(struct s3_req *r, const struct listing *l)
 {
+	const char *root = l->versions ? "ListVersionsResult" : "ListBucketResult";
+
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "ListBucketResult", "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_open_ns(&r->xml, root, "http://s3.amazonaws.com/doc/2006-03-01/");
 	xw_elem(&r->xml, "Name", r->at.bucket);
 	xw_elem(&r->xml, "Prefix", shown(r, l, l->prefix));
 	if (l->delimiter.n)
@@ -197,12 +236,14 @@ static void page_xml(struct s3_req *r, const struct listing *l)
 	if (l->url)
 		xw_elem(&r->xml, "EncodingType", STR("url"));
 	xw_elem_bool(&r->xml, "IsTruncated", l->page.truncated);
-	if (l->v2)
+	if (l->versions)
+		versions_xml(r, l);
+	else if (l->v2)
 		v2_xml(r, l);
 	else
 		v1_xml(r, l);
 	items_xml(r, l);
-	xw_close(&r->xml, "ListBucketResult");
+	xw_close(&r->xml, root);
 }
 
 static rc list_objects(struct s3_req *r)
@@ -229,4 +270,5 @@ static void reply(struct s3_req *r)
 }
 
 const struct s3_handlers handlers_ListObjects = {.run = list_objects, .reply = reply};
+const struct s3_handlers handlers_ListObjectVersions = {.run = list_objects, .reply = reply};
 const struct s3_handlers handlers_ListObjectsV2 = {.run = list_objects, .reply = reply};

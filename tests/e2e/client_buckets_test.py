@@ -179,6 +179,36 @@ def test_unset():
         assert error(c.delete_bucket_cors, Bucket="example") == ("NotImplemented", 501)
 
 
+def test_versions():
+    """Each object is its only version."""
+    with Server() as s:
+        c = s.boto3()
+        keys = sorted(f"{d}{i}" for d in ("", "a/", "a/b/", "\u00e9 +&/") for i in range(4))
+        for k in keys:
+            c.put_object(Bucket="example", Key="main/" + k, Body=b"x")
+        for bucket, at in (("example", "main/"), ("example.main", "")):
+            every = c.list_object_versions(Bucket=bucket, Prefix=at)
+            assert [v["Key"] for v in every["Versions"]] == [at + k for k in keys]
+            assert all(v["VersionId"] == "null" and v["IsLatest"] and v["Size"] == 1 for v in every["Versions"])
+            assert "DeleteMarkers" not in every and not every["IsTruncated"]
+            for size in (1, 3, 5, 16):
+                pages = c.get_paginator("list_object_versions").paginate(
+                    Bucket=bucket, Prefix=at, PaginationConfig={"PageSize": size})
+                assert [v["Key"] for p in pages for v in p.get("Versions", [])] == [at + k for k in keys], size
+                pages = list(c.get_paginator("list_object_versions").paginate(
+                    Bucket=bucket, Prefix=at, Delimiter="/", PaginationConfig={"PageSize": size}))
+                assert [v["Key"] for p in pages for v in p.get("Versions", [])] == [at + k for k in "0123"]
+                assert [x["Prefix"] for p in pages for x in p.get("CommonPrefixes", [])] == [at + "a/", at + "\u00e9 +&/"]
+            assert error(c.list_object_versions, Bucket=bucket, VersionIdMarker="null")[0] == "InvalidArgument"
+            assert error(c.list_object_versions, Bucket=bucket, KeyMarker="a", VersionIdMarker="x")[0] == "InvalidArgument"
+        assert [p["Prefix"] for p in c.list_object_versions(Bucket="example")["CommonPrefixes"]] == ["main/"]
+        c.delete_objects(Bucket="example", Delete={"Objects": [
+            {"Key": v["Key"], "VersionId": v["VersionId"]}
+            for v in c.list_object_versions(Bucket="example", Prefix="main/")["Versions"]]})
+        assert "Versions" not in c.list_object_versions(Bucket="example", Prefix="main/")
+        c.delete_bucket(Bucket="example")
+
+
 REPOS = ["abc", "abc-d", "abc-d-e", "abc-dx", "abc0", "abcd", "xyz", "xyz-1"]
 
 
