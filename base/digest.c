@@ -26,19 +26,19 @@ enum {
 };
 
 static const struct {
-	const char *name, *evp;
+	const char *name, *title, *evp;
 	size_t size;
 } kinds_table[DIGEST_KINDS] = {
-	[DIGEST_MD5] = {"md5", "MD5", 16},
-	[DIGEST_SHA1] = {"sha1", "SHA1", 20},
-	[DIGEST_SHA256] = {"sha256", "SHA256", 32},
-	[DIGEST_SHA512] = {"sha512", "SHA512", 64},
-	[DIGEST_CRC32] = {"crc32", NULL, 4},
-	[DIGEST_CRC32C] = {"crc32c", NULL, 4},
-	[DIGEST_CRC64NVME] = {"crc64nvme", NULL, 8},
-	[DIGEST_XXHASH64] = {"xxhash64", NULL, 8},
-	[DIGEST_XXHASH3] = {"xxhash3", NULL, 8},
-	[DIGEST_XXHASH128] = {"xxhash128", NULL, 16},
+	[DIGEST_MD5] = {"md5", "MD5", "MD5", 16},
+	[DIGEST_SHA1] = {"sha1", "SHA1", "SHA1", 20},
+	[DIGEST_SHA256] = {"sha256", "SHA256", "SHA256", 32},
+	[DIGEST_SHA512] = {"sha512", "SHA512", "SHA512", 64},
+	[DIGEST_CRC32] = {"crc32", "CRC32", NULL, 4},
+	[DIGEST_CRC32C] = {"crc32c", "CRC32C", NULL, 4},
+	[DIGEST_CRC64NVME] = {"crc64nvme", "CRC64NVME", NULL, 8},
+	[DIGEST_XXHASH64] = {"xxhash64", "XXHASH64", NULL, 8},
+	[DIGEST_XXHASH3] = {"xxhash3", "XXHASH3", NULL, 8},
+	[DIGEST_XXHASH128] = {"xxhash128", "XXHASH128", NULL, 16},
 };
 
 static EVP_MD *fetched[EVP_KINDS];
@@ -151,6 +151,12 @@ const char *digest_name(enum digest_kind k)
 {
 	assert(k < DIGEST_KINDS);
 	return kinds_table[k].name;
+}
+
+const char *digest_title(enum digest_kind k)
+{
+	assert(k < DIGEST_KINDS);
+	return kinds_table[k].title;
 }
 
 bool digest_by_name(struct str name, enum digest_kind *ret)

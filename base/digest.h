@@ -29,6 +29,8 @@ size_t digest_size(enum digest_kind k);
  * "xxhash128": S3's names in lower case, as in the
  * header x-amz-checksum-<name>. */
 const char *digest_name(enum digest_kind k);
+/* The same in capitals, as in S3's documents and messages. */
+const char *digest_title(enum digest_kind k);
 /* By that name, any case; false when unknown. */
 bool digest_by_name(struct str name, enum digest_kind *ret);
 

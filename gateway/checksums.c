@@ -34,7 +34,7 @@ rc s3_given_checksum(struct s3_req *r, enum digest_kind *ret, struct str *ret_te
 			continue;
 		if (*ret != DIGEST_KINDS)
 			return more_than_one(r);
-		if (!digest_by_name(name, ret) || *ret == DIGEST_MD5)
+		if (!digest_by_name(name, ret))
 			return err_set(&r->err, ERR_InvalidRequest,
 				       "The algorithm type you specified in x-amz-checksum- header is "
 				       "invalid.");
@@ -70,7 +70,7 @@ static rc in_trailer(struct s3_req *r, struct upload_stream *u)
 	if (name.n == 0)
 		return RC_OK;
 	if (!str_starts(name, STR("x-amz-checksum-")) ||
-	    !digest_by_name(str_skip(name, strlen("x-amz-checksum-")), &k) || k == DIGEST_MD5)
+	    !digest_by_name(str_skip(name, strlen("x-amz-checksum-")), &k))
 		return err_set(&r->err, ERR_InvalidRequest,
 			       "The value specified in the x-amz-trailer header is not supported");
 	if (u->checksum != DIGEST_KINDS)
@@ -88,7 +88,7 @@ static rc as_announced(struct s3_req *r, const struct upload_stream *u)
 
 	if (!name.p)
 		return RC_OK;
-	if (!digest_by_name(name, &k) || k == DIGEST_MD5)
+	if (!digest_by_name(name, &k))
 		return bad_value(r, STR("x-amz-sdk-checksum-algorithm"));
 	if (u->checksum == DIGEST_KINDS)
 		return err_set(&r->err, ERR_InvalidRequest,

@@ -115,13 +115,14 @@ rc s3_parse_range(struct s3_req *r, const struct entry *e, struct s3_range *ret)
 	if (!str_eq_nocase(str_head(v, 6), STR("bytes=")) || str_index(v, ',') != v.n ||
 	    str_index(v, '-') == v.n || if_range_fails(r, e))
 		return RC_OK;
-	from = str_trim(str_cut(str_skip(v, 6), '-', &to));
-	to = str_trim(to);
+	from = str_cut(str_skip(v, 6), '-', &to);
 	if (from.n == 0) { /* the last n bytes */
 		if (!position(to, &last))
 			return RC_OK;
-		if (last == 0 || size == 0)
+		if (last == 0)
 			return unsatisfiable(r, size);
+		if (size == 0)
+			return RC_OK;
 		first = last < size ? size - last : 0;
 		last = size - 1;
 	} else {

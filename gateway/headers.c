@@ -2,16 +2,19 @@
  *
  * User metadata x-amz-meta-<name> is lakeFS's metadata key "X-Amz-Meta-<name>"; system headers that
  * lakeFS has no place for are metadata keys "::sluice::<name>" (DESIGN rule 8). */
+#include <stdio.h>
+
 #include "base/encode.h"
 #include "gateway/s3.h"
 #include "gateway/tagging.h"
 
 #define META_KEY "X-Amz-Meta-"
 #define OWN_KEY "::sluice::"
+#define REDIRECT "x-amz-website-redirect-location"
 enum { MAX_USER_METADATA = 2048, MAX_METADATA = 128 };
 
 static const char *const system_headers[] = {
-	"cache-control", "content-disposition", "content-encoding", "content-language", "expires",
+	"cache-control", "content-disposition", "content-encoding", "content-language", "expires", REDIRECT,
 };
 enum { SYSTEM_HEADERS = sizeof(system_headers) / sizeof(system_headers[0]) };
 
@@ -69,8 +72,37 @@ static rc user_metadata(struct s3_req *r, struct object_attrs *o, const struct h
 	return add_meta(r, o, arena_join(r->a, (struct str[]){STR(META_KEY), name}, 2), value);
 }
 
+static rc check_redirect(struct s3_req *r)
+{
+	struct str to = s3_header(r, REDIRECT);
+
+	if (!to.n || to.p[0] == '/' || str_starts(to, STR("http://")) ||
+	    str_starts(to, STR("https://")))
+		return RC_OK;
+	return err_default(&r->err, ERR_InvalidRedirectLocation);
+}
+
+rc s3_set_redirect(struct s3_req *r, struct entry *e)
+{
+	struct meta *m = arena_alloc(r->a, (e->metadata_n + 1) * sizeof(*m));
+	struct str to = s3_header(r, REDIRECT);
+	size_t n = 0;
+
+	TRY(check_redirect(r));
+	for (size_t i = 0; i < e->metadata_n; i++)
+		if (!str_eq(e->metadata[i].key, STR(OWN_KEY REDIRECT)))
+			m[n++] = e->metadata[i];
+	if (to.n)
+		m[n++] = (struct meta){STR(OWN_KEY REDIRECT), to};
+	e->metadata = m;
+	e->metadata_n = n;
+	entry_sort_metadata(e);
+	return RC_OK;
+}
+
 static rc system_metadata(struct s3_req *r, struct object_attrs *o)
 {
+	TRY(check_redirect(r));
 	for (size_t i = 0; i < SYSTEM_HEADERS; i++) {
 		struct str v = s3_header(r, system_headers[i]);
 
@@ -94,8 +126,9 @@ rc s3_read_attrs(struct s3_req *r, struct object_attrs *o)
 		.metadata = arena_alloc(r->a, MAX_METADATA * sizeof(struct meta)),
 		.storage_class = s3_header(r, "x-amz-storage-class"),
 	};
-	if (o->content_type.n == 0)
-		o->content_type = STR("application/octet-stream");
+	if (o->content_type.n == 0) /* S3's, and lakeFS's */
+		o->content_type = r->at.ref_bucket ? STR("binary/octet-stream")
+						   : STR("application/octet-stream");
 	if (!str_is_utf8(o->content_type))
 		return err_set(&r->err, ERR_InvalidArgument, "Content-Type is not valid UTF-8.");
 	for (size_t i = 0; i < r->headers_n; i++)
@@ -162,7 +195,6 @@ rc s3_refuse_unsupported(struct s3_req *r)
 		"x-amz-grant-write-acp",
 		"x-amz-grant-read-acp",
 		"x-amz-grant-full-control",
-		"x-amz-website-redirect-location",
 		"x-amz-write-offset-bytes",
 		"x-amz-copy-source-server-side-encryption-customer-algorithm",
 		"x-amz-copy-source-server-side-encryption-customer-key",
@@ -184,7 +216,8 @@ rc s3_refuse_unsupported(struct s3_req *r)
 
 static bool is_owner(struct s3_req *r, struct str id)
 {
-	return !id.p || str_eq(id, STR("sluice")) || str_eq(id, auth_user_name(r->user));
+	return !id.p || str_eq(id, STR("sluice")) || str_eq(id, auth_user_name(r->user)) ||
+	       str_eq(id, r->sig.access_key);
 }
 
 rc s3_check_owner(struct s3_req *r)
@@ -323,7 +356,7 @@ void s3_write_checksums(struct s3_req *r, const struct entry *e)
 	bool any = false;
 
 	for (int k = 0; k < DIGEST_KINDS; k++)
-		if (k != DIGEST_MD5 && e->checksum[k].n) {
+		if (e->checksum[k].n) {
 			s3_checksum_header(r, (enum digest_kind)k, e->checksum[k],
 					   e->checksum_composite, e->parts_n);
 			any = true;
@@ -338,14 +371,11 @@ void s3_checksums_xml(struct s3_req *r, const struct entry *e)
 	bool any = false;
 
 	for (int k = 0; k < DIGEST_KINDS; k++) {
-		char name[32] = "Checksum";
-		size_t n = strlen(name);
+		char name[32];
 
-		if (k == DIGEST_MD5 || !e->checksum[k].n)
+		if (!e->checksum[k].n)
 			continue;
-		for (const char *p = digest_name((enum digest_kind)k); *p; p++)
-			name[n++] = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
-		name[n] = 0;
+		snprintf(name, sizeof(name), "Checksum%s", digest_title((enum digest_kind)k));
 		xw_elem(&r->xml, name,
 			s3_checksum_text(r, e->checksum[k], e->checksum_composite, e->parts_n));
 		any = true;
@@ -362,9 +392,10 @@ rc s3_checksum_algorithm(struct s3_req *r, enum digest_kind *ret)
 	*ret = DIGEST_KINDS;
 	if (name.n == 0)
 		return RC_OK;
-	if (!digest_by_name(name, ret) || *ret == DIGEST_MD5)
+	if (!digest_by_name(name, ret))
 		return err_set(&r->err, ERR_InvalidRequest,
 			       "Checksum algorithm provided is unsupported. Please try again with any "
-			       "of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+			       "of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, "
+			       "SHA512, XXHASH128, XXHASH3, XXHASH64]");
 	return RC_OK;
 }

@@ -18,8 +18,8 @@ rc s3_part_number(struct s3_req *r, unsigned *ret)
 
 	if (!str_to_u64(s3_query(r, "partNumber"), &number) || number == 0 ||
 	    number > MULTIPART_MAX_PARTS)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Part number must be an integer between 1 and %d, inclusive",
+		return err_argument(&r->err, "partNumber", s3_query(r, "partNumber"),
+				    "Part number must be an integer between 1 and %d, inclusive.",
 			       MULTIPART_MAX_PARTS);
 	*ret = (unsigned)number;
 	return RC_OK;
@@ -47,12 +47,7 @@ struct str s3_checksum_type_name(bool full)
 
 struct str s3_algorithm_name(struct s3_req *r, enum digest_kind k)
 {
-	char *name = arena_cstr(r->a, str_c(digest_name(k)));
-
-	for (char *p = name; *p; p++)
-		if (*p >= 'a' && *p <= 'z')
-			*p = (char)(*p - 'a' + 'A');
-	return str_c(name);
+	return str_c(digest_title(k));
 }
 
 void s3_address_xml(struct s3_req *r, struct str upload_id)

@@ -87,7 +87,7 @@ static rc plan(struct s3_req *r)
 static bool has_checksum(const struct entry *e)
 {
 	for (int k = 0; k < DIGEST_KINDS; k++)
-		if (k != DIGEST_MD5 && e->checksum[k].n)
+		if (e->checksum[k].n)
 			return true;
 	return false;
 }

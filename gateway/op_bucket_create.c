@@ -22,8 +22,7 @@ static rc refuse_ownership(struct s3_req *r)
 	if (!v.n)
 		return RC_OK;
 	return err_argument(&r->err, "x-amz-object-ownership", v,
-			    "x-amz-object-ownership must be BucketOwnerEnforced, "
-			    "BucketOwnerPreferred or ObjectWriter.");
+			    "Invalid x-amz-object-ownership header: " STR_FMT, STR_ARG(str_head(v, 100)));
 }
 
 static rc plan(struct s3_req *r)
@@ -84,7 +83,7 @@ static rc store_at(struct s3_req *r, struct str location, const struct gateway_s
 	if (!location.n || str_eq(location, r->g->o.region))
 		return default_store(r, ret);
 	return err_field(err_set(&r->err, ERR_InvalidLocationConstraint,
-				 "The specified location constraint is not valid: it may be the region or "
+				 "The specified location-constraint is not valid: it may be the region or "
 				 "a store's id: " STR_FMT ".",
 				 STR_ARG(choices(r))),
 			 &r->err, "LocationConstraint", location);
@@ -224,7 +223,7 @@ static rc check_location(struct s3_req *r)
 	if (!location.n || str_eq(location, r->g->o.region) || str_eq(location, r->repo.storage_id))
 		return RC_OK;
 	return err_field(err_set(&r->err, ERR_InvalidLocationConstraint,
-				 "The specified location constraint is not valid: a branch is where its "
+				 "The specified location-constraint is not valid: a branch is where its "
 				 "repository is; leave it out."),
 			 &r->err, "LocationConstraint", location);
 }

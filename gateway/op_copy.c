@@ -48,6 +48,7 @@ static bool to_itself(const struct s3_req *r, const struct s3_address *from)
 static bool changes_storage(struct s3_req *r, const struct copy *p)
 {
 	return s3_header(r, "x-amz-storage-class").n ||
+	       s3_header(r, "x-amz-website-redirect-location").n ||
 	       s3_header(r, "x-amz-server-side-encryption").n ||
 	       (p->op.checksum != DIGEST_KINDS && !p->op.entry.checksum[p->op.checksum].n);
 }
@@ -73,6 +74,7 @@ static rc attributes(struct s3_req *r, struct copy *p)
 		e->metadata_n = attrs.metadata_n;
 		e->content_type = attrs.content_type;
 	}
+	TRY(s3_set_redirect(r, e));
 	if (tags)
 		TRY(s3_read_tagging(r, &tagging));
 	s3_set_tagging(r, e, tagging);

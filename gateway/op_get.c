@@ -21,15 +21,36 @@ static rc gone(struct s3_req *r)
 		       "The object's data is not in its store any more.");
 }
 
+static rc part_number(struct s3_req *r, uint64_t *ret)
+{
+	struct str text = s3_query(r, "partNumber");
+
+	*ret = 0;
+	if (!s3_param(r, "partNumber") ||
+	    (str_to_u64(text, ret) && *ret && *ret <= MULTIPART_MAX_PARTS))
+		return RC_OK;
+	return err_argument(&r->err, "partNumber", text,
+			    "Part number must be an integer between 1 and %d, inclusive.",
+			    MULTIPART_MAX_PARTS);
+}
+
+static rc no_such_part(struct s3_req *r, size_t parts, uint64_t number)
+{
+	rc failed = err_default(&r->err, ERR_InvalidPartNumber);
+
+	failed = err_field_u64(failed, &r->err, "ActualPartCount", parts);
+	return err_field_u64(failed, &r->err, "PartNumberRequested", number);
+}
+
 /* GetObject by part: what part n of a multipart object covers. */
 static rc part_range(struct s3_req *r, const struct entry *e, size_t *ret_part, struct s3_range *ret)
 {
 	uint64_t number, offset = 0;
 	size_t parts = e->parts_n ? e->parts_n : 1;
 
-	TRY(s3_query_u64(r, "partNumber", 0, UINT32_MAX, &number));
-	if (number == 0 || number > parts)
-		return err_default(&r->err, ERR_InvalidPartNumber);
+	TRY(part_number(r, &number));
+	if (number > parts)
+		return no_such_part(r, parts, number);
 	*ret_part = (size_t)number;
 	if (e->parts_n == 0) {
 		*ret = (struct s3_range){.partial = e->size > 0, .length = (uint64_t)e->size};
@@ -99,6 +120,7 @@ static rc plan(struct s3_req *r)
 	r->op_state = g;
 	g->r = r;
 	g->fd = -1;
+	TRY(part_number(r, &(uint64_t){0}));
 	TRY(find(r, g));
 	TRY(s3_check_conditions(r, &g->entry, ""));
 	TRY(select_range(r, g));

@@ -80,13 +80,12 @@ static rc given_checksum(struct s3_req *r, const struct xml_node *n, struct uplo
 	struct str *sum;
 
 	if (!str_starts(n->name, STR("Checksum")) || !digest_by_name(str_skip(n->name, 8), &k) ||
-	    k == DIGEST_MD5 || n->text.n == 0)
+	    n->text.n == 0)
 		return RC_OK;
 	sum = &p->checksum[k];
 	if (!base64_decode(r->a, str_trim(n->text), sum) || sum->n != digest_size(k))
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "The %s given for part %u is not a checksum.", digest_name(k),
-			       p->number);
+		return err_argument(&r->err, "Checksum", n->text,
+				    "Invalid Base64 or multiple checksums present in request");
 	return RC_OK;
 }
 
@@ -94,11 +93,16 @@ static rc given_part(struct s3_req *r, const struct xml_node *n, struct upload_p
 {
 	uint64_t number;
 
-	if (!str_to_u64(xml_child_text(n, "PartNumber"), &number) || !xml_child(n, "ETag"))
+	struct str text = str_trim(xml_child_text(n, "PartNumber"));
+	bool negative = str_starts(text, STR("-")) && str_to_u64(str_skip(text, 1), &number);
+
+	if ((!negative && !str_to_u64(text, &number)) || !xml_child(n, "ETag"))
 		return malformed(r);
-	if (number == 0 || number > MULTIPART_MAX_PARTS)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "PartNumber must be between 1 and %d.", MULTIPART_MAX_PARTS);
+	if (negative || number == 0)
+		return err_argument(&r->err, "PartNumber", text, "PartNumber must be >= 1");
+	if (number > MULTIPART_MAX_PARTS)
+		return err_argument(&r->err, "PartNumber", text, "PartNumber must be <= %d",
+				    MULTIPART_MAX_PARTS);
 	ret->number = (unsigned)number;
 	ret->etag = s3_unquoted(str_trim(xml_child_text(n, "ETag")));
 	for (struct xml_node *k = n->first; k; k = k->next)
@@ -152,9 +156,14 @@ static rc expectations(struct s3_req *r, struct upload_completion *how)
 	TRY(s3_checksum_type(r, &how->type));
 	TRY(whole_checksum(r, how));
 	how->has_size = size.p != NULL;
+	if (str_starts(size, STR("-")) && str_to_u64(str_skip(size, 1), &how->size))
+		return err_set(&r->err, ERR_InvalidRequest,
+			       "Value for x-amz-mp-object-size header is less than zero: '" STR_FMT "'",
+			       STR_ARG(size));
 	if (size.p && !str_to_u64(size, &how->size))
 		return err_set(&r->err, ERR_InvalidRequest,
-			       "Value for x-amz-mp-object-size header is invalid.");
+			       "Value for x-amz-mp-object-size header is invalid: '" STR_FMT "'",
+			       STR_ARG(str_head(size, 32)));
 	return RC_OK;
 }
 

@@ -60,7 +60,7 @@ static rc open_part(struct s3_req *r, struct part *p, struct upload_stream **ret
 	return err_set(&r->err, ERR_InvalidRequest,
 		       "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum "
 		       "Type: %s",
-		       digest_name(of_upload), digest_name((*ret)->checksum));
+		       digest_title(of_upload), digest_title((*ret)->checksum));
 }
 
 static void start_part(struct s3_req *r)

@@ -23,6 +23,16 @@ static struct sigv4_request signed_request(struct s3_req *r)
 	};
 }
 
+/* Chunks are for objects and parts. */
+static rc check_payload(struct s3_req *r)
+{
+	if (r->op->level == LEVEL_OBJECT || !str_eq(http_req_method(r->http), STR("PUT")) ||
+	    r->sig.payload < SIGV4_CHUNKED)
+		return RC_OK;
+	return err_set(&r->err, ERR_InvalidRequest,
+		       "The value of x-amz-content-sha256 header is invalid.");
+}
+
 static bool is_v4(const struct s3_req *r)
 {
 	return r->sig.form == SIGV4_HEADER || r->sig.form == SIGV4_QUERY;
@@ -80,6 +90,7 @@ rc s3_authenticate(struct s3_req *r)
 	rc verdict;
 
 	TRY(sigv4_parse(&sr, wall_now().s, r->a, &r->sig, &r->err));
+	TRY(check_payload(r));
 	if (r->sig.form == SIGV4_NONE)
 		return err_set(&r->err, ERR_AccessDenied,
 			       "Access Denied: the request is not signed; give the client an access key.");

@@ -88,17 +88,35 @@ static void write_fields(struct s3_req *r, bool *ret_key, bool *ret_bucket)
 	}
 }
 
+/* S3's words alone, and what a longer story has behind them; in lakeFS's addresses the whole, as there. */
+static struct str message(struct s3_req *r, struct str *ret_detail)
+{
+	struct str words = str_c(err_text(r->err.code)), msg = str_c(r->err.msg);
+	size_t n = words.n - str_ends(words, STR("."));
+
+	*ret_detail = STR_NONE;
+	if (is_internal(r->err.code))
+		return str_c(err_text(ERR_InternalError));
+	if (!n || !str_starts(msg, str_head(words, n)) || !str_starts(str_skip(msg, n), STR(": ")) ||
+	    (rc_is((rc){r->err.code}, NoSuchBucket) && !r->at.ref_bucket))
+		return msg;
+	*ret_detail = str_skip(msg, n + 2);
+	return words;
+}
+
 static void write_error(struct s3_req *r)
 {
 	struct str key = r->at.key;
 	bool key_said = false, bucket_said = false;
+	struct str detail;
 
 	buf_reset(&r->xml);
 	xw_decl(&r->xml);
 	xw_open(&r->xml, "Error");
 	xw_elem(&r->xml, "Code", str_c(err_s3_code(r->err.code)));
-	xw_elem(&r->xml, "Message",
-		str_c(is_internal(r->err.code) ? err_text(ERR_InternalError) : r->err.msg));
+	xw_elem(&r->xml, "Message", message(r, &detail));
+	if (detail.n)
+		xw_elem(&r->xml, "Detail", detail);
 	write_fields(r, &key_said, &bucket_said);
 	if (!key_said && key.n && str_is_utf8(key))
 		xw_elem(&r->xml, "Key", key);

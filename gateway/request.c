@@ -34,9 +34,14 @@ rc s3_query_u64(struct s3_req *r, const char *key, uint64_t def, uint64_t max, u
 	*ret = def;
 	if (v.n == 0)
 		return RC_OK;
+	if (v.p[0] == '-' && str_to_u64(str_skip(v, 1), ret))
+		return err_argument(&r->err, key, v,
+				    "Argument " STR_FMT " must be an integer between 0 and 2147483647",
+				    STR_ARG(v));
 	if (!str_to_u64(v, ret) || *ret > INT32_MAX)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Argument %s must be an integer between 0 and 2147483647", key);
+		return err_argument(&r->err, key, v,
+				    "Provided " STR_FMT " not an integer or within integer range",
+				    STR_ARG(str_head(v, 100)));
 	if (*ret > max)
 		*ret = max;
 	return RC_OK;

@@ -120,30 +120,6 @@ struct str s3_key_of(struct s3_req *r, const struct s3_address *at, struct str p
 	return arena_join(r->a, (struct str[]){at->ref, STR("/"), path}, 3);
 }
 
-rc s3_copy_source(struct s3_req *r, struct s3_address *ret)
-{
-	struct str source = s3_header(r, "x-amz-copy-source"), bucket, key;
-	size_t query = str_find(source, STR("?versionId="));
-
-	*ret = (struct s3_address){0};
-	if (query < source.n && !str_eq(str_skip(source, query), STR("?versionId=null")))
-		return err_default(&r->err, ERR_NoSuchVersion);
-	source = str_head(source, query);
-	if (!uri_decode(r->a, source, true, &source) || !str_is_utf8(source) ||
-	    (source.n && memchr(source.p, 0, source.n)))
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "x-amz-copy-source is not a valid encoded address.");
-	if (source.n && source.p[0] == '/')
-		source = str_skip(source, 1);
-	bucket = str_cut(source, '/', &key);
-	s3_split_address(bucket, key, ret);
-	if (!ret->repo.n || !ret->ref.n || !ret->path.n)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Copy Source must mention the source repository, ref and path: "
-			       "repository/ref/path");
-	return RC_OK;
-}
-
 /* S3's rule for keys with relative elements ("Naming Amazon S3 objects"): from left to right there are
  * never more of them than of others. Such keys are names like any other here, but clients and browsers
  * may resolve them, and then one that climbs out means another bucket's object. */
@@ -160,6 +136,61 @@ static bool climbs_out(struct str key)
 			depth++;
 	}
 	return false;
+}
+
+/* Letters, digits and what repositories' and branches' names have besides; no address of the network's. */
+static bool may_be_bucket(struct str s)
+{
+	bool number = true;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		bool digit = (c >= '0' && c <= '9') || c == '.';
+
+		number &= digit;
+		if (!digit && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '-' && c != '_')
+			return false;
+	}
+	return s.n && !number;
+}
+
+/* By S3's rules, as whoever writes into a bucket that is a branch has them. A repository's key that is but a
+ * branch is taken, too: there is no such object. */
+static rc check_source(struct s3_req *r, struct str bucket, struct str key)
+{
+	if (!may_be_bucket(bucket))
+		return err_argument(&r->err, "x-amz-copy-source", s3_header(r, "x-amz-copy-source"),
+				    "Invalid copy source bucket name");
+	if (!key.n || climbs_out(key) || str_eq(key, STR(".")))
+		return err_argument(&r->err, "x-amz-copy-source", key,
+				    "Invalid copy source object key");
+	return RC_OK;
+}
+
+rc s3_copy_source(struct s3_req *r, struct s3_address *ret)
+{
+	struct str source = s3_header(r, "x-amz-copy-source"), bucket, key;
+	size_t query = str_find(source, STR("?versionId="));
+
+	*ret = (struct s3_address){0};
+	if (query < source.n && !str_eq(str_skip(source, query), STR("?versionId=null")))
+		return err_default(&r->err, ERR_NoSuchVersion);
+	source = str_head(source, query);
+	if (!uri_decode(r->a, source, true, &source) || !str_is_utf8(source) ||
+	    (source.n && memchr(source.p, 0, source.n)))
+		return err_argument(&r->err, "x-amz-copy-source", s3_header(r, "x-amz-copy-source"),
+				    "Invalid copy source encoding");
+	if (source.n && source.p[0] == '/')
+		source = str_skip(source, 1);
+	bucket = str_cut(source, '/', &key);
+	s3_split_address(bucket, key, ret);
+	if (r->at.ref_bucket)
+		return check_source(r, bucket, key);
+	if (!ret->repo.n || !ret->ref.n || !ret->path.n)
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "Copy Source must mention the source repository, ref and path: "
+			       "repository/ref/path");
+	return RC_OK;
 }
 
 static rc parse_address(struct s3_req *r)

@@ -236,6 +236,9 @@ struct object_attrs {
 	struct str storage_class;
 };
 rc s3_read_attrs(struct s3_req *r, struct object_attrs *ret);
+/* x-amz-website-redirect-location is each object's own: a copy has that of its request or none.
+ * InvalidRedirectLocation. */
+rc s3_set_redirect(struct s3_req *r, struct entry *e);
 /* What may not be dropped silently (TRAPS 27). */
 rc s3_refuse_unsupported(struct s3_req *r);
 void s3_write_attrs(struct s3_req *r, const struct entry *e);

@@ -127,7 +127,9 @@ static void test_conditions__ranges(void **state)
 	check_range("Range: bytes=18446744073709551615-\n", 100, NONE, 0);
 	check_range("Range: bytes=-0\n", 100, NONE, 0);
 	check_range("Range: bytes=0-\n", 0, NONE, 0);
-	check_range("Range: bytes=-5\n", 0, NONE, 0);
+	check_range("Range: bytes=-5\n", 0, WHOLE, 0);
+	check_range("Range: bytes= 0-1\n", 100, WHOLE, 0);
+	check_range("Range: bytes=0 -1\n", 100, WHOLE, 0);
 	/* What is no range is ignored. */
 	check_range("Range: bytes=5-2\n", 100, WHOLE, 0);
 	check_range("Range: bytes=0-1,3-4\n", 100, WHOLE, 0);
