@@ -68,6 +68,7 @@ static void open_gateway(struct site *s, const struct site_options *o)
 		.domains = o->domains,
 		.domains_n = o->domains_n,
 		.slot_bytes = 64 * 1024,
+		.late_ms = o->late_ms,
 		.trusted_proxies = o->proxies,
 		.trusted_proxies_n = o->proxies_n,
 		.stores = o->stores,
@@ -329,14 +330,8 @@ static void read_head(int fd, struct answer *a)
 	a->status = atoi(a->head + 9);
 }
 
-static void read_body(int fd, const char *method, struct answer *a)
+static void read_bytes(int fd, struct answer *a, unsigned long long left)
 {
-	char value[1024];
-	unsigned long long left = strtoull(answer_header(a, "content-length", value), NULL, 10);
-
-	a->body = BUF_INIT((size_t)1 << 26);
-	if (!strcmp(method, "HEAD"))
-		return;
 	while (left) {
 		size_t want = left < 65536 ? (size_t)left : 65536;
 		char *to = buf_reserve(&a->body, want);
@@ -347,6 +342,43 @@ static void read_body(int fd, const char *method, struct answer *a)
 		a->body.n += (size_t)n;
 		left -= (unsigned long long)n;
 	}
+}
+
+static unsigned long long chunk_size(int fd)
+{
+	char line[32];
+	size_t n = 0;
+
+	do {
+		if (n + 1 == sizeof(line) || recv(fd, line + n, 1, 0) != 1)
+			die("no chunk came");
+		line[++n] = 0;
+	} while (n < 3 || memcmp(line + n - 2, "\r\n", 2));
+	return strtoull(line, NULL, 16);
+}
+
+static void read_chunks(int fd, struct answer *a)
+{
+	unsigned long long size;
+
+	do {
+		size = chunk_size(fd);
+		read_bytes(fd, a, size + 2);
+		a->body.n -= 2; /* the line's end */
+	} while (size);
+}
+
+static void read_body(int fd, const char *method, struct answer *a)
+{
+	char value[1024];
+
+	a->body = BUF_INIT((size_t)1 << 26);
+	if (!strcmp(method, "HEAD"))
+		return;
+	if (!strcmp(answer_header(a, "transfer-encoding", value), "chunked"))
+		read_chunks(fd, a);
+	else
+		read_bytes(fd, a, strtoull(answer_header(a, "content-length", value), NULL, 10));
 }
 
 void site_call_on(struct site *s, int *fd, const struct call *c, struct answer *ret)

@@ -1,0 +1,210 @@
+/* Answers that begin before their result is known: the workers are held up while a client waits. */
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/gateway/site.h"
+
+enum { LATE_MS = 30 };
+
+static struct site site;
+static sem_t release, held;
+
+static void run_held(struct work *w)
+{
+	sem_post(&held);
+	while (sem_wait(&release))
+		;
+}
+
+/* Occupies every data worker until let_go. */
+static struct work holders[64];
+static unsigned holders_n;
+
+static void hold_up(void)
+{
+	sem_init(&release, 0, 0);
+	sem_init(&held, 0, 0);
+	for (holders_n = 0; holders_n < 64; holders_n++) {
+		struct timespec soon;
+
+		holders[holders_n] = (struct work){.run = run_held};
+		assert_true(work_submit(site.data, &holders[holders_n]));
+		clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_nsec += 100 * 1000 * 1000;
+		if (soon.tv_nsec >= 1000000000) {
+			soon.tv_sec++;
+			soon.tv_nsec -= 1000000000;
+		}
+		if (sem_timedwait(&held, &soon) != 0) {
+			holders_n++; /* this one waits in the queue: all threads are taken */
+			return;
+		}
+	}
+	fail_msg("more workers than holders");
+}
+
+static void let_go(void)
+{
+	for (unsigned i = 0; i < holders_n; i++)
+		sem_post(&release);
+}
+
+static void *let_go_later(void *arg)
+{
+	usleep(*(useconds_t *)arg);
+	let_go();
+	return NULL;
+}
+
+static void begin(const char *key, char target[1200])
+{
+	char id[1024], begin_target[200];
+	struct answer a;
+
+	snprintf(begin_target, sizeof(begin_target), "%s?uploads=", key);
+	site_call(&site, &(struct call){.method = "POST", .target = begin_target}, &a);
+	assert_int_equal(a.status, 200);
+	answer_element(&a, "UploadId", id);
+	answer_free(&a);
+	snprintf(target, 1200, "%s?partNumber=1&uploadId=%s", key, id);
+	expect(&site, 200, .method = "PUT", .target = target, .body = STR("123456789"));
+	snprintf(target, 1200, "%s?uploadId=%s", key, id);
+}
+
+#define LIST(etag)                                                                                 \
+	STR("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" etag                 \
+	    "</ETag></Part></CompleteMultipartUpload>")
+#define RIGHT LIST("25f9e794323b453885f5181f1b624d0b")
+#define WRONG LIST("00000000000000000000000000000000")
+
+static void complete_held(const char *target, struct str body, useconds_t us, struct answer *a)
+{
+	pthread_t thread;
+
+	hold_up();
+	assert_int_equal(pthread_create(&thread, NULL, let_go_later, &us), 0);
+	site_call(&site, &(struct call){.method = "POST", .target = target, .body = body}, a);
+	pthread_join(thread, NULL);
+}
+
+static void test_late__success(void **state)
+{
+	char target[1200], value[1024];
+	struct answer a;
+	struct str text;
+
+	begin("/one/main/late", target);
+	complete_held(target, RIGHT, 10 * LATE_MS * 1000, &a);
+	assert_int_equal(a.status, 200);
+	text = buf_str(&a.body);
+	assert_true(str_starts(text, STR("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n  ")));
+	assert_true(answer_has(&a, " <CompleteMultipartUploadResult"));
+	assert_true(answer_has(&a, "-1&quot;</ETag><ChecksumCRC64NVME>"));
+	assert_string_equal(answer_header(&a, "content-type", value), "application/xml");
+	assert_true(answer_header(&a, "x-amz-request-id", value)[0]);
+	answer_free(&a);
+	expect(&site, 200, .target = "/one/main/late");
+}
+
+static void test_late__error_in_the_body(void **state)
+{
+	char target[1200], value[1024];
+	struct answer a;
+
+	begin("/one/main/bad", target);
+	complete_held(target, WRONG, 4 * LATE_MS * 1000, &a);
+	assert_int_equal(a.status, 200);
+	assert_true(str_starts(buf_str(&a.body), STR("<?xml")));
+	assert_string_equal(answer_element(&a, "Code", value), "InvalidPart");
+	answer_free(&a);
+	/* In time it is an ordinary error. */
+	expect_error(&site, 400, "InvalidPart", .method = "POST", .target = target, .body = WRONG);
+}
+
+/* The client doesn't wait: the Complete is carried out all the same, and nothing is touched that is gone. */
+static void test_late__client_gone(void **state)
+{
+	char target[1200];
+	struct answer a;
+	int tries = 0;
+
+	begin("/one/main/gone", target);
+	hold_up();
+	site_abandon(&site,
+		     &(struct call){.method = "POST", .target = target, .body = RIGHT}, RIGHT.n);
+	usleep(3 * LATE_MS * 1000);
+	let_go();
+	for (;;) {
+		int status;
+
+		site_call(&site, &(struct call){.target = "/one/main/gone"}, &a);
+		status = a.status;
+		answer_free(&a);
+		if (status == 200)
+			break;
+		assert_in_range(++tries, 1, 500);
+		usleep(10000);
+	}
+}
+
+static void test_late__copied_part(void **state)
+{
+	char target[1200], id_target[1300], value[1024];
+	struct answer a;
+	useconds_t us = 4 * LATE_MS * 1000;
+	pthread_t thread;
+
+	expect(&site, 200, .method = "PUT", .target = "/one/main/source", .body = STR("123456789"));
+	begin("/one/main/copied", target);
+	snprintf(id_target, sizeof(id_target), "%s&partNumber=2", target);
+	hold_up();
+	assert_int_equal(pthread_create(&thread, NULL, let_go_later, &us), 0);
+	site_call(&site,
+		  &(struct call){.method = "PUT", .target = id_target,
+				 .headers = {{"x-amz-copy-source", "one/main/source"},
+					     {"x-amz-copy-source-range", "bytes=2-4"}}},
+		  &a);
+	pthread_join(thread, NULL);
+	assert_int_equal(a.status, 200);
+	/* The MD5 of "345". */
+	assert_string_equal(answer_element(&a, "ETag", value),
+			    "&quot;d81f9c1be2e08964bf9f24b15f0e4900&quot;");
+	answer_free(&a);
+	hold_up();
+	site_abandon(&site,
+		     &(struct call){.method = "PUT", .target = id_target,
+				    .headers = {{"x-amz-copy-source", "one/main/source"}}},
+		     0);
+	usleep(3 * LATE_MS * 1000);
+	let_go();
+	/* The server is still itself. */
+	expect(&site, 200, .target = target);
+}
+
+static int set_up(void **state)
+{
+	site_open(&site, &(struct site_options){.store = SITE_LOCAL, .late_ms = LATE_MS});
+	site_add_repo(&site, "one", false);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	site_close(&site);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_late__success),
+		cmocka_unit_test(test_late__error_in_the_body),
+		cmocka_unit_test(test_late__client_gone),
+		cmocka_unit_test(test_late__copied_part),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
