@@ -59,7 +59,7 @@ static rc try_commit(struct vcall *c, const struct repo *r, const struct commit_
 	struct commit parent;
 	struct branch b;
 	struct str meta_range;
-	bool changed;
+	bool changed = false;
 
 	TRY(branch_seal(c, r, q->branch, &b));
 	TRY(commit_get(c, r, b.commit_id, &parent));

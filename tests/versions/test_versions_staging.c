@@ -345,8 +345,8 @@ static void test_staging__committed_is_refused(void **state)
 	assert_ok(kv_set(w.kv, r.partition, raw, STR("\x2a\x02xy\x40\x01\x48\x01"), &w.err));
 	put(&w, &r, "a", 1);
 	assert_ok(object_stat(&w.c, &r, STR("main"), STR("a"), &e));
-	assert_rc(object_stat(&w.c, &r, STR("main"), STR("b"), &e), UNSUPPORTED);
-	assert_rc(objects_list(&w.c, &r, STR("main"), &q, &page), UNSUPPORTED);
+	assert_rc(object_stat(&w.c, &r, STR("main"), STR("b"), &e), CORRUPT);
+	assert_rc(objects_list(&w.c, &r, STR("main"), &q, &page), CORRUPT);
 	assert_ok(kv_delete(w.kv, r.partition, raw, &w.err));
 	world_restart(&w);
 	assert_rc(object_stat(&w.c, &r, STR("main"), STR("b"), &e), CORRUPT);
