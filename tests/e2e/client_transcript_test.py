@@ -78,8 +78,9 @@ DIFFERENCES = [
           ("35", "ReplicationConfigurationNotFoundError"), ("39", "NoSuchCORSConfiguration"),
           ("40", "NoSuchWebsiteConfiguration"), ("44", "NoSuchTagSet"))),
     ("S3's code of what is absent", "65", ["status 409 -> 501", "code BucketAlreadyExists -> NotImplemented"]),
-    ("S3's code of what is absent", "25-26,29-30,45,47-64,67,69,135,197,199-200,395-396",
+    ("S3's code of what is absent", "25-26,29-30,47-64,67,69,135,197,199-200,395-396",
      ["status 405 -> 501", "code ERRLakeFSNotSupported -> NotImplemented"]),
+    ("ListObjectVersions is there", "45", ["status 405 -> 200", "Error -> ListVersionsResult"]),
     ("no such combination in S3 either", "70,136,316",
      ["status 405 -> 400", "code ERRLakeFSNotSupported -> InvalidRequest"]),
 
@@ -165,11 +166,13 @@ DIFFERENCES = [
 
     # Multipart uploads; lakeFS's local store ignores the list of parts.
     ("words", "342", ["Message: 'Argument partNumberMarker must be an integer.' -> "
-                      "'Part number must be an integer between 1 and 10000, inclusive'"]),
+                      "'Part number must be an integer between 1 and 10000, inclusive.'"]),
     ("a fault of lakeFS", "343-344", ["status 200 -> 400", "code InvalidArgument"]),
     ("S3's code", "345,350,357,383", ["status 500 -> 404", "code InternalError -> NoSuchUpload"]),
     ("no such combination in S3 either", "346", ["status 400 -> 405", "code InvalidArgument -> MethodNotAllowed"]),
     ("a fault of lakeFS", "347-349", ["status 500 -> 200", "Error -> ListPartsResult"]),
+    ("words", "353", ["Message: 'Argument max-uploads must be an integer between 0 and 2147483647' -> "
+                      "'Argument -1 must be an integer between 0 and 2147483647'"]),
     ("ListMultipartUploads is there", "351-352", ["status 501 -> 200", "Error -> ListMultipartUploadsResult"]),
     ("a fault of lakeFS", "354", ["CopyObjectResult -> CopyPartResult"]),
     ("a fault of lakeFS: a bad range was the whole", "355", ["status 200 -> 400", "CopyObjectResult -> InvalidArgument"]),
@@ -201,7 +204,7 @@ DIFFERENCES = [
     ("a fault of lakeFS", "439-440", ["status 500 -> 403", "code InternalError -> SignatureDoesNotMatch"]),
     ("a fault of lakeFS", "441-442", ["status 200 -> 400", "code IncompleteBody"]),
     ("a fault of lakeFS", "450", ["status 500 -> 400", "code InternalError -> BadDigest"]),
-    ("S3's code", "451", ["status 403 -> 400", "code AccessDenied -> InvalidRequest"]),
+    ("MD5 is one of the checksums", "451", ["status 403 -> 200"]),
     ("a fault of lakeFS", "452", ["status 500 -> 400", "code InternalError -> MalformedTrailerError"]),
     ("S3's code", "453", ["status 403 -> 400", "code AccessDenied -> MalformedTrailerError"]),
     ("a fault of lakeFS", "456", ["status 200 -> 411", "code MissingContentLength"]),
