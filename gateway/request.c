@@ -36,12 +36,10 @@ rc s3_query_u64(struct s3_req *r, const char *key, uint64_t def, uint64_t max, u
 		return RC_OK;
 	if (v.p[0] == '-' && str_to_u64(str_skip(v, 1), ret))
 		return err_argument(&r->err, key, v,
-				    "Argument " STR_FMT " must be an integer between 0 and 2147483647",
-				    STR_ARG(v));
+				    "Argument %s must be an integer between 0 and 2147483647", key);
 	if (!str_to_u64(v, ret) || *ret > INT32_MAX)
 		return err_argument(&r->err, key, v,
-				    "Provided " STR_FMT " not an integer or within integer range",
-				    STR_ARG(str_head(v, 100)));
+				    "Provided %s not an integer or within integer range", key);
 	if (*ret > max)
 		*ret = max;
 	return RC_OK;
