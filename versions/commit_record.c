@@ -101,22 +101,37 @@ rc commit_add(struct vcall *c, const struct repo *r, struct commit *commit)
 	return rc_is(res, PREDICATE) ? RC_OK : res;
 }
 
+static struct str cache_key(struct arena *a, const struct repo *r, struct str id)
+{
+	const struct str pieces[] = {r->partition, STR("/"), id};
+
+	return arena_join(a, pieces, 3);
+}
+
 rc commit_get(struct vcall *c, const struct repo *r, struct str id, struct commit *ret)
 {
-	struct str raw;
-	rc res = kv_get(c->v->kv, c->wait, r->partition, key_join(c->a, COMMITS, id), c->a, &raw,
-			c->err);
+	struct str raw, key = cache_key(c->a, r, id);
+	struct cache *cache = c->v->commit_records;
+	uint64_t epoch = cache_epoch(cache);
+	rc res;
 
+	if (cache_get(cache, key, c->a, &raw))
+		return commit_decode(raw, c->a, ret, c->err);
+	if (!id.n) /* of a branch in a repository without commits */
+		return err_set(c->err, ERR_NOT_FOUND, "commit not found");
+	res = kv_get(c->v->kv, c->wait, r->partition, key_join(c->a, COMMITS, id), c->a, &raw,
+		     c->err);
 	if (rc_is(res, NOT_FOUND))
 		return err_set(c->err, ERR_NOT_FOUND, "commit not found");
 	TRY(res);
-	return commit_decode(raw, c->a, ret, c->err);
+	TRY(commit_decode(raw, c->a, ret, c->err));
+	cache_put(cache, epoch, key, raw, FOR_EVER_MS);
+	return RC_OK;
 }
 
 rc commit_meta_range(struct vcall *c, const struct repo *r, struct str id, struct str *ret)
 {
-	const struct str pieces[] = {r->partition, STR("/"), id};
-	struct str key = arena_join(c->a, pieces, 3);
+	struct str key = cache_key(c->a, r, id);
 	struct cache *cache = c->v->commits;
 	uint64_t epoch = cache_epoch(cache);
 	struct commit commit;

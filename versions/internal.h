@@ -26,6 +26,8 @@ struct versions {
 	char *block_prefix;
 	struct cache *repos;   /* repository id -> its record */
 	struct cache *commits; /* partition/commit id -> metarange id */
+	struct cache *commit_records; /* partition/commit id -> its record */
+	struct cache *settings; /* partition/name -> its record, "" for none */
 	/* Held over the last step of creating and of deleting a repository or a branch: the KV has no conditional
 	 * delete, so at least this process must not delete what it has just created anew. */
 	pthread_mutex_t names;

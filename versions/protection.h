@@ -5,9 +5,10 @@
 #include "versions/repo.h"
 
 enum { PROTECT_STAGING = 1, PROTECT_COMMIT = 2 };
+enum { PROTECTION_RULES_MAX = 1000 };
 
 struct protection_rule {
-	struct str pattern;
+	struct str pattern; /* glob.h */
 	unsigned blocked; /* PROTECT_* */
 };
 
@@ -18,8 +19,10 @@ struct protection {
 };
 
 rc protection_get(struct vcall *c, const struct repo *r, struct protection *ret);
-/* if_match: the checksum that it must have; STR_NONE: any. PREDICATE; INVALID: a pattern that isn't one. */
+/* if_match: the checksum that it must have ("": there must be none); STR_NONE: any. The last one of equal
+ * patterns counts. PREDICATE; INVALID: a pattern that isn't one. */
 rc protection_set(struct vcall *c, const struct repo *r, const struct protection_rule *rules, size_t n,
 		  struct str if_match);
-/* WriteToProtectedBranch, or ProtectedBranch for commits, where a rule blocks `what` on the branch. */
+/* WriteToProtectedBranch, or ProtectedBranch for commits, where a rule blocks `what` on the branch. May be
+ * asked on a loop, with KV_NOWAIT. */
 rc protection_check(struct vcall *c, const struct repo *r, struct str branch, unsigned what);

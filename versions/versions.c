@@ -29,6 +29,8 @@ struct versions *versions_new(const struct versions_options *o)
 		abort();
 	v->repos = cache_new(o->repo_cache_size);
 	v->commits = cache_new(COMMITS_CACHED);
+	v->commit_records = cache_new(COMMITS_CACHED);
+	v->settings = cache_new(o->repo_cache_size);
 	pthread_mutex_init(&v->names, NULL);
 	pthread_mutex_init(&v->ids, NULL);
 	v->puts = put_batch_new(v);
@@ -54,6 +56,8 @@ void versions_free(struct versions *v)
 	registry_unref(v->registry);
 	cache_free(v->repos);
 	cache_free(v->commits);
+	cache_free(v->commit_records);
+	cache_free(v->settings);
 	pthread_mutex_destroy(&v->names);
 	pthread_mutex_destroy(&v->ids);
 	free(v->block_prefix);
