@@ -150,7 +150,7 @@ struct response {
 	int64_t left;     /* of the source; -1: unknown */
 	char *block;
 	size_t filled;
-	char *spill;      /* what http_respond couldn't send at once */
+	char *spill;      /* what http_respond couldn't send at once; the head before a body */
 	struct body *body;
 	bool armed;
 	/* file */

@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { FIXED_PART = 256 }; /* more than all that isn't a header's text, the server's name apart */
 
@@ -121,9 +123,21 @@ static char *add_framing(char *to, const struct http_req *r, int64_t length)
 	return to;
 }
 
+/* An answer by a body may begin while a worker still uses the request's arena. */
+static char *head_memory(struct http_req *r, size_t n)
+{
+	if (r->resp.source != RESPONSE_BODY)
+		return arena_alloc(r->arena, n);
+	assert(!r->resp.spill);
+	r->resp.spill = malloc(n);
+	if (!r->resp.spill)
+		abort();
+	return r->resp.spill;
+}
+
 struct str response_head(struct http_req *r, const struct http_header *h, size_t n, int64_t length)
 {
-	char *p = arena_alloc(r->arena, bound(r, h, n)), *to = p;
+	char *p = head_memory(r, bound(r, h, n)), *to = p;
 	char status[8];
 
 	snprintf(status, sizeof(status), "%03d ", r->status % 1000);

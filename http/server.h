@@ -114,7 +114,8 @@ void http_respond_head(struct http_req *r, int status, const struct http_header 
 void http_respond_file(struct http_req *r, int status, const struct http_header *h, size_t n, int fd,
 		       uint64_t offset, uint64_t length, struct work_pool *cold);
 /* A body pulled on the loop, paced by the client; length -1: chunked (HTTP/1.0: until close). Takes the
- * body over and closes it. A body that fails half-way ends the connection, so that the client can tell. */
+ * body over and closes it. A worker may be using the request's arena meanwhile, if the request is
+ * referenced for it. A body that fails half-way ends the connection, so that the client can tell. */
 void http_respond_body(struct http_req *r, int status, const struct http_header *h, size_t n,
 		       struct body *body, int64_t length);
 /* For the access log: what was done and by whom (copied). */
