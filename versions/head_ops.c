@@ -1,6 +1,7 @@
 /* Merge, revert, cherry-pick, hard reset: a clean branch gets another head (head.h: the steps). */
 #include "versions/head.h"
 
+#include "versions/branch_remove.h"
 #include "versions/compare.h"
 #include "versions/history.h"
 #include "versions/internal.h"
@@ -38,7 +39,7 @@ static rc refuse_dirty_early(struct move *m)
 	struct branch b;
 	bool dirty;
 
-	TRY(branch_get(m->c, m->r, m->branch, &b));
+	TRY(branch_get_open(m->c, m->r, m->branch, &b));
 	TRY(branch_is_dirty(m->c, m->r, &b, &dirty));
 	if (dirty)
 		return err_set(m->c->err, ERR_DirtyBranch,
@@ -278,7 +279,7 @@ rc branch_hard_reset(struct vcall *c, const struct repo *r, struct str branch, s
 		struct branch b;
 		rc res;
 
-		TRY(branch_get(c, r, branch, &b));
+		TRY(branch_get_open(c, r, branch, &b));
 		TRY(ref_commit(c, r, ref, &target));
 		res = branch_move(c, r, &b, target.id, 0);
 		if (!rc_is(res, PREDICATE))

@@ -56,7 +56,7 @@ static rc undoing(struct vcall *c, const struct repo *r, const struct branch *b,
 static rc undo_sealed(struct vcall *c, const struct repo *r, const struct branch *b, struct str path)
 {
 	struct str value;
-	bool sent;
+	bool sent = false;
 	rc res;
 
 	TRY(undoing(c, r, b, path, &value));
@@ -98,7 +98,7 @@ rc branch_reset_object(struct vcall *c, const struct repo *r, struct str branch,
 		struct staged top, found;
 		struct branch b;
 		struct str value;
-		bool sent;
+		bool sent = false;
 		rc res;
 
 		TRY(branch_get_open(c, r, branch, &b));

@@ -1,0 +1,420 @@
+/* Heads under bad conditions: each operation stopped at each of its calls and repeated, and writers, committers,
+ * mergers and readers on threads. */
+#include "tests/versions/world.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "versions/head.h"
+#include "versions/listing.h"
+#include "versions/object.h"
+
+/* Stopping. */
+
+enum { FILES = 30 };
+
+static rc put(struct vcall *c, const struct repo *r, const char *branch, struct str path, unsigned version)
+{
+	struct entry e = some_entry(c->a, version);
+	bool sent;
+
+	return object_stage(c, r, str_c(branch), path, &e, STAGE_ALWAYS, STR_NONE, &sent);
+}
+
+static rc commit(struct vcall *c, const struct repo *r, const char *branch)
+{
+	struct commit_request q = {.branch = str_c(branch), .committer = STR("c"), .message = STR("m")};
+	struct commit made;
+
+	return branch_commit(c, r, &q, &made);
+}
+
+static rc merge(struct vcall *c, const struct repo *r, const char *source, const char *dest)
+{
+	struct merge_request q = {.source = str_c(source), .destination = str_c(dest), .committer = STR("c")};
+	struct commit made;
+
+	return branch_merge(c, r, &q, &made);
+}
+
+static struct str file(struct arena *a, unsigned i)
+{
+	return arena_printf(a, "f/%03u", i);
+}
+
+/* What a client sees of main: a number for each file, 0 where there is none. */
+struct view {
+	int64_t size[FILES];
+};
+
+static struct view look(struct world *w, const struct repo *r, const char *branch)
+{
+	struct list_request q = {.max = 1000};
+	struct list_page page;
+	struct view v = {{0}};
+
+	assert_ok(objects_list(&w->c, r, str_c(branch), &q, &page));
+	for (size_t i = 0; i < page.n; i++) {
+		unsigned n;
+		struct entry e;
+
+		assert_int_equal(sscanf(arena_cstr(w->a, page.items[i].key), "f/%u", &n), 1);
+		v.size[n] = page.items[i].entry.size;
+		assert_ok(object_stat(&w->c, r, str_c(branch), page.items[i].key, &e));
+		assert_int_equal(e.size, v.size[n]);
+	}
+	return v;
+}
+
+/* main: committed files, some changed and removed and not committed; dev: other ones committed. */
+static struct repo prepare(struct world *w, bool clean)
+{
+	struct repo r = world_repo(w);
+
+	for (unsigned i = 0; i < FILES; i += 2)
+		assert_ok(put(&w->c, &r, "main", file(w->a, i), 10 + i));
+	assert_ok(commit(&w->c, &r, "main"));
+	assert_ok(branch_create(&w->c, &r, STR("dev"), STR("main")));
+	for (unsigned i = 1; i < FILES; i += 3)
+		assert_ok(put(&w->c, &r, "dev", file(w->a, i), 500 + i));
+	assert_ok(object_delete(&w->c, &r, STR("dev"), file(w->a, 4)));
+	assert_ok(commit(&w->c, &r, "dev"));
+	if (clean)
+		return r;
+	assert_ok(put(&w->c, &r, "main", file(w->a, 0), 900));
+	assert_ok(put(&w->c, &r, "main", file(w->a, 29), 901));
+	assert_ok(object_delete(&w->c, &r, STR("main"), file(w->a, 2)));
+	return r;
+}
+
+struct operation {
+	const char *name;
+	bool clean;
+	rc (*run)(struct vcall *c, const struct repo *r);
+	enum err_code done_before; /* what a repetition answers if the first one had done it all */
+};
+
+static rc run_commit(struct vcall *c, const struct repo *r)
+{
+	return commit(c, r, "main");
+}
+
+static rc run_merge(struct vcall *c, const struct repo *r)
+{
+	return merge(c, r, "dev", "main");
+}
+
+static rc run_revert(struct vcall *c, const struct repo *r)
+{
+	struct pick_request q = {.branch = STR("main"), .ref = STR("dev~1"), .committer = STR("c")};
+	struct commit made;
+
+	return branch_revert(c, r, &q, &made);
+}
+
+static rc run_reset(struct vcall *c, const struct repo *r)
+{
+	return branch_reset(c, r, STR("main"), false);
+}
+
+static rc run_reset_prefix(struct vcall *c, const struct repo *r)
+{
+	return branch_reset_prefix(c, r, STR("main"), STR("f/00"), false);
+}
+
+static rc run_hard_reset(struct vcall *c, const struct repo *r)
+{
+	return branch_hard_reset(c, r, STR("main"), STR("dev"), false);
+}
+
+static const struct operation operations[] = {
+	{"commit", false, run_commit, ERR_NoChanges},
+	{"merge", true, run_merge, ERR_NoChanges},
+	{"revert", true, run_revert, ERR_NoChanges},
+	{"reset", false, run_reset, 0},
+	{"reset of a prefix", false, run_reset_prefix, 0},
+	{"hard reset", true, run_hard_reset, 0},
+};
+
+static void arm(struct world *w, bool store, uint64_t nth, bool after)
+{
+	enum err_code code = after ? ERR_UNKNOWN_OUTCOME : ERR_IO;
+
+	if (store)
+		backend_fault_arm(w->store, BACKEND_CALL_ALL, nth, code, after);
+	else
+		kv_fault_arm(w->kv, KV_CALL_ANY, nth, code, after);
+}
+
+/* False when the operation had no such call. */
+static bool stop_at(const struct operation *op, bool store, uint64_t nth, bool after)
+{
+	struct view was, is, then;
+	struct world w;
+	struct repo r;
+	rc first, again;
+
+	world_open(&w, nth % 2 ? GUARDED : PLAIN);
+	r = prepare(&w, op->clean);
+	was = look(&w, &r, "main");
+	arm(&w, store, nth, after);
+	first = op->run(&w.c, &r);
+	arm(&w, store, 0, false);
+	world_restart(&w);
+	is = look(&w, &r, "main");
+	again = op->run(&w.c, &r);
+	then = look(&w, &r, "main");
+	if (!rc_ok(again) && again.code != op->done_before)
+		fail_msg("%s stopped at %s call %d (%s): again: %s: %s", op->name, store ? "store" : "KV",
+			 (int)nth, after ? "after" : "before", err_name(again.code), w.err.msg);
+	/* a reset of a prefix goes path by path; the others are before or behind us */
+	if (op->run != run_reset_prefix && memcmp(&is, &was, sizeof(is)) && memcmp(&is, &then, sizeof(is)))
+		fail_msg("%s stopped at %s call %d (%s): neither the old state nor the new one", op->name,
+			 store ? "store" : "KV", (int)nth, after ? "after" : "before");
+	if (op->run == run_commit && memcmp(&was, &then, sizeof(was)))
+		fail_msg("%s stopped at call %d: a commit changed what is read", op->name, (int)nth);
+	world_close(&w);
+	return !rc_ok(first);
+}
+
+static void test_heads__stopped_at_each_step(void **state)
+{
+	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+		for (int store = 0; store < 2; store++)
+			for (int after = 0; after < 2; after++) {
+				unsigned untouched = 0;
+
+				/* calls whose failure is overcome (a clean-up's) don't end the sweep */
+				for (uint64_t n = 1; untouched < 12; n++)
+					untouched = stop_at(&operations[i], store, n, after)
+							    ? 0
+							    : untouched + 1;
+			}
+}
+
+/* Failing commits don't make the list of sealed tokens grow without bound, nor lose what is in it. */
+static void test_heads__sealed_are_bounded(void **state)
+{
+	struct view was;
+	struct branch b;
+	struct world w;
+	struct repo r;
+
+	world_open(&w, GUARDED);
+	r = prepare(&w, false);
+	for (unsigned i = 0; i < SEALED_MAX + 10; i++) {
+		assert_ok(put(&w.c, &r, "main", file(w.a, i % FILES), 1000 + i));
+		backend_fault_arm(w.store, BACKEND_CALL_PUT, 1, ERR_IO, false);
+		assert_rc(commit(&w.c, &r, "main"), IO);
+	}
+	backend_fault_arm(w.store, BACKEND_CALL_ALL, 0, ERR_IO, false);
+	assert_ok(branch_get(&w.c, &r, STR("main"), &b));
+	assert_true(b.sealed_n <= SEALED_MAX);
+	was = look(&w, &r, "main");
+	assert_int_equal(was.size[(SEALED_MAX + 9) % FILES], 1000 + SEALED_MAX + 9);
+	assert_ok(commit(&w.c, &r, "main"));
+	assert_ok(branch_get(&w.c, &r, STR("main"), &b));
+	assert_int_equal(b.sealed_n, 0);
+	assert_memory_equal(&was, &(struct view[]){look(&w, &r, "main")}[0], sizeof(was));
+	world_close(&w);
+}
+
+/* Threads. */
+
+enum { WRITERS = 3, PATHS = 8, ROUNDS = 40 };
+
+struct shared {
+	struct world *w;
+	struct repo *r;
+	atomic_uint acked[WRITERS][PATHS]; /* the last version that was acknowledged */
+	atomic_bool stop;
+};
+
+struct thread {
+	pthread_t id;
+	struct shared *s;
+	unsigned number;
+};
+
+static struct vcall call_new(struct thread *t, struct err *err)
+{
+	return (struct vcall){.v = t->s->w->v, .a = arena_new(), .wait = KV_BLOCK, .err = err};
+}
+
+static struct str own_path(struct arena *a, unsigned writer, unsigned i)
+{
+	return arena_printf(a, "w%u/%02u", writer, i);
+}
+
+static void *write_versions(void *arg)
+{
+	struct thread *t = arg;
+	struct err err;
+
+	for (unsigned v = 1; v <= ROUNDS; v++)
+		for (unsigned i = 0; i < PATHS; i++) {
+			struct vcall c = call_new(t, &err);
+			rc res;
+
+			do
+				res = put(&c, t->s->r, "main", own_path(c.a, t->number, i), v);
+			while (rc_is(res, SlowDown));
+			assert_ok(res);
+			atomic_store(&t->s->acked[t->number][i], v);
+			arena_free(c.a);
+		}
+	return NULL;
+}
+
+static void *commit_always(void *arg)
+{
+	struct thread *t = arg;
+	struct err err;
+
+	while (!atomic_load(&t->s->stop)) {
+		struct vcall c = call_new(t, &err);
+		rc res = commit(&c, t->s->r, "main");
+
+		if (!rc_ok(res) && !rc_is(res, NoChanges) && !rc_is(res, SlowDown))
+			fail_msg("commit: %s: %s", err_name(res.code), err.msg);
+		arena_free(c.a);
+	}
+	return NULL;
+}
+
+static void *merge_always(void *arg)
+{
+	struct thread *t = arg;
+	struct err err;
+
+	while (!atomic_load(&t->s->stop)) {
+		struct vcall c = call_new(t, &err);
+		rc res = merge(&c, t->s->r, "main", "dev");
+
+		if (!rc_ok(res) && !rc_is(res, NoChanges) && !rc_is(res, SlowDown))
+			fail_msg("merge: %s: %s", err_name(res.code), err.msg);
+		arena_free(c.a);
+	}
+	return NULL;
+}
+
+/* What was acknowledged before the read began is there, or something newer. */
+static void *read_always(void *arg)
+{
+	struct thread *t = arg;
+	unsigned n = t->number;
+	struct err err;
+
+	while (!atomic_load(&t->s->stop)) {
+		unsigned writer = n % WRITERS, i = n / WRITERS % PATHS;
+		unsigned least = atomic_load(&t->s->acked[writer][i]);
+		struct vcall c = call_new(t, &err);
+		struct entry e;
+		rc res = object_stat(&c, t->s->r, STR("main"), own_path(c.a, writer, i), &e);
+
+		if (rc_ok(res) ? e.size < least : !rc_is(res, SlowDown) && (least || !rc_is(res, NOT_FOUND)))
+			fail_msg("w%u/%02u: %s, %lld, not %u", writer, i, err_name(res.code),
+				 rc_ok(res) ? (long long)e.size : -1, least);
+		arena_free(c.a);
+		n++;
+	}
+	return NULL;
+}
+
+static void *list_always(void *arg)
+{
+	struct thread *t = arg;
+	struct err err;
+
+	while (!atomic_load(&t->s->stop)) {
+		struct list_request q = {.max = WRITERS * PATHS};
+		unsigned least[WRITERS * PATHS] = {0}, n = 0;
+		struct vcall c = call_new(t, &err);
+		struct list_page page;
+		rc res;
+
+		for (unsigned k = 0; k < WRITERS * PATHS; k++)
+			least[k] = atomic_load(&t->s->acked[k / PATHS][k % PATHS]);
+		res = objects_list(&c, t->s->r, STR("main"), &q, &page);
+		for (unsigned k = 0; rc_ok(res) && k < WRITERS * PATHS; k++) {
+			bool there = n < page.n &&
+				     str_eq(page.items[n].key, own_path(c.a, k / PATHS, k % PATHS));
+
+			if (there ? page.items[n].entry.size < least[k] : least[k] != 0)
+				fail_msg("listing: w%u/%02u is older than what was acknowledged", k / PATHS,
+					 k % PATHS);
+			n += there;
+		}
+		if (!rc_ok(res))
+			assert_rc(res, SlowDown);
+		arena_free(c.a);
+	}
+	return NULL;
+}
+
+static void run_threads(enum world_kind kind)
+{
+	static void *(*const others[])(void *) = {commit_always, commit_always, merge_always, read_always,
+						  read_always, list_always};
+	enum { OTHERS = sizeof(others) / sizeof(others[0]) };
+	struct thread t[WRITERS + OTHERS];
+	struct world w;
+	struct repo r;
+	struct shared *s = calloc(1, sizeof(*s));
+
+	world_open(&w, kind);
+	r = world_repo(&w);
+	assert_ok(branch_create(&w.c, &r, STR("dev"), STR("main")));
+	s->w = &w;
+	s->r = &r;
+	for (unsigned i = 0; i < WRITERS + OTHERS; i++) {
+		t[i] = (struct thread){.s = s, .number = i};
+		assert_int_equal(pthread_create(&t[i].id, NULL, i < WRITERS ? write_versions : others[i - WRITERS], &t[i]), 0);
+	}
+	for (unsigned i = 0; i < WRITERS; i++)
+		pthread_join(t[i].id, NULL);
+	atomic_store(&s->stop, true);
+	for (unsigned i = WRITERS; i < WRITERS + OTHERS; i++)
+		pthread_join(t[i].id, NULL);
+	for (unsigned k = 0; k < WRITERS * PATHS; k++) {
+		struct entry e;
+
+		assert_ok(object_stat(&w.c, &r, STR("main"), own_path(w.a, k / PATHS, k % PATHS), &e));
+		assert_int_equal(e.size, ROUNDS);
+	}
+	/* and all of it can be committed, and merged */
+	IGNORE_RC(commit(&w.c, &r, "main"));
+	IGNORE_RC(merge(&w.c, &r, "main", "dev"));
+	for (unsigned k = 0; k < WRITERS * PATHS; k++) {
+		struct entry e;
+
+		assert_ok(object_stat(&w.c, &r, STR("dev"), own_path(w.a, k / PATHS, k % PATHS), &e));
+		assert_int_equal(e.size, ROUNDS);
+	}
+	world_close(&w);
+	free(s);
+}
+
+static void test_heads__threads(void **state)
+{
+	run_threads(GUARDED);
+}
+
+static void test_heads__threads_without_guards(void **state)
+{
+	run_threads(PLAIN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_heads__stopped_at_each_step),
+		cmocka_unit_test(test_heads__sealed_are_bounded),
+		cmocka_unit_test(test_heads__threads),
+		cmocka_unit_test(test_heads__threads_without_guards),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
