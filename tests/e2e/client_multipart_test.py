@@ -90,7 +90,8 @@ def upload(c, name, kind, key="main/multi", parts=PARTS, give=True, **done):
     assert made["ChecksumAlgorithm"] == name and made["ChecksumType"] == kind, made
     up, listed = made["UploadId"], []
     for i, p in enumerate(parts, 1):
-        kw = {"ChecksumAlgorithm": name} if i % 2 else {}  # the others are computed here
+        # Of a FULL_OBJECT one those that are not given are computed here.
+        kw = {"ChecksumAlgorithm": name} if i % 2 or kind == "COMPOSITE" else {}
         put = c.upload_part(Bucket=B, Key=key, UploadId=up, PartNumber=i, Body=p, **kw)
         assert put[field] == b64(SUMS[name](p)), put
         listed.append({"PartNumber": i, "ETag": put["ETag"], **({field: put[field]} if give else {})})
@@ -131,7 +132,9 @@ def multipart(s):
             got = c.get_object(Bucket=B, Key="main/multi", ChecksumMode="ENABLED")
             assert got["Body"].read() == whole and got[field] == want and got["ChecksumType"] == kind
             part = c.head_object(Bucket=B, Key="main/multi", PartNumber=2, ChecksumMode="ENABLED")
-            assert part[field] == b64(SUMS[name](PARTS[1])) and part["PartsCount"] == 3, part
+            assert part["PartsCount"] == 3, part
+            if kind == "COMPOSITE":
+                assert part[field] == b64(SUMS[name](PARTS[1])), part
             told = c.get_object_attributes(Bucket=B, Key="main/multi", ObjectAttributes=["Checksum", "ObjectParts"], MaxParts=2)
             assert told["Checksum"] == {field: want, "ChecksumType": kind}, told
             page = told["ObjectParts"]
@@ -153,7 +156,7 @@ def refusals(s):
     assert error(create, Bucket=B, Key="main/r", ChecksumType="FULL_OBJECT")[0] == "InvalidRequest"
     up = create(Bucket=B, Key="main/r", ChecksumAlgorithm="SHA1")["UploadId"]
     code, text = error(c.upload_part, Bucket=B, Key="main/r", UploadId=up, PartNumber=1, Body=b"x", ChecksumAlgorithm="CRC32C")
-    assert (code, text) == ("InvalidRequest", "Checksum Type mismatch occurred, expected checksum Type: sha1, actual checksum Type: crc32c"), text
+    assert code == "InvalidRequest" and "expected checksum type: sha1, actual checksum type: crc32c" in text.lower(), text
     c.abort_multipart_upload(Bucket=B, Key="main/r", UploadId=up)
 
 
