@@ -168,11 +168,13 @@ rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_et
 	*ret_etag = STR_NONE;
 	if (im.p && inm.p)
 		return err_set(&r->err, ERR_NotImplemented,
-			       "If-Match and If-None-Match can't be used together.");
+			       "A header you provided implies functionality that is not implemented: "
+			       "If-Match and If-None-Match together.");
 	if (inm.p) {
 		if (!str_eq(str_trim(inm), STR("*")))
 			return err_set(&r->err, ERR_NotImplemented,
-				       "If-None-Match of a write must be *.");
+				       "A header you provided implies functionality that is not "
+				       "implemented: If-None-Match of a write must be *.");
 		*ret = STAGE_IF_ABSENT;
 	}
 	if (im.p) {

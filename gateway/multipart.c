@@ -7,9 +7,12 @@ rc s3_the_upload(struct s3_req *r, struct upload *ret)
 	struct vcall c = s3_vcall(r);
 	rc found = upload_get(&c, &r->repo, r->at.ref, r->at.path, s3_query(r, "uploadId"), ret);
 
-	if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-		return err_default(&r->err, ERR_NoSuchUpload);
-	return found;
+	if (!rc_is(found, NoSuchUpload) && !rc_is(found, NOT_FOUND) && !rc_is(found, INVALID))
+		return found;
+	if (r->at.ref_bucket)
+		TRY(s3_bucket_there(r));
+	return err_field(err_default(&r->err, ERR_NoSuchUpload), &r->err, "UploadId",
+			 s3_query(r, "uploadId"));
 }
 
 rc s3_part_number(struct s3_req *r, unsigned *ret)
@@ -30,9 +33,9 @@ rc s3_checksum_type(struct s3_req *r, enum upload_type *ret)
 	struct str type = s3_header(r, "x-amz-checksum-type");
 
 	*ret = UPLOAD_ANY_TYPE;
-	if (str_eq(type, STR("COMPOSITE")))
+	if (str_eq_nocase(type, STR("COMPOSITE")))
 		*ret = UPLOAD_COMPOSITE;
-	else if (str_eq(type, STR("FULL_OBJECT")))
+	else if (str_eq_nocase(type, STR("FULL_OBJECT")))
 		*ret = UPLOAD_FULL_OBJECT;
 	else if (type.p)
 		return err_set(&r->err, ERR_InvalidRequest,

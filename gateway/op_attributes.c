@@ -67,13 +67,15 @@ static rc plan(struct s3_req *r)
 {
 	struct request *q = ARENA_NEW(r->a, struct request);
 	struct vcall c = s3_vcall(r);
-	rc found;
+	rc asked, found;
 
 	r->op_state = q;
 	if (r->at.path.n == 0)
 		return err_default(&r->err, ERR_NoSuchKey);
 	TRY(s3_refuse_unsupported(r));
-	TRY(asked_attributes(r, &q->asked));
+	asked = asked_attributes(r, &q->asked);
+	if (!rc_ok(asked))
+		return r->at.ref_bucket && !rc_ok(s3_bucket_there(r)) ? (rc){r->err.code} : asked;
 	TRY(header_number(r, "x-amz-max-parts", MAX_PARTS_PAGE, &q->max_parts));
 	TRY(header_number(r, "x-amz-part-number-marker", 0, &q->marker));
 	if (q->max_parts > MAX_PARTS_PAGE)

@@ -7,6 +7,33 @@ static rc gone(struct s3_req *r, rc res)
 	return rc_is(res, NOT_FOUND) ? err_default(&r->err, ERR_NoSuchBucket) : res;
 }
 
+/* A bucket's uploads go with it, or they would be the next one's of this name. */
+static rc abort_uploads(struct s3_req *r)
+{
+	struct vcall c = s3_vcall(r);
+	struct uploads_request q = {.branch = r->at.ref, .max = 1000};
+	struct uploads_page page;
+
+	do {
+		TRY(uploads_list(&c, &r->repo, &q, &page));
+		for (size_t i = 0; i < page.n; i++) {
+			struct uploads_item *it = &page.items[i];
+			struct upload u;
+			rc found = upload_get(&c, &r->repo, r->at.ref, it->key, it->id, &u);
+
+			if (rc_ok(found))
+				found = upload_abort(&c, &r->repo, &u);
+			if (!rc_ok(found) && !rc_is(found, NOT_FOUND) && !rc_is(found, NoSuchUpload))
+				return found;
+		}
+		if (page.n) {
+			q.key_marker = page.items[page.n - 1].key;
+			q.id_marker = page.items[page.n - 1].id;
+		}
+	} while (page.truncated);
+	return RC_OK;
+}
+
 static rc delete_branch(struct s3_req *r)
 {
 	struct vcall c = s3_vcall(r);
@@ -17,7 +44,8 @@ static rc delete_branch(struct s3_req *r)
 			       "The bucket is the default branch of its repository and goes only with it: "
 			       "delete the bucket '" STR_FMT "'.",
 			       STR_ARG(r->at.repo));
-	return gone(r, branch_remove_empty(&c, &r->repo, r->at.ref));
+	TRY(gone(r, branch_remove_empty(&c, &r->repo, r->at.ref)));
+	return abort_uploads(r);
 }
 
 static rc delete_bucket(struct s3_req *r)

@@ -57,6 +57,7 @@ static rc attributes(struct s3_req *r, struct copy *p)
 {
 	struct entry *e = &p->op.entry;
 	struct str tagging = s3_tagging(e);
+	struct object_attrs attrs;
 	bool metadata, tags;
 
 	TRY(directive(r, "x-amz-metadata-directive", &metadata));
@@ -66,15 +67,16 @@ static rc attributes(struct s3_req *r, struct copy *p)
 			       "This copy request is illegal because it is trying to copy an object to "
 			       "itself without changing the object's metadata, storage class, website "
 			       "redirect location or encryption attributes.");
+	TRY(s3_read_attrs(r, &attrs)); /* too much metadata is refused, wanted or not */
 	if (metadata) {
-		struct object_attrs attrs;
-
-		TRY(s3_read_attrs(r, &attrs));
 		e->metadata = attrs.metadata;
 		e->metadata_n = attrs.metadata_n;
 		e->content_type = attrs.content_type;
 	}
 	TRY(s3_set_redirect(r, e));
+	for (int k = 0; p->op.checksum != DIGEST_KINDS && k < DIGEST_KINDS; k++)
+		if (k != (int)p->op.checksum)
+			e->checksum[k] = STR_NONE;
 	if (tags)
 		TRY(s3_read_tagging(r, &tagging));
 	s3_set_tagging(r, e, tagging);
@@ -132,9 +134,10 @@ static void start(struct s3_req *r)
 	p->op.max_streamed = S3_MAX_PUT;
 	p->op.slot_bytes = r->g->o.slot_bytes;
 	p->op.ud = p;
-	object_copy_start(&p->op);
+	/* Before a worker has the arena. */
 	http_req_on_gone(r->http, client_gone, p);
 	s3_answer_late(r, client_gone, p);
+	object_copy_start(&p->op);
 }
 
 static void reply(struct s3_req *r)

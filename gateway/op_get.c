@@ -168,7 +168,7 @@ static void checksums(struct s3_req *r, const struct get *g)
 		s3_write_checksums(r, &g->entry);
 		return;
 	}
-	sum = g->part ? entry_part_checksum(&g->entry, g->part - 1) : STR_NONE;
+	sum = g->part && g->entry.checksum_composite ? entry_part_checksum(&g->entry, g->part - 1) : STR_NONE;
 	if (!sum.n)
 		return;
 	s3_checksum_header(r, g->entry.part_checksum_kind, sum, false, 0);

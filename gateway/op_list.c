@@ -147,6 +147,21 @@ static struct str whole_key(struct s3_req *r, const struct listing *l, struct st
 	return l->at.ref.p ? s3_key_of(r, &l->at, key) : key;
 }
 
+static void checksums_xml(struct s3_req *r, const struct entry *e)
+{
+	bool any = false;
+
+	for (int k = 0; k < DIGEST_KINDS; k++)
+		if (e->checksum[k].n) {
+			xw_elem(&r->xml, "ChecksumAlgorithm",
+				str_c(digest_title((enum digest_kind)k)));
+			any = true;
+		}
+	if (any)
+		xw_elem(&r->xml, "ChecksumType",
+			e->checksum_composite ? STR("COMPOSITE") : STR("FULL_OBJECT"));
+}
+
 static void contents_xml(struct s3_req *r, const struct listing *l, const struct list_item *item)
 {
 	const char *element = l->versions ? "Version" : "Contents";
@@ -163,6 +178,7 @@ static void contents_xml(struct s3_req *r, const struct listing *l, const struct
 	}
 	xw_elem(&r->xml, "LastModified", str_c(date));
 	xw_elem(&r->xml, "ETag", s3_quoted(r, e->etag));
+	checksums_xml(r, e);
 	xw_elem_int(&r->xml, "Size", e->size);
 	if (l->owner) {
 		xw_open(&r->xml, "Owner");

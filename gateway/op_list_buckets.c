@@ -30,6 +30,7 @@ struct buckets {
 
 static rc parse(struct s3_req *r, struct buckets *l)
 {
+	struct str max = s3_query(r, "max-buckets");
 	size_t dot;
 
 	l->after = s3_query(r, "continuation-token");
@@ -37,10 +38,11 @@ static rc parse(struct s3_req *r, struct buckets *l)
 	l->with_region = s3_param(r, "continuation-token") || s3_param(r, "prefix") ||
 			 s3_param(r, "max-buckets") || s3_param(r, "bucket-region");
 	l->branches = r->g->o.list_branch_buckets;
-	TRY(s3_query_u64(r, "max-buckets", MAX_BUCKETS, MAX_BUCKETS, &l->max));
-	if (l->max == 0)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Argument max-buckets must be an integer between 1 and %d", MAX_BUCKETS);
+	l->max = MAX_BUCKETS;
+	if (max.n && (!str_to_u64(max, &l->max) || l->max == 0 || l->max > MAX_BUCKETS))
+		return err_argument(&r->err, "max-buckets", max,
+				    "Argument max-buckets must be an integer between 1 and %d.",
+				    MAX_BUCKETS);
 	dot = str_index(l->prefix, '.');
 	l->one_repo = dot < l->prefix.n;
 	l->branch_prefix = l->one_repo ? str_skip(l->prefix, dot + 1) : STR("");

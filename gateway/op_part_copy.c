@@ -152,9 +152,10 @@ static void start(struct s3_req *r)
 		p->source.digests_of |= 1u << p->upload.checksum;
 	p->source.slot_bytes = r->g->o.slot_bytes;
 	p->source.ud = p;
-	object_source_open(&p->source);
+	/* Before a worker has the arena. */
 	http_req_on_gone(r->http, client_gone, p);
 	s3_answer_late(r, client_gone, p);
+	object_source_open(&p->source);
 }
 
 static void reply(struct s3_req *r)

@@ -54,13 +54,14 @@ static rc open_part(struct s3_req *r, struct part *p, struct upload_stream **ret
 	enum digest_kind of_upload = p->upload.checksum;
 
 	TRY(s3_upload_open(r, S3_MAX_PUT, of_upload, ret));
-	if ((*ret)->checksum == DIGEST_KINDS || (*ret)->checksum == of_upload ||
-	    p->upload.checksum_implied || of_upload == DIGEST_KINDS)
+	if ((*ret)->checksum == of_upload || p->upload.checksum_implied || of_upload == DIGEST_KINDS ||
+	    ((*ret)->checksum == DIGEST_KINDS && p->upload.checksum_full))
 		return RC_OK;
 	return err_set(&r->err, ERR_InvalidRequest,
 		       "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum "
 		       "Type: %s",
-		       digest_title(of_upload), digest_title((*ret)->checksum));
+		       digest_title(of_upload),
+		       (*ret)->checksum == DIGEST_KINDS ? "null" : digest_title((*ret)->checksum));
 }
 
 static void start_part(struct s3_req *r)

@@ -86,6 +86,8 @@ rc tags_of_query(struct arena *a, struct str query, struct tags *ret, struct err
 		    !uri_decode(a, t.value.p ? t.value : STR(""), true, &t.value) ||
 		    !str_is_utf8(t.key) || !str_is_utf8(t.value))
 			return not_a_query(reterr);
+		if (!t.key.n)
+			return not_a_query(reterr);
 		added = add(ret, t, reterr);
 		if (rc_is(added, EXISTS))
 			return not_a_query(reterr);

@@ -63,15 +63,34 @@ static rc mismatch(struct err *reterr, enum digest_kind k)
 		       digest_title(k));
 }
 
+static rc md5_mismatch(struct upload_stream *u, struct err *reterr)
+{
+	struct str got = digest_set_value(u->digests, DIGEST_MD5);
+	rc failed = err_default(reterr, ERR_BadDigest);
+
+	failed = err_field(failed, reterr, "CalculatedDigest", base64_encode(u->a, got));
+	return err_field(failed, reterr, "ExpectedDigest", hex_encode(u->a, u->want_md5));
+}
+
+static rc sha256_mismatch(struct upload_stream *u, struct err *reterr)
+{
+	struct str got = digest_set_value(u->digests, DIGEST_SHA256);
+	rc failed = err_default(reterr, ERR_XAmzContentSHA256Mismatch);
+
+	failed = err_field(failed, reterr, "ClientComputedContentSHA256",
+			   hex_encode(u->a, u->want_sha256));
+	return err_field(failed, reterr, "S3ComputedContentSHA256", hex_encode(u->a, got));
+}
+
 static rc check(void *ud, struct err *reterr)
 {
 	struct upload_stream *u = ud;
 
 	if (u->want_sha256.n &&
 	    !str_eq(u->want_sha256, digest_set_value(u->digests, DIGEST_SHA256)))
-		return err_default(reterr, ERR_XAmzContentSHA256Mismatch);
+		return sha256_mismatch(u, reterr);
 	if (u->want_md5.n && !str_eq(u->want_md5, digest_set_value(u->digests, DIGEST_MD5)))
-		return err_default(reterr, ERR_BadDigest);
+		return md5_mismatch(u, reterr);
 	if (u->trailer_name.n) {
 		struct str text = sigv4_body_trailer(u->chunked, u->trailer_name);
 

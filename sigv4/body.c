@@ -248,12 +248,28 @@ static bool name_ok(struct str name)
 	return name.n > 0;
 }
 
+static rc trailers_check(struct dechunk *d, struct err *reterr)
+{
+	struct str rest = d->announced;
+
+	if (d->s.payload == SIGV4_CHUNKED)
+		return RC_OK;
+	while (rest.n) {
+		struct str name = str_trim(str_cut(rest, ',', &rest));
+
+		if (name.n && !sigv4_body_trailer(&d->body, lower_case(scratch_of(d), name)).p)
+			return bad_trailer(reterr, "It lacks the announced", name);
+	}
+	return RC_OK;
+}
+
 static rc trailer_signature_parse(struct dechunk *d, struct str value, struct err *reterr)
 {
 	if (d->trailers_verified)
 		return bad_trailer(reterr, "There is more than one", STR("x-amz-trailer-signature"));
 	if (value.n != 64)
 		return bad_framing(reterr, "The trailer's signature hasn't 64 digits.");
+	TRY(trailers_check(d, reterr));
 	if (!signature_ok(d, trailer_signature, value))
 		return err_set(reterr, ERR_SignatureDoesNotMatch,
 			       "The signature of the trailer does not match what was received.");
@@ -290,21 +306,6 @@ static rc trailer_parse(struct dechunk *d, struct str line, struct err *reterr)
 	t = ARENA_NEW(d->arena, struct trailer);
 	*t = (struct trailer){d->trailers, arena_dup(d->arena, name), arena_dup(d->arena, value)};
 	d->trailers = t;
-	return RC_OK;
-}
-
-static rc trailers_check(struct dechunk *d, struct err *reterr)
-{
-	struct str rest = d->announced;
-
-	if (d->s.payload == SIGV4_CHUNKED)
-		return RC_OK;
-	while (rest.n) {
-		struct str name = str_trim(str_cut(rest, ',', &rest));
-
-		if (name.n && !sigv4_body_trailer(&d->body, lower_case(scratch_of(d), name)).p)
-			return bad_trailer(reterr, "It lacks the announced", name);
-	}
 	return RC_OK;
 }
 

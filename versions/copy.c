@@ -99,13 +99,12 @@ static unsigned missing(const struct object_copy *c)
 	return 1u << c->checksum;
 }
 
-/* Of the whole object, and then it is the only kind there: composite ones are of the parts. */
+/* Of the whole object, and then the only one: the copy is made with this algorithm. */
 static void take_sum(struct object_copy *c, struct entry *e, struct digest_set *digests)
 {
-	if (e->checksum_composite) {
-		memset(e->checksum, 0, sizeof(e->checksum));
+	memset(e->checksum, 0, sizeof(e->checksum));
+	if (e->checksum_composite)
 		e->part_checksums = STR_NONE;
-	}
 	e->checksum_composite = false;
 	e->checksum[c->checksum] = digest_set_value(digests, c->checksum);
 }

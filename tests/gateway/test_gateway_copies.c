@@ -192,7 +192,7 @@ static void test_copies__checksums(void **state)
 		assert_string_equal(answer_element(&a, "ChecksumType", value), "FULL_OBJECT");
 		answer_free(&a);
 		check_head(to[i], HEADERS("x-amz-checksum-sha1", "EfatjsUqKYSrqv18O1FlA3hcIHI=",
-					  "x-amz-checksum-crc32", "jNwWgw==", "etag", ETAG_X));
+					  "x-amz-checksum-crc32", "", "etag", ETAG_X));
 		expect(&site, 200, .method = "PUT", .target = to[i],
 		       .headers = {{"x-amz-copy-source", "one/main/long"},
 				   {"x-amz-checksum-algorithm", "CRC64NVME"}});
