@@ -159,7 +159,7 @@ static void stage_range(struct bench *b, const char *branch, size_t from, size_t
 		if (n == KV_WRITES_MAX || i + step >= to) {
 			kv_write_many(b->kv, w, n);
 			n = 0;
-			if (i % 65536 == 0) {
+			if ((i + 1) % 65536 == 0) {
 				arena_free(b->a);
 				b->a = b->c.a = arena_new();
 				must(b, branch_get(&b->c, &b->r, str_c(branch), &br), "branch");
