@@ -94,6 +94,7 @@ static rc given_part(struct s3_req *r, const struct xml_node *n, struct upload_p
 	uint64_t number;
 
 	struct str text = str_trim(xml_child_text(n, "PartNumber"));
+	unsigned sums = 0;
 	bool negative = str_starts(text, STR("-")) && str_to_u64(str_skip(text, 1), &number);
 
 	if ((!negative && !str_to_u64(text, &number)) || !xml_child(n, "ETag"))
@@ -107,6 +108,11 @@ static rc given_part(struct s3_req *r, const struct xml_node *n, struct upload_p
 	ret->etag = s3_unquoted(str_trim(xml_child_text(n, "ETag")));
 	for (struct xml_node *k = n->first; k; k = k->next)
 		TRY(given_checksum(r, k, ret));
+	for (int k = 0; k < DIGEST_KINDS; k++)
+		sums += ret->checksum[k].p != NULL;
+	if (sums > 1)
+		return err_argument(&r->err, "Checksum", STR_NONE,
+				    "Invalid Base64 or multiple checksums present in request");
 	return RC_OK;
 }
 

@@ -10,7 +10,6 @@
 	X(GetBucketCors, NoSuchCORSConfiguration)                                                  \
 	X(GetBucketEncryption, ServerSideEncryptionConfigurationNotFoundError)                     \
 	X(GetBucketLifecycleConfiguration, NoSuchLifecycleConfiguration)                           \
-	X(GetBucketOwnershipControls, OwnershipControlsNotFoundError)                              \
 	X(GetBucketPolicy, NoSuchBucketPolicy)                                                     \
 	X(GetBucketPolicyStatus, NoSuchBucketPolicy)                                               \
 	X(GetBucketReplication, ReplicationConfigurationNotFoundError)                             \
@@ -96,3 +95,17 @@ static rc object_there(struct s3_req *r)
 }
 
 const struct s3_handlers handlers_GetObjectAcl = {.plan = object_there, .reply = acl_xml};
+
+/* S3's default of today: no ACLs, which there are none of. */
+static void reply_ownership(struct s3_req *r)
+{
+	xw_decl(&r->xml);
+	xw_open_ns(&r->xml, "OwnershipControls", XMLNS);
+	xw_open(&r->xml, "Rule");
+	xw_elem(&r->xml, "ObjectOwnership", STR("BucketOwnerEnforced"));
+	xw_close(&r->xml, "Rule");
+	xw_close(&r->xml, "OwnershipControls");
+	s3_reply_xml(r, 200);
+}
+
+const struct s3_handlers handlers_GetBucketOwnershipControls = {.reply = reply_ownership};

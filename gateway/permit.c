@@ -290,8 +290,15 @@ bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo)
 static rc allows_copy(struct s3_req *r)
 {
 	struct s3_address from;
+	rc source = s3_copy_source(r, &from);
+	struct err err = r->err;
 
-	TRY(s3_copy_source(r, &from));
+	if (!rc_ok(source)) { /* first of all, where is it to go? */
+		if (r->at.ref_bucket)
+			TRY(s3_bucket_there(r));
+		r->err = err;
+		return source;
+	}
 	return allows(r, &(struct auth_need){
 				 .kind = NEED_AND,
 				 .kids = (struct auth_need[]){

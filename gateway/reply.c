@@ -98,7 +98,7 @@ static struct str message(struct s3_req *r, struct str *ret_detail)
 	if (is_internal(r->err.code))
 		return str_c(err_text(ERR_InternalError));
 	if (!n || !str_starts(msg, str_head(words, n)) || !str_starts(str_skip(msg, n), STR(": ")) ||
-	    (rc_is((rc){r->err.code}, NoSuchBucket) && !r->at.ref_bucket))
+	    (!r->at.ref_bucket && r->err.code != ERR_InvalidBucketName))
 		return msg;
 	*ret_detail = str_skip(msg, n + 2);
 	return words;

@@ -37,6 +37,19 @@ static rc check_list(struct vcall *c, const struct upload_part *given, size_t n)
 	return RC_OK;
 }
 
+static bool is_composite(const struct upload *u)
+{
+	return u->checksum != DIGEST_KINDS && !u->checksum_implied && !u->checksum_full;
+}
+
+static rc checksum_missing(struct vcall *c, const struct upload *u, unsigned number)
+{
+	return err_set(c->err, ERR_InvalidRequest,
+		       "The upload was created using a %s checksum. The complete request must include "
+		       "the checksum for each part. It was missing for part %u in the request.",
+		       digest_name(u->checksum), number);
+}
+
 /* A checksum that nobody recorded can't be right: S3 has two words for that. */
 static rc check_checksums(struct vcall *c, const struct upload *u, const struct upload_part *given,
 			  const struct upload_part *recorded)
@@ -71,6 +84,8 @@ static rc match_parts(struct vcall *c, const struct upload *u, const struct uplo
 		if (end || ret[found].number != given[found].number ||
 		    !str_eq_nocase(ret[found].etag, given[found].etag))
 			return err_default(c->err, ERR_InvalidPart);
+		if (is_composite(u) && !given[found].checksum[u->checksum].p)
+			return checksum_missing(c, u, given[found].number);
 		TRY(check_checksums(c, u, &given[found], &ret[found]));
 		found++;
 	}

@@ -149,10 +149,11 @@ def answers(c, bucket):
                      (c.get_object_lock_configuration, "ObjectLockConfigurationNotFoundError"),
                      (c.get_bucket_replication, "ReplicationConfigurationNotFoundError"),
                      (c.get_public_access_block, "NoSuchPublicAccessBlockConfiguration"),
-                     (c.get_bucket_ownership_controls, "OwnershipControlsNotFoundError"),
                      (c.get_bucket_website, "NoSuchWebsiteConfiguration"),
                      (c.get_bucket_policy_status, "NoSuchBucketPolicy")):
         assert error(fn, Bucket=bucket) == (code, 404), code
+    assert c.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"] == [
+        {"ObjectOwnership": "BucketOwnerEnforced"}]
     assert "Status" not in c.get_bucket_versioning(Bucket=bucket)
     assert c.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None
     assert c.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"

@@ -226,7 +226,7 @@ UNSET = [
     ("get-bucket-cors", "NoSuchCORSConfiguration"),
     ("get-bucket-encryption", "ServerSideEncryptionConfigurationNotFoundError"),
     ("get-bucket-lifecycle-configuration", "NoSuchLifecycleConfiguration"),
-    ("get-bucket-ownership-controls", "OwnershipControlsNotFoundError"),
+    ("get-bucket-ownership-controls", {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}),
     ("get-bucket-policy", "NoSuchBucketPolicy"),
     ("get-bucket-policy-status", "NoSuchBucketPolicy"),
     ("get-bucket-replication", "ReplicationConfigurationNotFoundError"),

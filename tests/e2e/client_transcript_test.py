@@ -66,6 +66,7 @@ DIFFERENCES = [
     ("CreateBucket is there", "72", ["status 501 -> 200"]),
     ("CreateBucket is there", "73", ["status 501 -> 409", "code NotImplemented -> BucketAlreadyOwnedByYou"]),
     ("CreateBucket is there", "74", ["status 500 -> 400", "code InternalError -> InvalidBucketName"]),
+    ("what nobody can set reads as not set", "28", ["status 405 -> 200", "Error -> OwnershipControls"]),
     ("what nobody can set reads as not set", "36", ["status 405 -> 200", "Error -> NotificationConfiguration"]),
     ("what nobody can set reads as not set", "38,198", ["status 405 -> 200", "Error -> AccessControlPolicy"]),
     ("what nobody can set reads as not set", "41", ["status 405 -> 200", "Error -> AccelerateConfiguration"]),
@@ -73,7 +74,7 @@ DIFFERENCES = [
     ("what nobody can set reads as not set", "43", ["status 405 -> 200", "Error -> BucketLoggingStatus"]),
     *(("what nobody can set reads as not set", numbers, ["status 405 -> 404", f"code ERRLakeFSNotSupported -> {code}"])
       for numbers, code in (
-          ("27", "NoSuchPublicAccessBlockConfiguration"), ("28", "OwnershipControlsNotFoundError"),
+          ("27", "NoSuchPublicAccessBlockConfiguration"),
           ("31,46", "NoSuchBucketPolicy"), ("32", "NoSuchLifecycleConfiguration"),
           ("33", "ServerSideEncryptionConfigurationNotFoundError"), ("34", "ObjectLockConfigurationNotFoundError"),
           ("35", "ReplicationConfigurationNotFoundError"), ("39", "NoSuchCORSConfiguration"),

@@ -327,13 +327,15 @@ static void test_objects__multipart(void **state)
 	/* The header's checksum is the object's, not the document's. */
 	expect_error(&site, 400, "BadDigest", .method = "POST", .target = target,
 		     .body = STR("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
-				 "<ETag>25f9e794323b453885f5181f1b624d0b</ETag></Part>"
+				 "<ETag>25f9e794323b453885f5181f1b624d0b</ETag>"
+				 "<ChecksumCRC32>y/Q5Jg==</ChecksumCRC32></Part>"
 				 "</CompleteMultipartUpload>"),
 		     .headers = {{"x-amz-checksum-crc32", "AAAAAA=="}});
 	site_call(&site,
 		  &(struct call){.method = "POST", .target = target,
 				 .body = STR("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
-					     "<ETag>25f9e794323b453885f5181f1b624d0b</ETag></Part>"
+					     "<ETag>25f9e794323b453885f5181f1b624d0b</ETag>"
+				 "<ChecksumCRC32>y/Q5Jg==</ChecksumCRC32></Part>"
 					     "</CompleteMultipartUpload>"),
 				 .headers = {{"x-amz-checksum-type", "COMPOSITE"}}},
 		  &a);
