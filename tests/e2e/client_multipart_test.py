@@ -194,7 +194,8 @@ def copies(s):
         assert error(c.upload_part_copy, **to, PartNumber=3, CopySource="absent/main/source")[0] in ("NoSuchBucket", "AccessDenied")
         assert error(c.upload_part_copy, **to, PartNumber=3, CopySource=f"{B}/main/source", CopySourceIfMatch="no")[0] == "PreconditionFailed"
         assert error(c.upload_part_copy, **{**to, "UploadId": "x"}, PartNumber=3, CopySource=f"{B}/main/source")[0] == "NoSuchUpload"
-        c.complete_multipart_upload(**to, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": one["ETag"]}, {"PartNumber": 2, "ETag": two["ETag"]}]})
+        c.complete_multipart_upload(**to, MultipartUpload={"Parts": [
+            {"PartNumber": n, "ETag": x["ETag"], "ChecksumSHA256": x["ChecksumSHA256"]} for n, x in ((1, one), (2, two))]})
         assert c.get_object(Bucket=bucket, Key=key)["Body"].read() == whole
     up = c.create_multipart_upload(Bucket=B, Key="main/small")["UploadId"]
     c.put_object(Bucket=B, Key="main/nothing", Body=b"")
