@@ -13,7 +13,6 @@ import os
 import queue
 import re
 import subprocess
-import sys
 import tempfile
 
 import harness
@@ -28,11 +27,9 @@ CONFIG = "gateways: {s3: {list_branch_buckets: true, verify_region: true}}\n"
 
 
 def find_suite():
-    for folder in (os.path.join(harness.SOURCE, "build", "go", "bin"), os.path.expanduser("~/go/bin")):
-        path = os.path.join(folder, "versitygw")
-        if os.path.exists(path):
-            return path
-    raise AssertionError("versitygw is missing: tools/test installs it into build/go/bin")
+    path = os.path.join(harness.SOURCE, "build", "go", "bin", "versitygw")
+    assert os.path.exists(path), f"{path} is missing: tools/test installs it"
+    return path
 
 
 def read_cases(path=os.path.join(HERE, "conformance", "cases.txt")):
