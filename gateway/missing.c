@@ -1,5 +1,8 @@
 /* S3's words for what isn't there. */
 #include "gateway/s3.h"
+#include "versions/protection.h"
+#include "versions/ref.h"
+#include "versions/tag.h"
 
 static bool is_missing(rc result)
 {
@@ -14,16 +17,45 @@ static rc no_such_ref(struct s3_req *r, const struct s3_address *at)
 		       STR_ARG(at->repo), STR_ARG(str_head(at->ref, 100)));
 }
 
+/* What is there under the name of a branch that isn't; NULL: nothing that can be told now. */
+static const char *other_kind(struct s3_req *r, const struct repo *repo, struct str name)
+{
+	struct err quiet;
+	struct vcall c = {.v = r->g->o.versions, .a = r->a, .wait = on_loop() ? KV_NOWAIT : KV_BLOCK,
+			  .err = &quiet};
+	struct ref_expression x;
+	struct ref ref;
+	struct tag tag;
+
+	if (!rc_ok(ref_parse(name, r->a, &x, &quiet)) || !rc_ok(ref_resolve(&c, repo, name, &ref)))
+		return NULL;
+	if (x.steps_n)
+		return "an expression of what can be read";
+	return rc_ok(tag_get(&c, repo, name, &tag)) ? "a tag" : "a commit";
+}
+
+static rc no_such_branch(struct s3_req *r, const struct repo *repo, const struct s3_address *at)
+{
+	const char *kind = other_kind(r, repo, at->ref);
+
+	if (!kind)
+		return no_such_ref(r, at);
+	return err_set(&r->err, ERR_NoSuchBucket,
+		       "The specified bucket does not exist: '" STR_FMT
+		       "' is %s, which can't be written to; write to a branch.",
+		       STR_ARG(str_head(at->ref, 100)), kind);
+}
+
 rc s3_read_missing(struct s3_req *r, const struct repo *repo, const struct s3_address *at, rc result)
 {
 	struct vcall c = s3_vcall(r);
-	struct branch b;
+	struct ref ref;
 	rc found;
 
 	if (!is_missing(result))
 		return result;
 	if (at->ref_bucket) {
-		found = branch_get(&c, repo, at->ref, &b);
+		found = ref_resolve(&c, repo, at->ref, &ref);
 		if (is_missing(found))
 			return no_such_ref(r, at);
 		TRY(found);
@@ -38,22 +70,34 @@ rc s3_write_missing(struct s3_req *r, rc result)
 	if (rc_is(result, NOT_FOUND) && s3_header(r, "if-match").p)
 		return err_default(&r->err, ERR_NoSuchKey);
 	if (rc_is(result, NOT_FOUND))
-		return no_such_ref(r, &r->at);
+		return no_such_branch(r, &r->repo, &r->at);
 	return result;
 }
 
 rc s3_bucket_there(struct s3_req *r)
 {
 	struct vcall c = s3_vcall(r);
-	struct branch b;
-	rc found = branch_get(&c, &r->repo, r->at.ref, &b);
+	struct ref ref;
+	rc found = ref_resolve(&c, &r->repo, r->at.ref, &ref);
 
 	return is_missing(found) ? no_such_ref(r, &r->at) : found;
 }
 
+rc s3_branch_there(struct s3_req *r, const struct s3_address *at)
+{
+	struct vcall c = s3_vcall(r);
+	struct branch b;
+	rc found = branch_get(&c, &r->repo, at->ref, &b);
+
+	return is_missing(found) ? no_such_branch(r, &r->repo, at) : found;
+}
+
 rc s3_writable(struct s3_req *r)
 {
+	struct vcall c = s3_vcall(r);
+
 	if (r->repo.read_only)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
-	return s3_bucket_there(r);
+	TRY(s3_branch_there(r, &r->at));
+	return protection_check(&c, &r->repo, r->at.ref, PROTECT_STAGING);
 }

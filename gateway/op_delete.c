@@ -32,10 +32,9 @@ static rc verdict(struct s3_req *r, const struct s3_address *at, const struct ob
 		return err_default(&r->err, ERR_PreconditionFailed);
 	if (!rc_is(result, NOT_FOUND) && !rc_is(result, INVALID))
 		return result;
-	if (!wanted && !at->ref_bucket)
-		return RC_OK;
-	result = s3_read_missing(r, &r->repo, at, result);
-	return !wanted && rc_is(result, NoSuchKey) ? RC_OK : result;
+	if (wanted)
+		return s3_read_missing(r, &r->repo, at, result);
+	return at->ref_bucket ? s3_branch_there(r, at) : RC_OK;
 }
 
 static rc plan_one(struct s3_req *r)

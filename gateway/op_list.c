@@ -68,32 +68,6 @@ static rc parse(struct s3_req *r, struct listing *l)
 	return RC_OK;
 }
 
-static void take_branches(struct s3_req *r, struct listing *l, const struct branch *b, size_t n)
-{
-	l->page.items = arena_alloc(r->a, (n + 1) * sizeof(*l->page.items));
-	for (size_t i = 0; i < n; i++)
-		l->page.items[i] = (struct list_item){
-			.key = arena_join(r->a, (struct str[]){b[i].id, STR("/")}, 2),
-			.is_prefix = true};
-	l->page.n = n;
-}
-
-static rc list_branches(struct s3_req *r, struct listing *l)
-{
-	struct vcall c = s3_vcall(r);
-	struct branch *b;
-	struct str after = l->after;
-	size_t n;
-
-	if (after.n) /* "branch/" or a key inside it: go on after that branch */
-		after = str_head(after, str_index(after, '/'));
-	TRY(branch_list(&c, &r->repo, l->prefix, after, l->max, false, &b, &n, &l->page.truncated));
-	take_branches(r, l, b, n);
-	if (l->page.truncated && n)
-		l->page.next = l->page.items[n - 1].key;
-	return RC_OK;
-}
-
 /* `after` as a path of this ref. False: the whole ref lies before it. */
 static bool path_after(const struct listing *l, struct str *ret)
 {
@@ -270,7 +244,7 @@ static rc list_objects(struct s3_req *r)
 	if (l.max == 0)
 		l.page = (struct list_page){0};
 	else if (!r->at.ref_bucket && str_index(l.prefix, '/') == l.prefix.n)
-		TRY(list_branches(r, &l));
+		TRY(s3_list_branches(r, l.prefix, l.after.p ? l.after : STR(""), l.max, &l.page));
 	else
 		TRY(list_ref(r, &l));
 	page_xml(r, &l);

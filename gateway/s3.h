@@ -161,12 +161,19 @@ struct str s3_key_of(struct s3_req *r, const struct s3_address *at, struct str p
  * A read's NOT_FOUND or INVALID: NoSuchKey, or NoSuchBucket where the ref was the bucket's. */
 rc s3_read_missing(struct s3_req *r, const struct repo *repo, const struct s3_address *at, rc result);
 /* A write's result (object_put, object_stage, upload_*): PREDICATE is PreconditionFailed; NOT_FOUND is
- * NoSuchKey under If-Match, else NoSuchBucket naming the branch, as lakeFS has it (API.md 3.5). */
+ * NoSuchKey under If-Match, else NoSuchBucket naming the branch, as lakeFS has it (API.md 3.5), or saying
+ * what is there under its name. */
 rc s3_write_missing(struct s3_req *r, rc result);
-/* The branch that the bucket names. NoSuchBucket. */
+/* The ref that the bucket names: any expression. NoSuchBucket. */
 rc s3_bucket_there(struct s3_req *r);
-/* The repository takes writes and the ref is a branch; else as above. */
+/* What is written to must be a branch. NoSuchBucket, as s3_write_missing. */
+rc s3_branch_there(struct s3_req *r, const struct s3_address *at);
+/* The repository takes writes, the ref is a branch, and no rule protects it; else as above. */
 rc s3_writable(struct s3_req *r);
+/* list_branches.c: the page of a repository's branches as common prefixes "branch/", in their order: those
+ * with the prefix and > after. */
+rc s3_list_branches(struct s3_req *r, struct str prefix, struct str after, size_t max,
+		    struct list_page *ret);
 
 /* permit.c */
 rc s3_authenticate(struct s3_req *r);

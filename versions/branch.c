@@ -4,6 +4,7 @@
 #include "versions/commit_record.h"
 #include "versions/internal.h"
 #include "versions/pb.h"
+#include "versions/ref.h"
 
 #define BRANCHES STR("branches/")
 
@@ -124,43 +125,56 @@ static rc refuse_tag(struct vcall *c, const struct repo *r, struct str name)
 	if (rc_is(res, NOT_FOUND))
 		return RC_OK;
 	TRY(res);
-	return err_set(c->err, ERR_EXISTS, "tag %.*s has that name: conflict found", STR_ARG(name));
+	return err_set(c->err, ERR_EXISTS, "tag ID %.*s: conflict found", STR_ARG(name));
+}
+
+static rc refuse_commit(struct vcall *c, const struct repo *r, struct str name)
+{
+	struct commit commit;
+	rc res;
+
+	if (name.n != COMMIT_ID_CHARS)
+		return RC_OK;
+	res = commit_get(c, r, name, &commit);
+	if (rc_is(res, NOT_FOUND))
+		return RC_OK;
+	TRY(res);
+	return err_set(c->err, ERR_EXISTS, "commit ID " STR_FMT ": conflict found", STR_ARG(name));
 }
 
 static rc source_commit(struct vcall *c, const struct repo *r, struct str source, struct str *ret)
 {
-	struct commit commit;
-	struct branch b;
-	rc res;
+	struct ref ref;
+	rc res = ref_resolve(c, r, source, &ref);
 
-	if (source.n == COMMIT_ID_CHARS) {
-		res = commit_get(c, r, source, &commit);
-		*ret = source;
-		if (!rc_is(res, NOT_FOUND))
-			return res;
-	}
-	res = branch_get(c, r, source.p ? source : r->default_branch, &b);
+	*ret = ref.commit_id;
 	if (rc_is(res, NOT_FOUND))
 		return err_set(c->err, ERR_NOT_FOUND, "source reference '%.*s': not found",
-			       STR_ARG(source));
-	TRY(res);
-	*ret = b.commit_id;
-	return RC_OK;
+			       STR_ARG(str_head(source, 200)));
+	return rc_ok(res) ? res : err_wrap(res, c->err, "source reference");
 }
 
-rc branch_create(struct vcall *c, const struct repo *r, struct str name, struct str source)
+rc branch_create_with(struct vcall *c, const struct repo *r, const struct branch_request *q)
 {
 	struct str commit = STR_NONE;
 	struct branch b;
 
-	TRY(valid_branch_name(name, c->err));
-	TRY(read_only_refused(r, c->err));
-	TRY(source_commit(c, r, source, &commit));
-	TRY(refuse_tag(c, r, name));
-	b = fresh(c, r, name, commit);
+	TRY(valid_branch_name(q->name, c->err));
+	if (!q->force)
+		TRY(read_only_refused(r, c->err));
+	TRY(source_commit(c, r, q->source.p ? q->source : r->default_branch, &commit));
+	TRY(refuse_tag(c, r, q->name));
+	TRY(refuse_commit(c, r, q->name));
+	b = fresh(c, r, q->name, commit);
+	b.hidden = q->hidden;
 	b.closed_ms = wall_ms();
 	TRY(add_record(c, r, &b));
 	return branch_open_new(c, r, &b);
+}
+
+rc branch_create(struct vcall *c, const struct repo *r, struct str name, struct str source)
+{
+	return branch_create_with(c, r, &(struct branch_request){.name = name, .source = source});
 }
 
 rc branch_drop_token(struct vcall *c, struct str token)

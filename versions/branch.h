@@ -30,8 +30,14 @@ rc branch_replace(struct vcall *c, const struct repo *r, const struct branch *re
 /* A clean branch on a commit that is there, in a repository that nobody deletes. EXISTS; SlowDown where
  * one of that name has just been removed. */
 rc branch_create_at(struct vcall *c, const struct repo *r, struct str name, struct str commit_id);
-/* From a source's commit: a branch (STR_NONE: the default one) or a whole commit id. EXISTS (also a tag
- * of that name), NOT_FOUND, INVALID, ReadOnlyRepository, SlowDown (the repository is being deleted). */
+struct branch_request {
+	struct str name;
+	struct str source; /* ref expression (ref.h): its commit; STR_NONE: the default branch */
+	bool hidden, force; /* force: of a read-only repository, too */
+};
+/* EXISTS (also a tag of that name, or a commit of that id), NOT_FOUND, INVALID, ReadOnlyRepository,
+ * SlowDown (the repository is being deleted). */
+rc branch_create_with(struct vcall *c, const struct repo *r, const struct branch_request *q);
 rc branch_create(struct vcall *c, const struct repo *r, struct str name, struct str source);
 /* Hands a token to the clean-up. */
 rc branch_drop_token(struct vcall *c, struct str token);

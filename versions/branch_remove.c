@@ -263,6 +263,7 @@ rc branch_remove_empty(struct vcall *c, const struct repo *r, struct str name)
 	TRY(read_only_refused(r, c->err));
 	if (str_eq(name, r->default_branch))
 		return err_set(c->err, ERR_INVALID, "the default branch can't be deleted");
+	TRY(branch_get(c, r, name, &b)); /* other refs list something, too */
 	TRY(branch_lists_nothing(c, r, name)); /* most that aren't empty needn't be closed for it */
 	TRY(branch_close(c, r, name, &b));
 	res = branch_lists_nothing(c, r, name);

@@ -5,6 +5,7 @@
 struct diff {
 	struct mr_iter *left, *right;
 	struct mr_iter *base; /* NULL: two-dot */
+	struct str end; /* STR_NONE: none */
 	bool left_used, right_used; /* the record was answered: to be passed at the next call */
 };
 
@@ -79,6 +80,11 @@ static int order_of(const struct diff *d)
 	return str_cmp(mr_iter_key(d->left), mr_iter_key(d->right));
 }
 
+static bool is_past_end(const struct diff *d, int order)
+{
+	return d->end.p && str_cmp(mr_iter_key(order <= 0 ? d->left : d->right), d->end) >= 0;
+}
+
 /* The next key that the two sides don't agree on. */
 static rc next_two(struct diff *d, struct diff_item *ret, bool *ret_end, struct err *reterr)
 {
@@ -86,7 +92,7 @@ static rc next_two(struct diff *d, struct diff_item *ret, bool *ret_end, struct 
 	for (;;) {
 		int order = order_of(d);
 
-		*ret_end = order == 0 && mr_iter_at(d->left) == MR_END;
+		*ret_end = (order == 0 && mr_iter_at(d->left) == MR_END) || is_past_end(d, order);
 		if (*ret_end)
 			return RC_OK;
 		if (in_step(d, order)) {
@@ -149,6 +155,11 @@ rc diff_next(struct diff *d, struct diff_item *ret, bool *ret_end, struct err *r
 			ret->type = DIFF_CONFLICT;
 		return RC_OK;
 	}
+}
+
+void diff_end_at(struct diff *d, struct str end)
+{
+	d->end = end;
 }
 
 rc diff_seek(struct diff *d, struct str key, struct err *reterr)

@@ -21,6 +21,8 @@ rc diff_open(struct vcall *c, const struct repo *r, struct str left, struct str 
 	     struct diff **ret);
 /* Ascending; the item's bytes live until the next call. */
 rc diff_next(struct diff *d, struct diff_item *ret, bool *ret_end, struct err *reterr);
+/* Only keys < end are told from now on; what lies behind isn't read for them. STR_NONE: all. Borrowed. */
+void diff_end_at(struct diff *d, struct str end);
 /* Forward to keys >= key. */
 rc diff_seek(struct diff *d, struct str key, struct err *reterr);
 void diff_close(struct diff *d); /* NULL is allowed */

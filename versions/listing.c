@@ -3,6 +3,7 @@
 #include "versions/committed.h"
 #include "versions/internal.h"
 #include "versions/merge.h"
+#include "versions/ref.h"
 
 struct layers {
 	struct layer **list;
@@ -22,8 +23,10 @@ static rc layers_open(struct vcall *c, const struct repo *r, const struct branch
 	struct layer *committed;
 
 	ret->list = arena_alloc(c->a, (b->sealed_n + 2) * sizeof(struct layer *));
-	TRY(staging_layer(c, b->staging_token, from, batch, &ret->list[ret->n]));
-	ret->n++;
+	if (b->staging_token.n) { /* none of a commit */
+		TRY(staging_layer(c, b->staging_token, from, batch, &ret->list[ret->n]));
+		ret->n++;
+	}
 	for (size_t i = 0; i < b->sealed_n; i++) {
 		TRY(staging_layer(c, b->sealed[i], from, batch, &ret->list[ret->n]));
 		ret->n++;
@@ -127,22 +130,33 @@ static rc make_page(struct vcall *c, const struct repo *r, const struct branch *
 	return fill(c, merge_new(c->a, layers.list, layers.n), q, ret);
 }
 
-rc objects_list(struct vcall *c, const struct repo *r, struct str ref,
-		const struct list_request *q, struct list_page *ret)
+static rc list_branch(struct vcall *c, const struct repo *r, const struct branch *first,
+		      const struct list_request *q, struct list_page *ret)
 {
 	struct arena_mark m = arena_mark(c->a);
+	struct branch before = *first, after;
 
-	if (c->wait == KV_NOWAIT)
-		return err_default(c->err, ERR_WOULD_BLOCK);
 	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		struct branch before, after;
-
 		arena_rewind(c->a, m);
-		TRY(branch_get(c, r, ref, &before));
+		if (i)
+			TRY(branch_get(c, r, first->id, &before));
 		TRY(make_page(c, r, &before, q, ret));
-		TRY(branch_get(c, r, ref, &after));
+		TRY(branch_get(c, r, first->id, &after));
 		if (str_eq(before.raw, after.raw))
 			return RC_OK;
 	}
 	return err_set(c->err, ERR_SlowDown, "the branch keeps changing; try again");
+}
+
+rc objects_list(struct vcall *c, const struct repo *r, struct str ref,
+		const struct list_request *q, struct list_page *ret)
+{
+	struct ref at;
+
+	if (c->wait == KV_NOWAIT)
+		return err_default(c->err, ERR_WOULD_BLOCK);
+	TRY(ref_resolve(c, r, ref, &at));
+	if (at.is_branch)
+		return list_branch(c, r, &at.branch, q, ret);
+	return make_page(c, r, &(struct branch){.commit_id = at.commit_id}, q, ret);
 }

@@ -27,7 +27,7 @@ struct list_page {
 	struct str next; /* the `after` of the next page */
 };
 
-/* NOT_FOUND: no such ref. A page is of one moment or of two: after its end the branch is read again, and
+/* Of a ref expression (ref.h). NOT_FOUND: no such ref; INVALID: no expression. A branch's page is of one moment or of two: after its end the branch is read again, and
  * the page is made anew if a commit moved entries meanwhile. Cost: that of the page, not of the branch. */
 rc objects_list(struct vcall *c, const struct repo *r, struct str ref,
 		const struct list_request *q, struct list_page *ret);

@@ -5,6 +5,7 @@
 
 #include "base/crc_combine.h"
 #include "versions/internal.h"
+#include "versions/protection.h"
 #include "versions/upload_record.h"
 
 /* Creating. */
@@ -22,7 +23,8 @@ static rc check_new(struct vcall *c, const struct repo *r, const struct upload *
 	TRY(valid_path(u->path, c->err));
 	TRY(read_only_refused(r, c->err));
 	TRY(entry_check(&e, c->err));
-	return branch_get(c, r, u->branch, &b);
+	TRY(branch_get(c, r, u->branch, &b));
+	return protection_check(c, r, u->branch, PROTECT_STAGING);
 }
 
 rc multipart_store(struct vcall *c, const struct repo *r, struct backend **ret)

@@ -3,6 +3,8 @@
 #include "versions/branch_remove.h"
 #include "versions/committed.h"
 #include "versions/internal.h"
+#include "versions/protection.h"
+#include "versions/ref.h"
 #include "versions/stage_batch.h"
 
 enum {
@@ -82,29 +84,55 @@ rc object_find(struct vcall *c, const struct repo *r, const struct branch *b, st
 	return RC_OK;
 }
 
+static rc stat_commit(struct vcall *c, const struct repo *r, struct str commit_id, struct str path,
+		      struct entry *ret)
+{
+	rc res = committed_get(c, r, commit_id, path, ret);
+
+	return rc_is(res, NOT_FOUND) ? path_not_found(c) : res;
+}
+
+/* What the branch's own token says counts as it is: it was so when it was read, even if the branch has got
+ * another token meanwhile, for nothing is ever put into a token that no branch names.
+ *
+ * An answer from further down rests on a miss in that token, and a miss says nothing once the token isn't
+ * the branch's any more: a commit may have carried the entry from there into a commit that is newer than
+ * the one that is read here, and the clean-up may have emptied the token since. The answer would be the
+ * entry that was hidden, or none, which the path never had at any time since the call began. So the branch
+ * is read again after the last look: the same record, and nothing moved in between. */
+static rc stat_branch(struct vcall *c, const struct repo *r, const struct branch *first, struct str path,
+		      struct entry *ret)
+{
+	struct branch b = *first, now;
+	struct staged top, found;
+
+	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
+		TRY(object_find(c, r, &b, path, &top, &found));
+		if (top.state == STAGED_NOTHING) {
+			TRY(branch_get(c, r, first->id, &now));
+			if (!str_eq(now.raw, b.raw)) {
+				b = now;
+				continue;
+			}
+		}
+		if (found.state != STAGED_ENTRY)
+			return path_not_found(c);
+		*ret = found.entry;
+		return RC_OK;
+	}
+	return keeps_changing(c);
+}
+
 rc object_stat(struct vcall *c, const struct repo *r, struct str ref, struct str path,
 	       struct entry *ret)
 {
-	struct branch b, now;
-	struct staged top, found;
+	struct ref at;
 
 	if (!rc_ok(valid_path(path, NULL)))
 		return path_not_found(c);
-	TRY(branch_get(c, r, ref, &now));
-	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		b = now;
-		TRY(object_find(c, r, &b, path, &top, &found));
-		if (found.state == STAGED_ENTRY) {
-			*ret = found.entry;
-			return RC_OK;
-		}
-		/* A commit may have carried the entry from where it wasn't looked for yet to where it
-		 * had been missed already. */
-		TRY(branch_get(c, r, ref, &now));
-		if (str_eq(now.raw, b.raw))
-			return path_not_found(c);
-	}
-	return keeps_changing(c);
+	TRY(ref_resolve(c, r, ref, &at));
+	return at.is_branch ? stat_branch(c, r, &at.branch, path, ret)
+			    : stat_commit(c, r, at.commit_id, path, ret);
 }
 
 /* Staging. */
@@ -248,10 +276,16 @@ static rc stage_if(struct vcall *c, const struct repo *r, struct str branch,
 	return keeps_changing(c);
 }
 
-static rc check_write(const struct repo *r, struct str path, struct err *reterr)
+static rc check_path(const struct repo *r, struct str path, struct err *reterr)
 {
 	TRY(valid_path(path, reterr));
 	return read_only_refused(r, reterr);
+}
+
+static rc check_write(struct vcall *c, const struct repo *r, struct str branch, struct str path)
+{
+	TRY(check_path(r, path, c->err));
+	return protection_check(c, r, branch, PROTECT_STAGING);
 }
 
 rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct str path,
@@ -261,7 +295,7 @@ rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct
 	struct str value;
 
 	*ret_sent = false;
-	TRY(check_write(r, path, c->err));
+	TRY(check_write(c, r, branch, path));
 	TRY(entry_check(e, c->err));
 	value = staged_encode(path, e, c->a);
 	if (cond == STAGE_ALWAYS)
@@ -280,7 +314,7 @@ rc object_replace(struct vcall *c, const struct repo *r, struct str branch, stru
 	const struct object_match match = {.same = was};
 	bool sent = false;
 
-	TRY(check_write(r, path, c->err));
+	TRY(check_write(c, r, branch, path));
 	TRY(entry_check(e, c->err));
 	return stage_if(c, r, branch,
 			&(struct change){.path = path,
@@ -307,7 +341,7 @@ static void delete_some(struct vcall *c, const struct repo *r, struct object_del
 			.value = staged_encode(items[i].path, NULL, a),
 			.tombstone = true,
 			.err = &errs[i],
-			.result = check_write(r, items[i].path, &errs[i]),
+			.result = check_path(r, items[i].path, &errs[i]),
 		};
 	stage_many(c->v, s, n);
 	for (size_t i = 0; i < n; i++) {
@@ -328,7 +362,7 @@ static rc delete_if(struct vcall *c, const struct repo *r, const struct object_d
 				  .match = item->match};
 	bool sent = false;
 
-	TRY(check_write(r, item->path, c->err));
+	TRY(check_write(c, r, item->branch, item->path));
 	return stage_if(c, r, item->branch, &ch, &sent);
 }
 

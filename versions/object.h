@@ -10,8 +10,9 @@
 #include "versions/entry.h"
 #include "versions/branch.h"
 
-/* What a path of a ref (a branch now) points at: staging, sealed tokens, commit. A miss reads the
- * branch again and repeats if it moved. NOT_FOUND: no such ref or no such path (err's text says which). */
+/* What a path of a ref (ref.h) points at: of a branch staging, sealed tokens, commit, as they were at one
+ * moment of the call. NOT_FOUND: no such ref or no such path (err's text says which); INVALID: no ref
+ * expression. */
 rc object_stat(struct vcall *c, const struct repo *r, struct str ref, struct str path,
 	       struct entry *ret);
 /* Where its bytes are. */

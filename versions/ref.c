@@ -1,6 +1,5 @@
 #include "versions/ref.h"
 
-#include "versions/history.h"
 #include "versions/internal.h"
 #include "versions/tag.h"
 
@@ -163,6 +162,7 @@ static rc find_base(struct vcall *c, const struct repo *r, struct str base, stru
 	}
 	res = branch_get(c, r, base, &ret->branch);
 	ret->is_branch = rc_ok(res);
+	ret->branch.id = base;
 	ret->commit_id = ret->branch.commit_id;
 	if (!rc_is(res, NOT_FOUND))
 		return res;

@@ -10,6 +10,7 @@
 
 #include "versions/branch_remove.h"
 #include "versions/internal.h"
+#include "versions/protection.h"
 
 /* A branch, as read in this round. */
 struct stage_target {
@@ -50,6 +51,8 @@ static struct stage_target *target_of(struct round *r, const struct stage_item *
 	t->repo = s->repo;
 	c = call_of(r, &t->err);
 	t->found = branch_get_open(&c, s->repo, s->branch, &t->before);
+	if (rc_ok(t->found))
+		t->found = protection_check(&c, s->repo, s->branch, PROTECT_STAGING);
 	t->before.id = s->branch;
 	return t;
 }

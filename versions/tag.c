@@ -78,13 +78,13 @@ static rc refuse_taken(struct vcall *c, const struct repo *r, struct str id)
 	rc res = branch_get(c, r, id, &b);
 
 	if (rc_ok(res))
-		return err_set(c->err, ERR_EXISTS, "branch " STR_FMT " has that name: conflict found",
+		return err_set(c->err, ERR_EXISTS, "branch name " STR_FMT ": conflict found",
 			       STR_ARG(id));
 	if (rc_is(res, NOT_FOUND) && id.n == COMMIT_ID_CHARS) {
 		res = commit_get(c, r, id, &commit);
 		if (rc_ok(res))
 			return err_set(c->err, ERR_EXISTS,
-				       "commit " STR_FMT " has that id: conflict found", STR_ARG(id));
+				       "commit ID " STR_FMT ": conflict found", STR_ARG(id));
 	}
 	return rc_is(res, NOT_FOUND) ? RC_OK : res;
 }

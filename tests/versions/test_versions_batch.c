@@ -10,6 +10,7 @@
 #include "tests/base/fake_loop.h"
 #include "versions/listing.h"
 #include "versions/object.h"
+#include "versions/protection.h"
 
 enum { POOL = 2, MANY = 2000 };
 
@@ -293,6 +294,8 @@ static unsigned stopped_at(enum world_kind kind, bool in_store, bool after, enum
 	struct rig g;
 
 	rig_open(&g, kind, 3);
+	if (after) /* there are no rules: a look that answers so can't fail afterwards */
+		assert_ok(protection_check(&g.w.c, &g.r, STR("main"), PROTECT_STAGING));
 	if (in_store)
 		backend_fault_arm(g.w.store, BACKEND_CALL_PUT, nth, code, after);
 	else

@@ -283,7 +283,7 @@ static void test_staging__refused(void **state)
 		  INVALID);
 	assert_false(sent);
 	assert_rc(object_stat(&w.c, &r, STR("nosuch"), STR("a"), &e), NOT_FOUND);
-	assert_string_equal(w.err.msg, "branch not found");
+	assert_string_equal(w.err.msg, "ref 'nosuch': not found");
 	assert_rc(object_stat(&w.c, &r, STR("main"), STR("a"), &e), NOT_FOUND);
 	assert_string_equal(w.err.msg, "path not found");
 	e = some_entry(w.a, 1);
