@@ -38,6 +38,9 @@ void auth_user_unref(struct auth_user *u);            /* NULL is allowed */
 rc auth_find_key(struct auth *x, enum kv_wait wait, struct str access_key, struct arena *a,
 		 struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
 
+/* Whether that is the secret; takes as long whatever differs. */
+bool auth_secret_is(struct str secret, struct str given);
+
 /* What an operation demands: a tree. Children of AND and OR are `kids`. */
 enum auth_need_kind { NEED_PERMISSION, NEED_AND, NEED_OR };
 struct auth_need {

@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "auth/auth.h"
 #include "base/rand.h"
 
 enum {
@@ -25,6 +26,11 @@ static void derive(struct str encrypt_secret, const uint8_t salt[SALT],
 	/* Half a MiB that can't be had: as everywhere, out of memory aborts. */
 	if (failed)
 		abort();
+}
+
+bool auth_secret_is(struct str secret, struct str given)
+{
+	return secret.n == given.n && sodium_memcmp(secret.p, given.p, given.n) == 0;
 }
 
 struct str auth_secret_seal(struct str encrypt_secret, struct str plain, struct arena *a)

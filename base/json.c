@@ -245,6 +245,14 @@ void jw_str(struct json_out *w, const char *key, struct str v)
 	add_string(w->to, v);
 }
 
+void jw_str_of(struct json_out *w, struct str key, struct str v)
+{
+	begin(w, NULL);
+	add_string(w->to, key);
+	buf_add_c(w->to, ':');
+	add_string(w->to, v);
+}
+
 void jw_int(struct json_out *w, const char *key, int64_t v)
 {
 	begin(w, key);

@@ -36,6 +36,8 @@ void jw_array(struct json_out *w, const char *key);
 void jw_end_object(struct json_out *w);
 void jw_end_array(struct json_out *w);
 void jw_str(struct json_out *w, const char *key, struct str v);
+/* A member whose name comes from outside. */
+void jw_str_of(struct json_out *w, struct str key, struct str v);
 void jw_int(struct json_out *w, const char *key, int64_t v);
 void jw_bool(struct json_out *w, const char *key, bool v);
 void jw_null(struct json_out *w, const char *key);

@@ -97,6 +97,7 @@ static void open_pools(struct app *app)
 
 	app->meta = work_pool_new("meta", (unsigned)c->server.meta_workers, (size_t)c->server.queue);
 	app->data = work_pool_new("data", (unsigned)c->server.data_workers, (size_t)c->server.queue);
+	app->heavy = work_pool_new("heavy", (unsigned)c->server.heavy_workers, (size_t)c->server.queue);
 	app->ranges = work_pool_new("ranges", range_workers(), (size_t)c->server.queue);
 }
 
@@ -179,8 +180,9 @@ void app_end_workers(struct app *app)
 {
 	work_pool_free(app->data);
 	work_pool_free(app->meta);
+	work_pool_free(app->heavy);
 	work_pool_free(app->ranges); /* last: those above wait for what it does */
-	app->data = app->meta = app->ranges = NULL;
+	app->data = app->meta = app->heavy = app->ranges = NULL;
 }
 
 void app_close(struct app *app)

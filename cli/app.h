@@ -11,7 +11,7 @@ struct app {
 	struct str conf_path; /* STR_NONE: the environment alone */
 	struct conf *conf;
 	struct kv *kv;
-	struct work_pool *meta, *data, *ranges;
+	struct work_pool *meta, *data, *heavy, *ranges;
 	struct registry *registry;
 	struct versions *versions;
 	struct auth *auth;

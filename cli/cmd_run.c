@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/api.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "cli/app.h"
@@ -16,6 +17,7 @@
 
 struct site {
 	struct gateway *gateway;
+	struct api *api;
 };
 
 static void health(struct http_req *req)
@@ -52,6 +54,20 @@ static bool is_signed(struct http_req *req)
 	       str_find(target, STR("AWSAccessKeyId=")) < target.n;
 }
 
+/* An AWS signature, or a host that is the gateway's. */
+static bool is_s3(struct site *site, struct http_req *req)
+{
+	struct str authorization = http_req_header(req, "authorization");
+	struct str target = http_req_target(req);
+	struct str query = str_skip(target, str_index(target, '?'));
+
+	return str_starts(authorization, STR("AWS4")) || str_starts(authorization, STR("AWS ")) ||
+	       http_req_header(req, "x-amz-signature").p ||
+	       str_find(query, STR("X-Amz-Credential=")) < query.n ||
+	       str_find(query, STR("AWSAccessKeyId=")) < query.n ||
+	       gateway_owns_host(site->gateway, http_req_header(req, "host"));
+}
+
 static void handle(struct http_req *req, void *ud)
 {
 	struct site *site = ud;
@@ -68,7 +84,25 @@ static void handle(struct http_req *req, void *ud)
 			return;
 		}
 	}
-	gateway_handle(site->gateway, req);
+	if (api_owns(target) && !is_s3(site, req))
+		api_handle(site->api, req);
+	else
+		gateway_handle(site->gateway, req);
+}
+
+static struct api *open_api(struct app *app)
+{
+	struct api_options o = {
+		.versions = app->versions,
+		.auth = app->auth,
+		.meta = app->meta,
+		.data = app->data,
+		.heavy = app->heavy,
+		.slot_bytes = (size_t)app->conf->server.body_slot_bytes,
+	};
+
+	stores_for_api(app, &o);
+	return api_new(&o);
 }
 
 static struct gateway *open_gateway(struct app *app)
@@ -160,6 +194,7 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 	TRY(app_open(app, reterr));
 	TRY(app_auto_setup(app, reterr));
 	site.gateway = open_gateway(app);
+	site.api = open_api(app);
 	result = listen_on(app, &site, &server, reterr);
 	if (rc_ok(result)) {
 		log_event(LOG_INFO, "server", "listening",
@@ -173,6 +208,7 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 	}
 	app_end_workers(app);
 	gateway_free(site.gateway);
+	api_free(site.api);
 	return result;
 }
 

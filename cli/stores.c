@@ -41,3 +41,33 @@ void stores_for_gateway(const struct app *app, struct gateway_options *o)
 			o->default_store = &list[i];
 	}
 }
+
+static struct str description(const struct app *app, const struct backend *b)
+{
+	const struct conf *c = app->conf;
+
+	for (size_t i = 0; i < c->blockstores.stores_n; i++)
+		if (str_eq(c->blockstores.stores[i].id, b->id))
+			return c->blockstores.stores[i].description;
+	return STR_NONE;
+}
+
+void stores_for_api(const struct app *app, struct api_options *o)
+{
+	size_t n = registry_count(app->registry);
+	struct api_store *list = arena_alloc(app->a, n * sizeof(*list));
+	struct backend *chosen = NULL;
+
+	o->stores = list;
+	o->stores_n = n;
+	if (!rc_ok(registry_default(app->registry, STR_NONE, &chosen, NULL)))
+		chosen = NULL; /* as above */
+	for (size_t i = 0; i < n; i++) {
+		struct backend *b = registry_at(app->registry, i);
+
+		list[i] = (struct api_store){b->id, description(app, b), str_c(b->type),
+					     store_namespace_prefix(app, b)};
+		if (b == chosen)
+			o->default_store = &list[i];
+	}
+}

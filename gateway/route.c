@@ -72,13 +72,30 @@ static void take_headers(struct s3_req *r)
 	}
 }
 
-static struct str host_name(struct s3_req *r)
+static struct str name_of(struct str host)
 {
-	struct str host = s3_header(r, "host");
-
 	if (host.n && host.p[0] == '[')
 		return str_head(host, str_index(host, ']') + 1);
 	return str_head(host, str_index(host, ':'));
+}
+
+static struct str host_name(struct s3_req *r)
+{
+	return name_of(s3_header(r, "host"));
+}
+
+bool gateway_owns_host(const struct gateway *g, struct str host)
+{
+	struct str name = name_of(host);
+
+	for (size_t i = 0; i < g->o.domains_n; i++) {
+		struct str d = g->domains[i]; /* with a leading dot */
+
+		if (str_eq_nocase(name, str_skip(d, 1)) ||
+		    (name.n > d.n && str_eq_nocase(str_skip(name, name.n - d.n), d)))
+			return true;
+	}
+	return false;
 }
 
 /* "repo.domain" for a configured domain: the part before the dot. Compared with the dot (TRAPS 26). */

@@ -1,0 +1,41 @@
+/* lakeFS's REST API, /api/v1: every operation a row of api/routes.def.
+ *
+ * One instance serves all loops. It borrows everything it is given.
+ */
+#pragma once
+
+#include "auth/auth.h"
+#include "http/server.h"
+#include "versions/versions.h"
+
+struct api;
+
+/* What clients are told of a store. */
+struct api_store {
+	struct str id, description; /* id "" of a single store */
+	struct str type;            /* "local", "mem", "s3" ... */
+	struct str namespace_prefix; /* namespaces are made below it; STR_NONE: none is known */
+};
+
+struct api_options {
+	struct versions *versions;
+	struct auth *auth;
+	struct work_pool *meta; /* KV work */
+	struct work_pool *data; /* what reads and writes bodies */
+	struct work_pool *heavy; /* commits, merges, comparisons, dumps: what walks over much metadata */
+	size_t slot_bytes;      /* half of an upload's buffer (server.body_slot_bytes) */
+	const struct api_store *stores;
+	size_t stores_n;
+	const struct api_store *default_store; /* NULL: several, and none of them the default */
+};
+
+struct api *api_new(const struct api_options *o);
+void api_free(struct api *x);
+/* Whether the request's path is the REST API's. */
+bool api_owns(struct str target);
+/* Answers the request, now or later. On the request's loop. */
+void api_handle(struct api *x, struct http_req *http);
+
+/* The table of operations as a page (docs/reference/rest.md). */
+struct buf;
+void api_reference(struct buf *out);

@@ -1,0 +1,130 @@
+/* Who is it, and may they: from a row of the table, so that no handler can forget it. */
+#include "api/rest.h"
+#include "base/encode.h"
+
+/* lakeFS says no more, whatever was wrong: whoever guesses isn't told what is right. */
+static rc unknown(struct api_req *r)
+{
+	return err_set(&r->err, ERR_AccessDenied, "error authenticating request");
+}
+
+/* Access key and secret, as HTTP Basic. */
+static rc by_basic(struct api_req *r, struct str encoded)
+{
+	struct str text, key, secret, right;
+	struct auth_user *user;
+	rc found;
+
+	if (!base64_decode(r->a, str_trim(encoded), &text))
+		return unknown(r);
+	key = str_cut(text, ':', &secret);
+	if (!key.n || !secret.n || !str_is_utf8(key))
+		return unknown(r);
+	found = auth_find_key(r->x->o.auth, r->wait, key, r->a, &user, &right, &r->err);
+	if (rc_is(found, InvalidAccessKeyId))
+		return unknown(r);
+	TRY(found);
+	if (!auth_secret_is(right, secret)) {
+		auth_user_unref(user);
+		return unknown(r);
+	}
+	r->user = user;
+	return RC_OK;
+}
+
+/* The first way that is there decides: a bad one isn't saved by a good one behind it. */
+rc api_authenticate(struct api_req *r)
+{
+	struct str value = api_header(r, "authorization"), rest, scheme = str_cut(value, ' ', &rest);
+
+	if (r->route->permits[0].on != ON_PUBLIC) {
+		if (!str_eq_nocase(scheme, STR("Basic")) || !rest.p)
+			return unknown(r);
+		TRY(by_basic(r, rest));
+	}
+	r->authenticated = true;
+	return RC_OK;
+}
+
+static struct auth_context context(struct api_req *r)
+{
+	return (struct auth_context){
+		.source_ip = http_req_peer(r->http),
+		.storage_id = r->have_repo ? r->repo.storage_id : STR_NONE,
+	};
+}
+
+static rc allows(struct api_req *r, const char *action, struct str resource)
+{
+	struct auth_need need = {
+		.kind = NEED_PERMISSION, .action = str_c(action), .resource = resource};
+	struct auth_context ctx = context(r);
+
+	return auth_allows(r->user, &need, &ctx, &r->err);
+}
+
+static struct str repo_arn(struct api_req *r, struct str repo)
+{
+	return arena_join(r->a, (struct str[]){STR("arn:lakefs:fs:::repository/"), repo}, 2);
+}
+
+static struct str below_arn(struct api_req *r, const char *kind, struct str name)
+{
+	const struct str pieces[] = {STR("arn:lakefs:fs:::repository/"), r->repository, str_c(kind), name};
+
+	return arena_join(r->a, pieces, 4);
+}
+
+rc api_allows_object(struct api_req *r, const char *action, struct str path)
+{
+	return allows(r, action, below_arn(r, "/object/", path));
+}
+
+bool api_allows_repo(struct api_req *r, const char *action, struct str repo)
+{
+	struct auth_need need = {
+		.kind = NEED_PERMISSION, .action = str_c(action), .resource = repo_arn(r, repo)};
+	struct auth_context ctx = {.source_ip = http_req_peer(r->http)};
+
+	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
+}
+
+static rc allowed_somewhere(struct api_req *r, const char *action)
+{
+	if (auth_allows_somewhere(r->user, str_c(action)))
+		return RC_OK;
+	return err_set(&r->err, ERR_AccessDenied, "insufficient permissions: not allowed to %s", action);
+}
+
+static rc permitted(struct api_req *r, const struct api_permit *p)
+{
+	switch (p->on) {
+	case ON_PUBLIC:
+	case ON_AUTHENTICATED:
+	case ON_EACH:
+		return RC_OK;
+	case ON_SOMEWHERE:
+		return allowed_somewhere(r, p->action);
+	case ON_REPO:
+		return allows(r, p->action, repo_arn(r, r->repository));
+	case ON_BRANCH:
+		return allows(r, p->action, below_arn(r, "/branch/", r->branch));
+	case ON_REF:
+		return allows(r, p->action, below_arn(r, "/branch/", r->ref));
+	case ON_TAG:
+		return allows(r, p->action, below_arn(r, "/tag/", r->tag));
+	case ON_OBJECT:
+		return allows(r, p->action, below_arn(r, "/object/", r->path));
+	case ON_NAMESPACE:
+		return allows(r, p->action,
+			      arena_join(r->a, (struct str[]){STR("arn:lakefs:fs:::namespace/"), r->space}, 2));
+	}
+	return err_default(&r->err, ERR_AccessDenied);
+}
+
+rc api_authorize(struct api_req *r)
+{
+	for (size_t i = 0; i < r->route->permits_n; i++)
+		TRY(permitted(r, &r->route->permits[i]));
+	return RC_OK;
+}

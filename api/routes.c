@@ -1,0 +1,53 @@
+#include "api/rest.h"
+
+#define ROUTE(name, ...) extern const struct api_handlers handlers_##name;
+#include "api/routes.def"
+#undef ROUTE
+
+#define PERMIT(action, on) {ON_##on, action},
+#define PUBLIC {ON_PUBLIC, NULL},
+#define AUTHENTICATED {ON_AUTHENTICATED, NULL},
+#define COUNT(...) (sizeof((const struct api_permit[]){__VA_ARGS__}) / sizeof(struct api_permit))
+
+const struct api_route api_routes[API_OPS] = {
+#define ROUTE(rname, rmethod, rpath, rstatus, rflags, rpermits)                                    \
+	[API_##rname] = {                                                                          \
+		.id = API_##rname,                                                                 \
+		.name = #rname,                                                                    \
+		.method = #rmethod,                                                                \
+		.path = rpath,                                                                     \
+		.status = rstatus,                                                                 \
+		.flags = rflags,                                                                   \
+		.permits = {rpermits},                                                             \
+		.permits_n = COUNT(rpermits),                                                      \
+		.handlers = &handlers_##rname,                                                     \
+	},
+#include "api/routes.def"
+};
+
+static const char *const resources[] = {
+	[ON_PUBLIC] = "anybody",	  [ON_AUTHENTICATED] = "any user",
+	[ON_SOMEWHERE] = "each repository", [ON_REPO] = "repository",
+	[ON_BRANCH] = "branch",		  [ON_REF] = "branch",
+	[ON_TAG] = "tag",		  [ON_OBJECT] = "object",
+	[ON_NAMESPACE] = "namespace",	  [ON_EACH] = "each object",
+};
+
+void api_reference(struct buf *out)
+{
+	buf_add_cstr(out, "# REST operations\n\n"
+			  "Made from `api/routes.def` by `sluice reference rest`. Paths are below `/api/v1`.\n\n"
+			  "| operation | method | path | permission |\n|---|---|---|---|\n");
+	for (size_t i = 0; i < API_OPS; i++) {
+		const struct api_route *o = &api_routes[i];
+
+		buf_printf(out, "| %s | %s | %s | ", o->name, o->method, o->path);
+		for (size_t k = 0; k < o->permits_n; k++) {
+			const struct api_permit *p = &o->permits[k];
+
+			buf_printf(out, "%s%s%s%s", k ? ", " : "", p->action ? p->action : "",
+				   p->action ? " on " : "", resources[p->on]);
+		}
+		buf_add_cstr(out, " |\n");
+	}
+}
