@@ -206,6 +206,8 @@ static rc find_parent(struct s3_req *r)
 	if (!rc_is(res, NOT_FOUND))
 		return res;
 	res = s3_no_such_repo(r);
+	if (rc_is(res, AccessDenied))
+		TRY(may_branch(r)); /* the same words as where it is there */
 	if (!rc_is(res, NoSuchBucket))
 		return res;
 	return err_set(&r->err, ERR_NoSuchBucket,

@@ -38,7 +38,6 @@ static rc delete_branch(struct s3_req *r)
 {
 	struct vcall c = s3_vcall(r);
 
-	TRY(s3_allows_arn(r, "fs:DeleteBranch", s3_branch_arn(r, r->at.repo, r->at.ref)));
 	if (str_eq(r->at.ref, r->repo.default_branch))
 		return err_set(&r->err, ERR_InvalidBucketState,
 			       "The bucket is the default branch of its repository and goes only with it: "
@@ -54,7 +53,6 @@ static rc delete_bucket(struct s3_req *r)
 
 	if (r->at.ref_bucket)
 		return delete_branch(r);
-	TRY(s3_allows_arn(r, "fs:DeleteRepository", s3_repo_arn(r, r->at.repo)));
 	return gone(r, repo_delete_empty(&c, r->at.repo));
 }
 

@@ -3,7 +3,7 @@
 #include "base/encode.h"
 #include "gateway/s3.h"
 
-enum { MAX_KEYS = 1000 };
+enum { MAX_KEYS = 1000, PATH_MAX_BYTES = 1024, KEY_MAX = PATH_MAX_BYTES + 256 };
 
 /* There is one version of each key; a condition that can't be kept must not be ignored. */
 static rc refuse_version(struct s3_req *r, struct str version)
@@ -108,13 +108,17 @@ struct doomed {
 
 static rc may_delete(struct s3_req *r, const struct xml_node *o, struct doomed *d, bool *ret_if)
 {
-	if (d->key.n > 1024 + 256)
+	s3_split_address(r->at.bucket, d->key, &d->at);
+	if (d->key.n > KEY_MAX || d->at.path.n > PATH_MAX_BYTES) {
+		d->key = str_head(d->key, KEY_MAX); /* an answer has its bounds, too */
 		return err_default(&r->err, ERR_KeyTooLongError);
+	}
 	TRY(refuse_version(r, xml_child_text(o, "VersionId")));
 	TRY(s3_delete_condition(r, xml_child_text(o, "ETag"), xml_child_text(o, "LastModifiedTime"),
 				xml_child_text(o, "Size"), &d->match, ret_if));
-	s3_split_address(r->at.bucket, d->key, &d->at);
 	TRY(s3_allows_object(r, "fs:DeleteObject", d->at.repo, d->at.path));
+	if (!r->have_repo)
+		return err_default(&r->err, ERR_AccessDenied);
 	if (*ret_if)
 		TRY(may_ask(r, &d->at, &d->match));
 	if (d->at.path.n == 0)
@@ -200,13 +204,14 @@ static rc run_many(struct s3_req *r)
 	size_t n = 0, chosen = 0, k = 0;
 
 	TRY(check_document(r, &n));
-	if (r->repo.read_only)
-		return err_default(&r->err, ERR_ReadOnlyRepository);
 	items = arena_alloc(r->a, n * sizeof(*items));
 	doomed = arena_zalloc(r->a, n * sizeof(*doomed));
 	for (struct xml_node *o = r->doc->first; o; o = o->next)
 		if (str_eq(o->name, STR("Object")))
 			choose(r, o, &doomed[k++], items, &chosen);
+	/* Told to those only who may delete something there. */
+	if (chosen && r->repo.read_only)
+		return err_default(&r->err, ERR_ReadOnlyRepository);
 	objects_delete(&c, &r->repo, items, chosen);
 	xw_decl(&r->xml);
 	xw_open_ns(&r->xml, "DeleteResult", "http://s3.amazonaws.com/doc/2006-03-01/");

@@ -22,7 +22,7 @@ static rc find_source(struct s3_req *r, struct part_copy *p)
 	if (!str_eq(p->from.repo, r->repo.id)) {
 		found = repo_get(&c, p->from.repo, &p->from_repo);
 		if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-			return err_default(&r->err, ERR_NoSuchBucket);
+			return s3_no_such_repo(r);
 		TRY(found);
 	}
 	found = object_stat(&c, &p->from_repo, p->from.ref, p->from.path, &p->entry);

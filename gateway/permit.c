@@ -110,15 +110,24 @@ rc s3_authenticate(struct s3_req *r)
 }
 
 /* lakeFS's rule (API.md 2.6): who may not list repositories isn't told which exist. */
-rc s3_no_such_repo(struct s3_req *r)
+static bool may_know(const struct s3_req *r)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION,
 				 .action = STR("fs:ListRepositories"),
 				 .resource = STR("*")};
 	struct auth_context ctx = {0};
 
-	if (!rc_ok(auth_allows(r->user, &need, &ctx, NULL)))
-		return err_default(&r->err, ERR_AccessDenied);
+	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
+}
+
+/* To others it is refused in the words that one which is there would be. */
+rc s3_no_such_repo(struct s3_req *r)
+{
+	if (!may_know(r)) {
+		rc denied = s3_authorize(r);
+
+		return rc_is(denied, AccessDenied) ? denied : err_default(&r->err, ERR_AccessDenied);
+	}
 	if (str_eq(r->at.bucket, STR("api")) && str_starts(r->at.key, STR("v1")))
 		return err_set(&r->err, ERR_PossibleAPIEndpoint,
 			       "Repository \"api\" not found: /api/v1 is the REST API's. An S3 endpoint "
@@ -126,16 +135,33 @@ rc s3_no_such_repo(struct s3_req *r)
 	return err_default(&r->err, ERR_NoSuchBucket);
 }
 
+/* Who may not use a bucket isn't told which refs there are. */
+static rc find_ref(struct s3_req *r, bool uniform)
+{
+	rc found = s3_bucket_there(r);
+	struct err missing = r->err;
+
+	if (!rc_is(found, NoSuchBucket) || may_know(r))
+		return found;
+	if (uniform)
+		return RC_OK;
+	TRY(s3_authorize(r));
+	r->err = missing;
+	return found;
+}
+
 rc s3_find_repo(struct s3_req *r)
 {
 	struct vcall c = s3_vcall(r);
+	/* Refused as a whole or key by key, there or not. */
+	bool uniform = (r->op->flags & OP_ABSENT) || r->op->resource == RES_PER_KEY;
 	rc found = repo_get(&c, r->at.repo, &r->repo);
 
 	if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-		return s3_no_such_repo(r);
+		return uniform && !may_know(r) ? RC_OK : s3_no_such_repo(r);
 	TRY(found);
 	if (r->at.ref_bucket && r->op->level == LEVEL_BUCKET)
-		TRY(s3_bucket_there(r));
+		TRY(find_ref(r, uniform));
 	r->have_repo = true;
 	return RC_OK;
 }
@@ -286,6 +312,14 @@ bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo)
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
 }
 
+/* If-Match finds out an ETag: who writes on that condition must be one who may read (S3 wants GetObject). */
+static rc allows_condition(struct s3_req *r)
+{
+	if (!str_eq(str_c(r->op->action), STR("fs:WriteObject")) || !s3_header(r, "if-match").p)
+		return RC_OK;
+	return s3_allows_object(r, "fs:ReadObject", r->at.repo, r->at.path);
+}
+
 /* Writing here and reading there. */
 static rc allows_copy(struct s3_req *r)
 {
@@ -294,7 +328,8 @@ static rc allows_copy(struct s3_req *r)
 	struct err err = r->err;
 
 	if (!rc_ok(source)) { /* first of all, where is it to go? */
-		if (r->at.ref_bucket)
+		TRY(s3_allows_object(r, "fs:WriteObject", r->at.repo, r->at.path));
+		if (r->at.ref_bucket && r->have_repo)
 			TRY(s3_bucket_there(r));
 		r->err = err;
 		return source;
@@ -312,6 +347,13 @@ static rc allows_copy(struct s3_req *r)
 				 .kids_n = 2});
 }
 
+static rc may_remove(struct s3_req *r)
+{
+	if (r->at.ref_bucket)
+		return s3_allows_arn(r, "fs:DeleteBranch", s3_branch_arn(r, r->at.repo, r->at.ref));
+	return s3_allows_arn(r, "fs:DeleteRepository", s3_repo_arn(r, r->at.repo));
+}
+
 rc s3_authorize(struct s3_req *r)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION, .action = str_c(r->op->action)};
@@ -319,15 +361,18 @@ rc s3_authorize(struct s3_req *r)
 
 	switch (r->op->resource) {
 	case RES_PER_KEY: /* the handler asks for each key */
-	case RES_BUCKET:  /* the handler asks */
 		return RC_OK;
+	case RES_BUCKET:
+		return r->op->id == S3_DeleteBucket ? may_remove(r) : RC_OK; /* CreateBucket asks */
 	case RES_SOMEWHERE: /* the entrance; the handler filters */
 		if (auth_allows_somewhere(r->user, need.action))
 			return RC_OK;
 		return err_default(&r->err, ERR_AccessDenied);
 	case RES_COPY:
+		TRY(allows_condition(r));
 		return allows_copy(r);
 	case RES_OBJECT:
+		TRY(allows_condition(r));
 		need.resource = object_arn(r, r->at.repo, r->at.path);
 		return allows(r, &need);
 	case RES_LISTING:

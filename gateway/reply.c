@@ -42,6 +42,12 @@ static void standard_headers(struct s3_req *r)
 
 void s3_reply_xml(struct s3_req *r, int status)
 {
+	if (r->xml.overflow) {
+		s3_settle(r, err_set(&r->err, ERR_IO, "the answer's XML is larger than %zu bytes",
+				     r->xml.max));
+		s3_reply_error(r);
+		return;
+	}
 	if (s3_late_settle(r)) {
 		s3_late_finish(r);
 		return;

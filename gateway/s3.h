@@ -41,7 +41,7 @@ enum s3_resource {
 	RES_COPY,
 	/* A bucket that is to be made or removed: a repository (fs:CreateRepository and
 	 * fs:AttachStorageNamespace; fs:DeleteRepository) or a branch (fs:CreateBranch;
-	 * fs:DeleteBranch). The handler asks, for it alone knows the namespace. */
+	 * fs:DeleteBranch). CreateBucket's handler asks, for it alone knows the namespace. */
 	RES_BUCKET,
 };
 
@@ -177,6 +177,7 @@ rc s3_list_branches(struct s3_req *r, struct str prefix, struct str after, size_
 
 /* permit.c */
 rc s3_authenticate(struct s3_req *r);
+/* r->have_repo stays false where S3's answer tells who may not list repositories nothing of them anyway. */
 rc s3_find_repo(struct s3_req *r);
 rc s3_authorize(struct s3_req *r);
 /* fs:<action> on an object of a repository; for operations that check each key. */

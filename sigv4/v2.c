@@ -160,6 +160,9 @@ static void add_sub_resources(struct out *o, struct str query, enum empty_values
 	while (query.n) {
 		struct str value, name = str_cut(str_cut(query, '&', &query), '=', &value);
 
+		/* However it is written, it means the same to who reads it. */
+		if (str_index(name, '%') < name.n && !uri_decode(o->a, name, false, &name))
+			continue;
 		if (!is_sub_resource(name))
 			continue;
 		v[n] = (struct named){name, value, n};

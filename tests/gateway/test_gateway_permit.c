@@ -90,6 +90,85 @@ static void test_permit__one_repository(void **state)
 	expect_error(&site, 403, "AccessDenied", .user = "nothing", .target = "/");
 }
 
+/* The same request on what is there (`is`) and on what isn't: their answers differ in nothing but the name. */
+static void same_answer(const char *method, const char *is, const char *isnt, const char *source, struct str body)
+{
+	struct answer a[2];
+	static const char *const names[][2] = {{"two", "nix"}, {"frozen", "absent"}};
+	char code[2][1024], message[2][1024], *name;
+
+	for (int i = 0; i < 2; i++) {
+		site_call(&site,
+			  &(struct call){.user = "nothing", .method = method, .target = i ? isnt : is,
+					 .body = body,
+					 .headers = {{source ? "x-amz-copy-source" : NULL, source}}},
+			  &a[i]);
+		answer_element(&a[i], "Code", code[i]);
+		answer_element(&a[i], "Message", message[i]);
+		for (size_t k = 0; k < LEN(names); k++)
+			while ((name = strstr(message[i], names[k][1])))
+				memcpy(name, names[k][0], strlen(names[k][0]));
+		answer_free(&a[i]);
+	}
+	if (a[0].status != a[1].status || strcmp(code[0], code[1]) || strcmp(message[0], message[1]))
+		fail_msg("%s %s: %d %s %s; %s: %d %s %s", method, is, a[0].status, code[0], message[0],
+			 isnt, a[1].status, code[1], message[1]);
+}
+
+static void test_permit__nothing_is_told_to_strangers(void **state)
+{
+	static const struct {
+		const char *method, *target, *source;
+	} calls[] = {
+		{"GET", "", NULL}, {"HEAD", "", NULL}, {"GET", "?location", NULL}, {"GET", "?versions", NULL},
+		{"GET", "?uploads", NULL}, {"GET", "?versioning", NULL}, {"PUT", "?versioning", NULL},
+		{"GET", "?session", NULL}, {"PUT", "?acl", NULL}, {"PUT", "", NULL}, {"DELETE", "", NULL},
+		{"GET", "/main/k", NULL}, {"GET", "/main/k?attributes", NULL}, {"GET", "/main/k?tagging", NULL},
+		{"PUT", "/main/k", NULL}, {"PUT", "/main/k?acl", NULL}, {"DELETE", "/main/k", NULL},
+		{"PUT", "/main/x", "one/main/k"}, {"PUT", "/main/x", "one"}, {"PUT", "/main/x", "%zz"},
+		{"POST", "/main/k?uploads", NULL}, {"PUT", "/main/k?partNumber=1&uploadId=x", NULL},
+		{"PUT", "/main/k?partNumber=0&uploadId=x", NULL}, {"GET", "/main/k?uploadId=x", NULL},
+	};
+	static const char *const pairs[][2] = {
+		{"/two", "/nix"}, {"/two.main", "/nix.main"}, {"/two.main", "/two.gone"},
+		{"/frozen", "/absent"}};
+	char is[200], isnt[200];
+
+	for (size_t p = 0; p < 3; p++)
+		for (size_t i = 0; i < LEN(calls); i++) {
+			snprintf(is, sizeof(is), "%s%s", pairs[p][0], calls[i].target);
+			snprintf(isnt, sizeof(isnt), "%s%s", pairs[p][1], calls[i].target);
+			if (p == 2 && calls[i].target[0] == 0 && strlen(calls[i].method) != 4)
+				continue; /* its permissions name the branch */
+			same_answer(calls[i].method, is, isnt, calls[i].source, STR(""));
+		}
+	for (size_t p = 0; p < LEN(pairs); p++) {
+		snprintf(is, sizeof(is), "%s?delete", pairs[p][0]);
+		snprintf(isnt, sizeof(isnt), "%s?delete", pairs[p][1]);
+		same_answer("POST", is, isnt, NULL, STR("<Delete/>"));
+		same_answer("POST", is, isnt, NULL,
+			    STR("<Delete><Object><Key>two</Key></Object><Object><Key>main/</Key></Object>"
+				"</Delete>"));
+	}
+}
+
+/* If-Match would tell ETags to who may not read. */
+static void test_permit__conditions_of_writers(void **state)
+{
+	static const struct site_statement blind[] = {ALLOW("fs:WriteObject", R("one/*"))};
+
+	site_add_user(&site, "blind", blind, LEN(blind));
+	expect(&site, 200, .user = "blind", .method = "PUT", .target = "/one/main/b", .body = STR("b"));
+	expect_error(&site, 412, "PreconditionFailed", .user = "blind", .method = "PUT",
+		     .target = "/one/main/b", .body = STR("c"), .headers = {{"if-none-match", "*"}});
+	expect_error(&site, 403, "AccessDenied", .user = "blind", .method = "PUT", .target = "/one/main/b",
+		     .body = STR("c"), .headers = {{"if-match", "\"x\""}});
+	expect_error(&site, 403, "AccessDenied", .user = "blind", .method = "POST",
+		     .target = "/one/main/b?uploadId=x", .headers = {{"if-match", "*"}});
+	expect_error(&site, 412, "PreconditionFailed", .user = "one", .method = "PUT",
+		     .target = "/one/main/b", .body = STR("c"), .headers = {{"if-match", "\"x\""}});
+}
+
 /* Who may not list repositories isn't told which exist. */
 static void test_permit__unknown_repositories(void **state)
 {
@@ -200,6 +279,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_permit__strangers),
 		cmocka_unit_test(test_permit__one_repository),
+		cmocka_unit_test(test_permit__nothing_is_told_to_strangers),
+		cmocka_unit_test(test_permit__conditions_of_writers),
 		cmocka_unit_test(test_permit__unknown_repositories),
 		cmocka_unit_test(test_permit__reader),
 		cmocka_unit_test(test_permit__each_key_of_a_delete),

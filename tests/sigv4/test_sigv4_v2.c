@@ -36,6 +36,10 @@ static const struct example examples[] = {
 	{"GET", "/dictionary/fran%C3%A7ais/pr%c3%a9f%c3%a8re",
 	 "host:s3.amazonaws.com\ndate:Wed, 28 Mar 2007 01:49:49 +0000\n", "",
 	 "DNEZGsoieTZ92F3bUfSPQcbGmlM="},
+	/* A sub-resource is one however it is written: else a link to an object were one to its ACL, too. */
+	{"GET", "/?%61cl",
+	 "host:johnsmith.s3.amazonaws.com\ndate:Tue, 27 Mar 2007 19:44:46 +0000\n", "/johnsmith",
+	 "c2WLPFtWHVgbEmeEG93a4cG37dM="},
 	/* botocore: signed as "/dictionary/" */
 	{"GET", "/dictionary?prefix=x",
 	 "host:s3.amazonaws.com\ndate:Wed, 28 Mar 2007 01:29:59 +0000\n", "",
