@@ -251,11 +251,28 @@ void xw_decl(struct buf *to)
 	buf_add(to, STR("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"));
 }
 
+static char *put(char *to, const char *p, size_t n)
+{
+	memcpy(to, p, n);
+	return to + n;
+}
+
+static void tag(struct buf *to, const char *before, size_t before_n, const char *name)
+{
+	size_t n = strlen(name), all = before_n + n + 1;
+	char *p = buf_reserve(to, all);
+
+	if (!p)
+		return;
+	p = put(p, before, before_n);
+	p = put(p, name, n);
+	*p = '>';
+	to->n += all;
+}
+
 void xw_open(struct buf *to, const char *name)
 {
-	buf_add_c(to, '<');
-	buf_add_cstr(to, name);
-	buf_add_c(to, '>');
+	tag(to, "<", 1, name);
 }
 
 void xw_open_ns(struct buf *to, const char *name, const char *xmlns)
@@ -269,9 +286,7 @@ void xw_open_ns(struct buf *to, const char *name, const char *xmlns)
 
 void xw_close(struct buf *to, const char *name)
 {
-	buf_add(to, STR("</"));
-	buf_add_cstr(to, name);
-	buf_add_c(to, '>');
+	tag(to, "</", 2, name);
 }
 
 /* The reference for a character that can't stand for itself; STR_NONE when it can. len: its bytes, 0
@@ -303,9 +318,21 @@ static struct str reference(struct str at, size_t len, char buf[8])
 	return str_make(buf, (size_t)snprintf(buf, 8, "&#x%X;", c));
 }
 
+/* How many bytes stand for themselves, whatever comes behind them: what nearly all text is made of. */
+static size_t plain_ascii(struct str s)
+{
+	static const bool marked[256] = {
+		['"'] = true, ['&'] = true, ['<'] = true, ['>'] = true, [127 ... 255] = true};
+	size_t n = 0;
+
+	while (n < s.n && (unsigned char)s.p[n] >= ' ' && !marked[(unsigned char)s.p[n]])
+		n++;
+	return n;
+}
+
 void xw_text(struct buf *to, struct str text)
 {
-	size_t plain = 0;
+	size_t plain = plain_ascii(text);
 	char buf[8];
 
 	while (plain < text.n) {
@@ -320,7 +347,7 @@ void xw_text(struct buf *to, struct str text)
 		buf_add(to, str_head(text, plain));
 		buf_add(to, ref);
 		text = str_skip(at, len ? len : 1);
-		plain = 0;
+		plain = plain_ascii(text);
 	}
 	buf_add(to, text);
 }
@@ -334,7 +361,15 @@ void xw_elem(struct buf *to, const char *name, struct str text)
 
 void xw_elem_int(struct buf *to, const char *name, int64_t v)
 {
-	buf_printf(to, "<%s>%" PRId64 "</%s>", name, v, name);
+	char digits[24], *p = digits + sizeof(digits);
+	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (v < 0)
+		*--p = '-';
+	xw_elem(to, name, str_make(p, (size_t)(digits + sizeof(digits) - p)));
 }
 
 void xw_elem_bool(struct buf *to, const char *name, bool v)
