@@ -11,9 +11,21 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/err.h"
 
-enum bench_op { BENCH_PUT, BENCH_GET, BENCH_HEAD, BENCH_LIST, BENCH_DELETE, BENCH_MULTIPART, BENCH_OPS };
+enum bench_op {
+	BENCH_PUT,
+	BENCH_GET,
+	BENCH_HEAD,
+	BENCH_LIST,
+	BENCH_DELETE,
+	BENCH_MULTIPART,
+	BENCH_COPY,
+	BENCH_PART_COPY, /* a multipart upload whose parts are ranges of an object */
+	BENCH_TAG,
+	BENCH_OPS
+};
 
 struct bench_options {
 	enum bench_op op;
@@ -28,7 +40,11 @@ struct bench_options {
 	uint64_t keys; /* how many keys there are to choose from, k0 on */
 	uint64_t first;  /* the first of them */
 	unsigned max_keys; /* LIST */
+	struct str source; /* BUCKET/PREFIX of what is copied */
+	enum digest_kind checksum; /* of a PUT; DIGEST_KINDS: none */
 	bool signed_payload, json;
+	bool trailer;	/* the checksum comes behind the body, which goes as aws-chunked */
+	bool if_absent; /* If-None-Match: * */
 	long pid; /* the server's; 0: not known */
 	int64_t timeout_ms;
 };

@@ -27,6 +27,8 @@ struct conn {
 	size_t head_sent;
 	struct str body; /* repeated up to body_size */
 	uint64_t body_size, body_sent;
+	struct str tail; /* behind it; lives with the workload */
+	size_t tail_sent;
 	struct response response;
 };
 
@@ -94,7 +96,7 @@ static void note_error(struct conn *c, const char *what)
 /* True when something was sent; *ret_error is set when the connection is of no more use. */
 static bool send_some(struct conn *c, bool *ret_error)
 {
-	struct iovec v[2];
+	struct iovec v[3];
 	struct msghdr m = {.msg_iov = v};
 	size_t at = c->body.n ? (size_t)(c->body_sent % c->body.n) : 0;
 	uint64_t left = c->body_size - c->body_sent;
@@ -105,6 +107,9 @@ static bool send_some(struct conn *c, bool *ret_error)
 	if (left)
 		v[m.msg_iovlen++] = (struct iovec){
 			(char *)c->body.p + at, left < c->body.n - at ? (size_t)left : c->body.n - at};
+	if (left <= c->body.n - at && c->tail_sent < c->tail.n)
+		v[m.msg_iovlen++] = (struct iovec){(char *)c->tail.p + c->tail_sent,
+						   c->tail.n - c->tail_sent};
 	n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
 	if (n < 0) {
 		*ret_error = errno != EAGAIN && errno != EINTR;
@@ -117,13 +122,16 @@ static bool send_some(struct conn *c, bool *ret_error)
 		c->head_sent += of_head;
 		n -= (ssize_t)of_head;
 	}
-	c->body_sent += (uint64_t)n;
+	left = left < (uint64_t)n ? left : (uint64_t)n;
+	c->body_sent += left;
+	c->tail_sent += (size_t)((uint64_t)n - left);
 	return true;
 }
 
 static bool all_sent(const struct conn *c)
 {
-	return c->head_sent == c->head.n && c->body_sent == c->body_size;
+	return c->head_sent == c->head.n && c->body_sent == c->body_size &&
+	       c->tail_sent == c->tail.n;
 }
 
 /* False: the connection broke. (What the server answered before may still be read.) */
@@ -149,7 +157,8 @@ static void prepare(struct conn *c)
 	request_head(l->w->o, &r, l->scratch, &c->head);
 	c->head_sent = 0;
 	c->body_size = r.body_size;
-	c->body_sent = 0;
+	c->tail = r.tail;
+	c->body_sent = c->tail_sent = 0;
 	response_reset(&c->response, l->w->o->op == BENCH_HEAD);
 	arena_rewind(l->scratch, mark);
 }
@@ -189,7 +198,7 @@ static rc broken(struct conn *c, struct err *reterr)
 	c->load->results->reconnects++;
 	TRY(reconnect(c, reterr));
 	c->head_sent = 0;
-	c->body_sent = 0;
+	c->body_sent = c->tail_sent = 0;
 	(void)send_all(c);
 	return RC_OK;
 }

@@ -7,16 +7,19 @@
 #include "bench/bench.h"
 
 const char *const bench_op_names[BENCH_OPS] = {"put",  "get",    "head",
-					       "list", "delete", "multipart"};
+					       "list", "delete", "multipart",
+					       "copy", "part-copy", "tag"};
 
 enum { MAX_CONNECTIONS = 10000 };
 
 void bench_usage(void)
 {
-	fputs("usage: sluice-bench --op put|get|head|list|delete|multipart --endpoint HOST:PORT\n"
-	      "         --bucket NAME [--prefix PREFIX] [--region us-east-1]\n"
+	fputs("usage: sluice-bench --op put|get|head|list|delete|multipart|copy|part-copy|tag\n"
+	      "         --endpoint HOST:PORT --bucket NAME [--prefix PREFIX] [--region us-east-1]\n"
 	      "         [--access-key ID] [--secret-key SECRET]   (or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)\n"
 	      "         [--size 1KiB] [--part-size 64MiB] [--signed]   (--signed: SHA-256 of the body)\n"
+	      "         [--checksum crc32|crc64nvme|sha256|... [--trailer]] [--if-absent]   (of PUT)\n"
+	      "         [--source BUCKET/PREFIX]   (of copy and part-copy; its keys are as the copies')\n"
 	      "         [--connections 1] [--count N] [--seconds S]\n"
 	      "         [--keys N] [--first 0] [--max-keys 1000]   (keys are PREFIXk00000000 on)\n"
 	      "         [--pid SERVER_PID] [--timeout SECONDS] [--json]\n",
@@ -84,14 +87,31 @@ static bool parse_endpoint(const char *text, struct sockaddr_in *ret)
 	return true;
 }
 
-/* Every option has a value but --signed and --json. */
+static bool *flag_of(struct bench_options *o, const char *name)
+{
+	struct {
+		const char *name;
+		bool *to;
+	} flags[] = {{"signed", &o->signed_payload},
+		     {"json", &o->json},
+		     {"trailer", &o->trailer},
+		     {"if-absent", &o->if_absent}};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (strcmp(name, flags[i].name) == 0)
+			return flags[i].to;
+	return NULL;
+}
+
+/* Every option but those flags has a value. */
 static bool apply(struct bench_options *o, const char *name, const char *value, struct arena *a)
 {
 	struct {
 		const char *name;
 		struct str *to;
 	} texts[] = {{"bucket", &o->bucket},	     {"prefix", &o->prefix}, {"region", &o->region},
-		     {"access-key", &o->access_key}, {"secret-key", &o->secret}};
+		     {"access-key", &o->access_key}, {"secret-key", &o->secret},
+		     {"source", &o->source}};
 	struct {
 		const char *name;
 		uint64_t *to;
@@ -108,6 +128,8 @@ static bool apply(struct bench_options *o, const char *name, const char *value, 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		if (strcmp(name, sizes[i].name) == 0)
 			return parse_size(value, sizes[i].to);
+	if (strcmp(name, "checksum") == 0)
+		return digest_by_name(str_c(value), &o->checksum);
 	if (strcmp(name, "op") == 0)
 		return parse_op(value, &o->op);
 	if (strcmp(name, "endpoint") == 0) {
@@ -145,6 +167,12 @@ static rc check(struct bench_options *o, struct err *reterr)
 		return err_set(reterr, ERR_INVALID, "--connections is 1 to %d", MAX_CONNECTIONS);
 	if (!o->part_size)
 		return err_set(reterr, ERR_INVALID, "--part-size is at least 1");
+	if ((o->checksum != DIGEST_KINDS || o->if_absent) && o->op != BENCH_PUT)
+		return err_set(reterr, ERR_INVALID, "--checksum and --if-absent are of PUT");
+	if (o->trailer && (o->checksum == DIGEST_KINDS || o->signed_payload))
+		return err_set(reterr, ERR_INVALID, "--trailer goes with --checksum, not with --signed");
+	if ((o->op == BENCH_COPY || o->op == BENCH_PART_COPY) && !o->source.n)
+		return err_set(reterr, ERR_INVALID, "--source says what is copied");
 	if (!o->keys)
 		o->keys = o->count ? o->count : UINT32_MAX;
 	return RC_OK;
@@ -160,7 +188,8 @@ rc bench_options_parse(int argc, char **argv, struct arena *a, struct bench_opti
 		{"count", 1, 0, 0},	 {"seconds", 1, 0, 0},	  {"connections", 1, 0, 0},
 		{"keys", 1, 0, 0},	 {"first", 1, 0, 0},	  {"max-keys", 1, 0, 0},
 		{"pid", 1, 0, 0},	 {"timeout", 1, 0, 0},	  {"signed", 0, 0, 0},
-		{"json", 0, 0, 0},	 {0},
+		{"json", 0, 0, 0},	 {"source", 1, 0, 0},	  {"checksum", 1, 0, 0},
+		{"trailer", 0, 0, 0},	 {"if-absent", 0, 0, 0},  {0},
 	};
 	int i;
 
@@ -175,12 +204,13 @@ rc bench_options_parse(int argc, char **argv, struct arena *a, struct bench_opti
 		.connections = 1,
 		.max_keys = 1000,
 		.timeout_ms = 60000,
+		.checksum = DIGEST_KINDS,
 	};
 	while (getopt_long(argc, argv, "", names, &i) == 0) {
-		if (strcmp(names[i].name, "signed") == 0)
-			ret->signed_payload = true;
-		else if (strcmp(names[i].name, "json") == 0)
-			ret->json = true;
+		bool *flag = flag_of(ret, names[i].name);
+
+		if (flag)
+			*flag = true;
 		else if (!apply(ret, names[i].name, optarg, a))
 			return bad(reterr, names[i].name, optarg);
 	}

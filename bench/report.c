@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_LATENCIES = 100 * 1000 * 1000 };
@@ -50,26 +51,15 @@ void latencies_deinit(struct latencies *l)
 	*l = (struct latencies){};
 }
 
+/* All its threads', those that ended as well. */
 static double server_cpu_s(long pid)
 {
-	unsigned long long user, system;
-	char path[64], text[1024], *after_name;
-	FILE *f;
-	size_t n;
+	struct timespec t;
+	clockid_t clock;
 
-	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	f = fopen(path, "r");
-	if (!f)
+	if (clock_getcpuclockid((pid_t)pid, &clock) || clock_gettime(clock, &t))
 		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = 0;
-	after_name = strrchr(text, ')');
-	if (!after_name || sscanf(after_name + 1,
-				  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-				  &system) != 2)
-		return 0;
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static uint64_t peak_kib(long pid)
@@ -145,7 +135,7 @@ static void print_json(const struct bench_options *o, const struct results *r,
 	       (unsigned long long)r->errors, (unsigned long long)r->reconnects, seconds, f->ops_s,
 	       f->mib_s, f->p50_ms, f->p99_ms, f->max_ms, f->client_us);
 	if (o->pid)
-		printf(",\"server_cpu_s\":%.2f,\"server_cpu_us_per_op\":%.1f,\"server_peak_mib\":%.1f",
+		printf(",\"server_cpu_s\":%.3f,\"server_cpu_us_per_op\":%.1f,\"server_peak_mib\":%.1f",
 		       f->server_s, f->server_us, f->peak_mib);
 	puts("}");
 }

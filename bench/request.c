@@ -1,9 +1,10 @@
 #include "bench/request.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/encode.h"
-#include "sigv4/sigv4.h"
 
 static struct str path_of(const struct bench_options *o, struct str key, struct arena *a)
 {
@@ -12,13 +13,19 @@ static struct str path_of(const struct bench_options *o, struct str key, struct 
 	return uri_encode(a, arena_join(a, parts, key.p ? 4 : 2), true);
 }
 
+void request_header(struct request *r, struct str name, struct str value)
+{
+	assert(r->headers_n < REQUEST_HEADERS);
+	r->headers[r->headers_n++] = (struct sigv4_header){name, value};
+}
+
 void request_head(const struct bench_options *o, const struct request *r, struct arena *a,
 		  struct buf *to)
 {
 	struct sigv4_credentials credentials = {o->access_key, o->secret, STR_NONE};
 	int64_t now_s = wall_now().s;
 	char date[17];
-	struct sigv4_header headers[] = {
+	struct sigv4_header headers[3 + REQUEST_HEADERS] = {
 		{STR("host"), o->host},
 		{STR("x-amz-content-sha256"), r->payload_hash},
 		{STR("x-amz-date"), {date, 16}},
@@ -28,10 +35,12 @@ void request_head(const struct bench_options *o, const struct request *r, struct
 		.path = path_of(o, r->key, a),
 		.query = r->query.p ? r->query : STR(""),
 		.headers = headers,
-		.headers_n = sizeof(headers) / sizeof(headers[0]),
+		.headers_n = 3 + r->headers_n,
 	};
 	struct str authorization;
 
+	for (size_t i = 0; i < r->headers_n; i++)
+		headers[3 + i] = r->headers[i];
 	time_amz(now_s, date);
 	authorization = sigv4_sign_header(&sign, &credentials, o->region, STR("s3"), now_s,
 					  r->payload_hash, a);
@@ -41,14 +50,15 @@ void request_head(const struct bench_options *o, const struct request *r, struct
 		buf_printf(to, STR_FMT ": " STR_FMT "\r\n", STR_ARG(headers[i].name),
 			   STR_ARG(headers[i].value));
 	buf_printf(to, "authorization: " STR_FMT "\r\n", STR_ARG(authorization));
-	if (r->body_size || r->method[0] == 'P')
-		buf_printf(to, "content-length: %llu\r\n", (unsigned long long)r->body_size);
+	if (r->body_size || r->tail.n || r->method[0] == 'P')
+		buf_printf(to, "content-length: %llu\r\n",
+			   (unsigned long long)(r->body_size + r->tail.n));
 	buf_add(to, STR("\r\n"));
 }
 
-struct str request_payload_hash(struct str pattern, uint64_t size, struct arena *a)
+struct str request_digest(enum digest_kind k, struct str pattern, uint64_t size, struct arena *a)
 {
-	struct digest_set *s = digest_set_new(a, 1u << DIGEST_SHA256);
+	struct digest_set *s = digest_set_new(a, 1u << k);
 
 	while (size) {
 		size_t n = size < pattern.n ? (size_t)size : pattern.n;
@@ -56,5 +66,10 @@ struct str request_payload_hash(struct str pattern, uint64_t size, struct arena 
 		digest_set_update(s, pattern.p, n);
 		size -= n;
 	}
-	return hex_encode(a, digest_set_value(s, DIGEST_SHA256));
+	return digest_set_value(s, k);
+}
+
+struct str request_payload_hash(struct str pattern, uint64_t size, struct arena *a)
+{
+	return hex_encode(a, request_digest(DIGEST_SHA256, pattern, size, a));
 }

@@ -28,12 +28,29 @@ static uint64_t part_size(const struct workload *w, unsigned part)
 	return part < w->parts ? w->o->part_size : w->o->size - (w->parts - 1) * w->o->part_size;
 }
 
+static bool is_multipart(const struct bench_options *o)
+{
+	return o->op == BENCH_MULTIPART || o->op == BENCH_PART_COPY;
+}
+
+static void init_checksum(struct workload *w)
+{
+	const struct bench_options *o = w->o;
+
+	if (o->trailer) {
+		w->trailer = trailer_body_new(o->checksum, w->pattern, o->size, w->a);
+		return;
+	}
+	w->checksum_name = arena_printf(w->a, "x-amz-checksum-%s", digest_name(o->checksum));
+	w->checksum = base64_encode(w->a, request_digest(o->checksum, w->pattern, o->size, w->a));
+}
+
 rc workload_init(struct workload *w, const struct bench_options *o, struct arena *a,
 		 struct err *reterr)
 {
 	*w = (struct workload){.o = o, .a = a, .pattern = make_pattern(a)};
 	w->parts = o->size / o->part_size + (o->size % o->part_size || !o->size);
-	if (o->op == BENCH_MULTIPART && w->parts > MAX_PARTS)
+	if (is_multipart(o) && w->parts > MAX_PARTS)
 		return err_set(reterr, ERR_INVALID,
 			       "--part-size makes %llu parts, and %d are allowed",
 			       (unsigned long long)w->parts, MAX_PARTS);
@@ -45,6 +62,10 @@ rc workload_init(struct workload *w, const struct bench_options *o, struct arena
 		w->last_part_hash =
 			request_payload_hash(w->pattern, part_size(w, (unsigned)w->parts), a);
 	}
+	if (o->checksum != DIGEST_KINDS)
+		init_checksum(w);
+	w->document = STR("<Tagging><TagSet><Tag><Key>team</Key><Value>lake</Value></Tag><Tag>"
+			  "<Key>kept</Key><Value>90 days</Value></Tag></TagSet></Tagging>");
 	if (o->seconds > 0)
 		w->end_us = mono_us() + (int64_t)(o->seconds * 1e6);
 	return RC_OK;
@@ -80,6 +101,27 @@ bool workload_begin(struct workload *w, struct operation *op)
 	return true;
 }
 
+static struct str source_of(const struct workload *w, const struct operation *op, struct arena *a)
+{
+	return uri_encode(a, arena_join(a, (struct str[]){w->o->source, str_c(op->key)}, 2), true);
+}
+
+static void part_body(const struct workload *w, const struct operation *op, struct arena *a,
+		      struct request *r)
+{
+	uint64_t from = (op->step - 1) * w->o->part_size, n = part_size(w, op->step);
+
+	if (w->o->op == BENCH_PART_COPY) {
+		request_header(r, STR("x-amz-copy-source"), source_of(w, op, a));
+		request_header(r, STR("x-amz-copy-source-range"),
+			       arena_printf(a, "bytes=%llu-%llu", (unsigned long long)from,
+					    (unsigned long long)(from + n - 1)));
+		return;
+	}
+	r->body_size = n;
+	r->payload_hash = op->step < w->parts ? w->part_hash : w->last_part_hash;
+}
+
 static struct request multipart_request(const struct workload *w, struct operation *op,
 					struct arena *a, struct str *ret_body)
 {
@@ -94,8 +136,7 @@ static struct request multipart_request(const struct workload *w, struct operati
 		r.method = "PUT";
 		r.query = arena_printf(a, "partNumber=%u&uploadId=" STR_FMT, op->step,
 				       STR_ARG(uri_encode(a, id, false)));
-		r.body_size = part_size(w, op->step);
-		r.payload_hash = op->step < w->parts ? w->part_hash : w->last_part_hash;
+		part_body(w, op, a, &r);
 	} else {
 		buf_add_cstr(&op->xml, "</CompleteMultipartUpload>");
 		r.query = arena_printf(a, "uploadId=" STR_FMT, STR_ARG(uri_encode(a, id, false)));
@@ -105,23 +146,56 @@ static struct request multipart_request(const struct workload *w, struct operati
 	return r;
 }
 
+static struct request put_request(const struct workload *w, struct arena *a, struct str *ret_body)
+{
+	struct request r = {
+		.method = "PUT", .payload_hash = w->payload_hash, .body_size = w->o->size};
+
+	if (w->o->if_absent)
+		request_header(&r, STR("if-none-match"), STR("*"));
+	if (w->checksum.n)
+		request_header(&r, w->checksum_name, w->checksum);
+	if (!w->o->trailer)
+		return r;
+	r.payload_hash = STR("STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+	r.body_size = w->trailer.chunks_size;
+	r.tail = w->trailer.tail;
+	*ret_body = w->trailer.chunks;
+	request_header(&r, STR("content-encoding"), STR("aws-chunked"));
+	request_header(&r, STR("x-amz-decoded-content-length"),
+		       arena_printf(a, "%llu", (unsigned long long)w->o->size));
+	request_header(&r, STR("x-amz-trailer"), w->trailer.name);
+	return r;
+}
+
+static struct request tag_request(const struct workload *w)
+{
+	return (struct request){.method = "PUT",
+				.query = STR("tagging="),
+				.payload_hash = STR("UNSIGNED-PAYLOAD"),
+				.tail = w->document};
+}
+
 struct request workload_request(const struct workload *w, struct operation *op, struct arena *a,
 				struct str *ret_body)
 {
 	static const char *const methods[BENCH_OPS] = {
 		[BENCH_PUT] = "PUT",   [BENCH_GET] = "GET",	  [BENCH_HEAD] = "HEAD",
 		[BENCH_LIST] = "GET", [BENCH_DELETE] = "DELETE",
+		[BENCH_COPY] = "PUT",
 	};
 	const struct bench_options *o = w->o;
 	struct request r = {.method = methods[o->op], .payload_hash = STR("UNSIGNED-PAYLOAD")};
 
 	*ret_body = w->pattern;
-	if (o->op == BENCH_MULTIPART)
+	if (is_multipart(o))
 		r = multipart_request(w, op, a, ret_body);
-	if (o->op == BENCH_PUT) {
-		r.body_size = o->size;
-		r.payload_hash = w->payload_hash;
-	}
+	if (o->op == BENCH_PUT)
+		r = put_request(w, a, ret_body);
+	if (o->op == BENCH_TAG)
+		r = tag_request(w);
+	if (o->op == BENCH_COPY)
+		request_header(&r, STR("x-amz-copy-source"), source_of(w, op, a));
 	if (o->op == BENCH_LIST)
 		r.query = arena_printf(a, "list-type=2&max-keys=%u&prefix=" STR_FMT, o->max_keys,
 				       STR_ARG(uri_encode(a, o->prefix, false)));
@@ -147,6 +221,23 @@ static bool element(struct str xml, struct str open, struct str close, char *to,
 	return true;
 }
 
+/* Of a part: in the head, of a copied one in the document, with its quotes or what stands for them. */
+static struct str part_etag(const struct workload *w, const struct response *r, char *space, size_t n)
+{
+	if (w->o->op != BENCH_PART_COPY)
+		return r->etag;
+	return element(buf_str(&r->kept), STR("<ETag>"), STR("</ETag>"), space, n) ? str_c(space)
+										    : STR_NONE;
+}
+
+/* What takes long may fail after its 200. */
+static bool failed_late(const struct response *r)
+{
+	struct str body = buf_str(&r->kept);
+
+	return str_find(body, STR("<Error>")) < body.n;
+}
+
 static enum outcome multipart_response(const struct workload *w, struct operation *op,
 				       const struct response *r)
 {
@@ -156,15 +247,17 @@ static enum outcome multipart_response(const struct workload *w, struct operatio
 				      sizeof(op->upload_id)))
 		return OUTCOME_FAILED;
 	if (op->step >= 1 && op->step <= w->parts) {
-		if (!r->etag.n || !buf_printf(&op->xml,
+		char space[128];
+		struct str etag = part_etag(w, r, space, sizeof(space));
+
+		if (!etag.n || !buf_printf(&op->xml,
 					      "<Part><PartNumber>%u</PartNumber><ETag>" STR_FMT
 					      "</ETag></Part>",
-					      op->step, STR_ARG(r->etag)))
+					      op->step, STR_ARG(etag)))
 			return OUTCOME_FAILED;
 	}
-	/* A completion may fail after its 200. */
 	if (op->step > w->parts)
-		return str_find(body, STR("<Error>")) == body.n ? OUTCOME_DONE : OUTCOME_FAILED;
+		return failed_late(r) ? OUTCOME_FAILED : OUTCOME_DONE;
 	op->step++;
 	return OUTCOME_STEP;
 }
@@ -174,8 +267,10 @@ enum outcome workload_response(const struct workload *w, struct operation *op,
 {
 	if (r->status / 100 != 2)
 		return OUTCOME_FAILED;
-	if (w->o->op == BENCH_MULTIPART)
+	if (is_multipart(w->o))
 		return multipart_response(w, op, r);
+	if (w->o->op == BENCH_COPY && failed_late(r))
+		return OUTCOME_FAILED;
 	return OUTCOME_DONE;
 }
 
@@ -183,5 +278,6 @@ uint64_t workload_bytes(const struct workload *w)
 {
 	enum bench_op op = w->o->op;
 
-	return op == BENCH_PUT || op == BENCH_GET || op == BENCH_MULTIPART ? w->o->size : 0;
+	return op == BENCH_HEAD || op == BENCH_LIST || op == BENCH_DELETE || op == BENCH_TAG ? 0
+											     : w->o->size;
 }

@@ -3,12 +3,16 @@
 
 #include "bench/request.h"
 #include "bench/response.h"
+#include "bench/trailer.h"
 
 struct workload {
 	const struct bench_options *o;
 	struct arena *a;
 	struct str pattern; /* bodies are this again and again */
 	struct str payload_hash, part_hash, last_part_hash; /* for --signed */
+	struct str checksum_name, checksum; /* of a PUT in its head; STR_NONE: none */
+	struct trailer_body trailer;
+	struct str document; /* of TAG */
 	uint64_t parts;
 	uint64_t begun;
 	int64_t end_us; /* of beginning operations; 0: none */

@@ -19,10 +19,11 @@ struct server {
 	/* Behaviour. */
 	bool closes; /* after each answer, without saying so */
 	bool refuses;
+	bool fails_late;
 	/* What it saw. */
 	unsigned requests, unsigned_requests, parts;
 	uint64_t body_bytes;
-	char completion[4096], last_line[512];
+	char completion[4096], last_line[512], last_head[8192], last_body[4096];
 };
 
 /* Up to the empty line; false at the connection's end. */
@@ -72,6 +73,10 @@ static const char *answer_to(struct server *s, const char *head, const char *bod
 	}
 	if (strstr(head, "partNumber="))
 		s->parts++;
+	if (strstr(head, "x-amz-copy-source-range: "))
+		return "HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n<r><ETag>&quot;p</ETag></r>  ";
+	if (s->fails_late)
+		return "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n <Error>late</Error>  ";
 	if (strncmp(head, "HEAD", 4) == 0)
 		return "HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n";
 	if (strncmp(head, "DELETE", 6) == 0)
@@ -86,14 +91,16 @@ static void serve(struct server *s, int fd)
 	char head[8192], body[4096];
 
 	while (read_head(fd, head, sizeof(head))) {
-		const char *length = strstr(head, "content-length: "), *answer;
+		const char *length = strstr(head, "\r\ncontent-length: "), *answer;
 
 		s->requests++;
 		if (!strstr(head, "authorization: AWS4-HMAC-SHA256 Credential=AK/"))
 			s->unsigned_requests++;
 		body[0] = 0;
 		if (length)
-			read_body(s, fd, strtoull(length + 16, NULL, 10), body, sizeof(body));
+			read_body(s, fd, strtoull(length + 18, NULL, 10), body, sizeof(body));
+		snprintf(s->last_head, sizeof(s->last_head), "%s", head);
+		snprintf(s->last_body, sizeof(s->last_body), "%s", body);
 		snprintf(s->last_line, sizeof(s->last_line), "%.*s", (int)strcspn(head, "\r"), head);
 		answer = answer_to(s, head, body);
 		if (write(fd, answer, strlen(answer)) < 0 || s->closes)
@@ -151,6 +158,8 @@ static struct bench_options options(const struct server *s, enum bench_op op, ui
 		.keys = 10,
 		.max_keys = 5,
 		.timeout_ms = 20000,
+		.source = STR("b/side/p q/"),
+		.checksum = DIGEST_KINDS,
 	};
 }
 
@@ -226,6 +235,105 @@ static void test_load__multipart(void **state)
 			    "</CompleteMultipartUpload>");
 }
 
+static void test_load__multipart_of_copies(void **state)
+{
+	struct bench_options o;
+	struct results r;
+	struct server s;
+
+	server_start(&s);
+	o = options(&s, BENCH_PART_COPY, 1);
+	o.size = 2500000;
+	run(&s, &o, &r);
+	server_stop(&s);
+	assert_int_equal(r.errors, 0);
+	assert_int_equal(s.parts, 3);
+	assert_string_equal(s.completion,
+			    "<CompleteMultipartUpload>"
+			    "<Part><PartNumber>1</PartNumber><ETag>&quot;p</ETag></Part>"
+			    "<Part><PartNumber>2</PartNumber><ETag>&quot;p</ETag></Part>"
+			    "<Part><PartNumber>3</PartNumber><ETag>&quot;p</ETag></Part>"
+			    "</CompleteMultipartUpload>");
+}
+
+/* One request; what it looked like is in s. */
+static struct results one(struct server *s, const struct bench_options *o)
+{
+	struct results r;
+
+	run(s, o, &r);
+	server_stop(s);
+	return r;
+}
+
+static void test_load__copy_and_tags(void **state)
+{
+	struct bench_options o;
+	struct server s;
+
+	server_start(&s);
+	o = options(&s, BENCH_COPY, 1);
+	assert_int_equal(one(&s, &o).errors, 0);
+	assert_string_equal(s.last_line, "PUT /b/main/p%20q/k00000000 HTTP/1.1");
+	assert_non_null(strstr(s.last_head, "\r\nx-amz-copy-source: b/side/p%20q/k00000000\r\n"));
+	assert_non_null(strstr(s.last_head, "x-amz-copy-source;")); /* among the signed ones */
+	assert_int_equal(s.body_bytes, 0);
+
+	server_start(&s);
+	s.fails_late = true;
+	o = options(&s, BENCH_COPY, 1);
+	assert_int_equal(one(&s, &o).errors, 1);
+
+	server_start(&s);
+	o = options(&s, BENCH_TAG, 1);
+	assert_int_equal(one(&s, &o).errors, 0);
+	assert_string_equal(s.last_line, "PUT /b/main/p%20q/k00000000?tagging= HTTP/1.1");
+	assert_non_null(strstr(s.last_body, "<Key>team</Key>"));
+	assert_non_null(strstr(s.last_body, "</Tagging>"));
+}
+
+static void test_load__put_with_conditions_and_checksums(void **state)
+{
+	struct bench_options o;
+	struct server s;
+
+	server_start(&s);
+	o = options(&s, BENCH_PUT, 1);
+	o.size = 0;
+	o.if_absent = true;
+	o.checksum = DIGEST_CRC32;
+	assert_int_equal(one(&s, &o).errors, 0);
+	assert_non_null(strstr(s.last_head, "\r\nif-none-match: *\r\n"));
+	assert_non_null(strstr(s.last_head, "\r\nx-amz-checksum-crc32: AAAAAA==\r\n"));
+}
+
+static void test_load__checksum_in_a_trailer(void **state)
+{
+	struct bench_options o;
+	struct server s;
+
+	server_start(&s);
+	o = options(&s, BENCH_PUT, 1);
+	o.size = 0;
+	o.checksum = DIGEST_CRC32;
+	o.trailer = true;
+	assert_int_equal(one(&s, &o).errors, 0);
+	assert_string_equal(s.last_body, "0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n");
+	assert_non_null(strstr(s.last_head, "\r\nx-amz-trailer: x-amz-checksum-crc32\r\n"));
+	assert_non_null(strstr(s.last_head, "\r\nx-amz-decoded-content-length: 0\r\n"));
+	assert_non_null(strstr(s.last_head,
+			       "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\n"));
+
+	/* 33 whole chunks of 64 KiB, more than the pattern has, and 7 bytes. */
+	server_start(&s);
+	o.address = s.address;
+	o.size = 33 * 65536 + 7;
+	assert_int_equal(one(&s, &o).errors, 0);
+	assert_int_equal(s.body_bytes,
+			 33 * (7 + 65536 + 2) + 3 + 7 + 2 + strlen(s.last_body) +
+				 strlen("0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"));
+}
+
 static void test_load__server_that_closes(void **state)
 {
 	struct bench_options o;
@@ -296,6 +404,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_load__each_operation),
 		cmocka_unit_test(test_load__multipart),
+		cmocka_unit_test(test_load__multipart_of_copies),
+		cmocka_unit_test(test_load__copy_and_tags),
+		cmocka_unit_test(test_load__put_with_conditions_and_checksums),
+		cmocka_unit_test(test_load__checksum_in_a_trailer),
 		cmocka_unit_test(test_load__server_that_closes),
 		cmocka_unit_test(test_load__errors_are_counted_and_shown),
 		cmocka_unit_test(test_load__several_connections_and_a_time),
