@@ -140,6 +140,30 @@ rc s3_parse_range(struct s3_req *r, const struct entry *e, struct s3_range *ret)
 	return RC_OK;
 }
 
+rc s3_copy_range(struct s3_req *r, uint64_t size, uint64_t *ret_offset, uint64_t *ret_length)
+{
+	struct str v = s3_header(r, "x-amz-copy-source-range"), first, last = STR_NONE;
+	uint64_t a, b;
+
+	*ret_offset = 0;
+	*ret_length = size;
+	if (!v.p)
+		return RC_OK;
+	first = str_starts(v, STR("bytes=")) ? str_cut(str_skip(v, 6), '-', &last) : STR_NONE;
+	if (!first.p || !last.p || !str_to_u64(first, &a) || !str_to_u64(last, &b) || a > b)
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "The x-amz-copy-source-range value must be of the form bytes=first-last "
+			       "where first and last are the zero-based offsets of the first and last "
+			       "bytes to copy");
+	if (b >= size)
+		return err_set(&r->err, ERR_InvalidArgument,
+			       "Range specified is not valid for source object of size: %llu",
+			       (unsigned long long)size);
+	*ret_offset = a;
+	*ret_length = b - a + 1;
+	return RC_OK;
+}
+
 rc s3_delete_condition(struct s3_req *r, struct str etag, struct str modified, struct str size,
 		       struct object_match *ret, bool *ret_any)
 {

@@ -1,5 +1,6 @@
 /* CreateBucket: a repository on one of the stores, or, as repository.branch, a branch of one. */
 #include "base/rand.h"
+#include "gateway/documents.h"
 #include "gateway/s3.h"
 
 static rc bad_name(struct s3_req *r, rc checked)
@@ -92,23 +93,7 @@ static rc store_at(struct s3_req *r, struct str location, const struct gateway_s
 static rc read_location(struct s3_req *r, struct str *ret)
 {
 	*ret = STR("");
-	if (!r->doc)
-		return RC_OK;
-	if (!str_eq(r->doc->name, STR("CreateBucketConfiguration")))
-		return err_default(&r->err, ERR_MalformedXML);
-	for (const struct xml_node *n = r->doc->first; n; n = n->next) {
-		if (str_eq(n->name, STR("LocationConstraint")))
-			*ret = str_trim(n->text);
-		else if (str_eq(n->name, STR("Location")) || str_eq(n->name, STR("Bucket")) ||
-			 str_eq(n->name, STR("Tags")))
-			return err_set(&r->err, ERR_NotImplemented,
-				       "The element " STR_FMT
-				       " implies functionality that is not implemented.",
-				       STR_ARG(n->name));
-		else
-			return err_default(&r->err, ERR_MalformedXML);
-	}
-	return RC_OK;
+	return r->doc ? location_of_xml(r->doc, ret, &r->err) : RC_OK;
 }
 
 /* Repositories. */

@@ -1,9 +1,9 @@
 /* DeleteObject and DeleteObjects. Deleting what isn't there succeeds, as in S3; so does the key
  * "branch/" that Spark deletes (API.md 3.5). */
-#include "base/encode.h"
+#include "gateway/documents.h"
 #include "gateway/s3.h"
 
-enum { MAX_KEYS = 1000, PATH_MAX_BYTES = 1024, KEY_MAX = PATH_MAX_BYTES + 256 };
+enum { PATH_MAX_BYTES = 1024, KEY_MAX = PATH_MAX_BYTES + 256 };
 
 /* There is one version of each key; a condition that can't be kept must not be ignored. */
 static rc refuse_version(struct s3_req *r, struct str version)
@@ -75,11 +75,6 @@ static void reply_none(struct s3_req *r)
 const struct s3_handlers handlers_DeleteObject = {
 	.plan = plan_one, .run = run_one, .reply = reply_none};
 
-static rc malformed(struct s3_req *r)
-{
-	return err_default(&r->err, ERR_MalformedXML);
-}
-
 static void deleted_xml(struct s3_req *r, struct str key)
 {
 	xw_open(&r->xml, "Deleted");
@@ -106,16 +101,16 @@ struct doomed {
 	const struct object_delete_item *item; /* NULL: refused, or nothing to do */
 };
 
-static rc may_delete(struct s3_req *r, const struct xml_node *o, struct doomed *d, bool *ret_if)
+static rc may_delete(struct s3_req *r, const struct delete_object *o, struct doomed *d,
+		     bool *ret_if)
 {
 	s3_split_address(r->at.bucket, d->key, &d->at);
 	if (d->key.n > KEY_MAX || d->at.path.n > PATH_MAX_BYTES) {
 		d->key = str_head(d->key, KEY_MAX); /* an answer has its bounds, too */
 		return err_default(&r->err, ERR_KeyTooLongError);
 	}
-	TRY(refuse_version(r, xml_child_text(o, "VersionId")));
-	TRY(s3_delete_condition(r, xml_child_text(o, "ETag"), xml_child_text(o, "LastModifiedTime"),
-				xml_child_text(o, "Size"), &d->match, ret_if));
+	TRY(refuse_version(r, o->version));
+	TRY(s3_delete_condition(r, o->etag, o->modified, o->size, &d->match, ret_if));
 	TRY(s3_allows_object(r, "fs:DeleteObject", d->at.repo, d->at.path));
 	if (!r->have_repo)
 		return err_default(&r->err, ERR_AccessDenied);
@@ -134,13 +129,13 @@ static const struct err *err_kept(struct s3_req *r)
 	return e;
 }
 
-static void choose(struct s3_req *r, const struct xml_node *o, struct doomed *d,
+static void choose(struct s3_req *r, const struct delete_object *o, struct doomed *d,
 		   struct object_delete_item *items, size_t *n)
 {
 	bool conditional = false;
 	rc allowed;
 
-	d->key = xml_child_text(o, "Key");
+	d->key = o->key;
 	allowed = may_delete(r, o, d, &conditional);
 	s3_settle(r, allowed);
 	if (!rc_ok(allowed)) {
@@ -153,32 +148,6 @@ static void choose(struct s3_req *r, const struct xml_node *o, struct doomed *d,
 		};
 		d->item = &items[(*n)++];
 	}
-}
-
-static rc check_document(struct s3_req *r, size_t *ret_n)
-{
-	size_t n = 0;
-
-	if (!str_eq(r->doc->name, STR("Delete")))
-		return malformed(r);
-	for (struct xml_node *o = r->doc->first; o; o = o->next) {
-		if (!str_eq(o->name, STR("Object")))
-			continue;
-		if (xml_child_text(o, "Key").n == 0)
-			return malformed(r);
-		n++;
-	}
-	if (n == 0 || n > MAX_KEYS)
-		return malformed(r);
-	*ret_n = n;
-	return RC_OK;
-}
-
-static bool is_quiet(struct s3_req *r)
-{
-	struct str quiet = str_trim(xml_child_text(r->doc, "Quiet"));
-
-	return str_eq_nocase(quiet, STR("true")) || str_eq(quiet, STR("1"));
 }
 
 static void tell(struct s3_req *r, struct doomed *d, bool quiet)
@@ -200,23 +169,22 @@ static rc run_many(struct s3_req *r)
 	struct vcall c = s3_vcall(r);
 	struct object_delete_item *items;
 	struct doomed *doomed;
-	bool quiet = is_quiet(r);
-	size_t n = 0, chosen = 0, k = 0;
+	struct delete_request q;
+	size_t chosen = 0;
 
-	TRY(check_document(r, &n));
-	items = arena_alloc(r->a, n * sizeof(*items));
-	doomed = arena_zalloc(r->a, n * sizeof(*doomed));
-	for (struct xml_node *o = r->doc->first; o; o = o->next)
-		if (str_eq(o->name, STR("Object")))
-			choose(r, o, &doomed[k++], items, &chosen);
+	TRY(delete_of_xml(r->doc, r->a, &q, &r->err));
+	items = arena_alloc(r->a, q.n * sizeof(*items));
+	doomed = arena_zalloc(r->a, q.n * sizeof(*doomed));
+	for (size_t i = 0; i < q.n; i++)
+		choose(r, &q.objects[i], &doomed[i], items, &chosen);
 	/* Told to those only who may delete something there. */
 	if (chosen && r->repo.read_only)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
 	objects_delete(&c, &r->repo, items, chosen);
 	xw_decl(&r->xml);
 	xw_open_ns(&r->xml, "DeleteResult", "http://s3.amazonaws.com/doc/2006-03-01/");
-	for (size_t i = 0; i < n; i++)
-		tell(r, &doomed[i], quiet);
+	for (size_t i = 0; i < q.n; i++)
+		tell(r, &doomed[i], q.quiet);
 	xw_close(&r->xml, "DeleteResult");
 	return RC_OK;
 }

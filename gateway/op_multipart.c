@@ -1,6 +1,7 @@
 /* CreateMultipartUpload, CompleteMultipartUpload, AbortMultipartUpload. */
 #include "base/crc_combine.h"
 #include "base/encode.h"
+#include "gateway/documents.h"
 #include "gateway/multipart.h"
 
 /* Which checksum the object is to have, and whether of the whole or of the parts'. */
@@ -69,71 +70,6 @@ const struct s3_handlers handlers_CreateMultipartUpload = {.run = create, .reply
 
 /* Complete. */
 
-static rc malformed(struct s3_req *r)
-{
-	return err_default(&r->err, ERR_MalformedXML);
-}
-
-static rc given_checksum(struct s3_req *r, const struct xml_node *n, struct upload_part *p)
-{
-	enum digest_kind k;
-	struct str *sum;
-
-	if (!str_starts(n->name, STR("Checksum")) || !digest_by_name(str_skip(n->name, 8), &k) ||
-	    n->text.n == 0)
-		return RC_OK;
-	sum = &p->checksum[k];
-	if (!base64_decode(r->a, str_trim(n->text), sum) || sum->n != digest_size(k))
-		return err_argument(&r->err, "Checksum", n->text,
-				    "Invalid Base64 or multiple checksums present in request");
-	return RC_OK;
-}
-
-static rc given_part(struct s3_req *r, const struct xml_node *n, struct upload_part *ret)
-{
-	uint64_t number;
-
-	struct str text = str_trim(xml_child_text(n, "PartNumber"));
-	unsigned sums = 0;
-	bool negative = str_starts(text, STR("-")) && str_to_u64(str_skip(text, 1), &number);
-
-	if ((!negative && !str_to_u64(text, &number)) || !xml_child(n, "ETag"))
-		return malformed(r);
-	if (negative || number == 0)
-		return err_argument(&r->err, "PartNumber", text, "PartNumber must be >= 1");
-	if (number > MULTIPART_MAX_PARTS)
-		return err_argument(&r->err, "PartNumber", text, "PartNumber must be <= %d",
-				    MULTIPART_MAX_PARTS);
-	ret->number = (unsigned)number;
-	ret->etag = s3_unquoted(str_trim(xml_child_text(n, "ETag")));
-	for (struct xml_node *k = n->first; k; k = k->next)
-		TRY(given_checksum(r, k, ret));
-	for (int k = 0; k < DIGEST_KINDS; k++)
-		sums += ret->checksum[k].p != NULL;
-	if (sums > 1)
-		return err_argument(&r->err, "Checksum", STR_NONE,
-				    "Invalid Base64 or multiple checksums present in request");
-	return RC_OK;
-}
-
-static rc given_parts(struct s3_req *r, struct upload_completion *how)
-{
-	struct upload_part *parts;
-	size_t n = 0;
-
-	if (!str_eq(r->doc->name, STR("CompleteMultipartUpload")))
-		return malformed(r);
-	for (struct xml_node *p = r->doc->first; p; p = p->next)
-		n += str_eq(p->name, STR("Part"));
-	if (n == 0 || n > MULTIPART_MAX_PARTS)
-		return malformed(r);
-	how->parts = parts = arena_zalloc(r->a, n * sizeof(*parts));
-	for (struct xml_node *p = r->doc->first; p; p = p->next)
-		if (str_eq(p->name, STR("Part")))
-			TRY(given_part(r, p, &parts[how->n++]));
-	return RC_OK;
-}
-
 /* A checksum of checksums may have its number of parts behind it, as it has in answers. */
 static rc whole_checksum(struct s3_req *r, struct upload_completion *how)
 {
@@ -177,10 +113,12 @@ static rc complete(struct s3_req *r)
 {
 	struct vcall c = s3_vcall(r);
 	struct upload_completion how = {0};
+	struct upload_part *parts;
 	struct entry e = {0};
 
 	TRY(expectations(r, &how));
-	TRY(given_parts(r, &how));
+	TRY(parts_of_xml(r->doc, r->a, &parts, &how.n, &r->err));
+	how.parts = parts;
 	TRY(s3_write_missing(r, upload_complete(&c, &r->repo, r->at.ref, r->at.path,
 						s3_query(r, "uploadId"), &how, &e)));
 	xw_decl(&r->xml);

@@ -29,31 +29,6 @@ static rc find_source(struct s3_req *r, struct part_copy *p)
 	return s3_read_missing(r, &p->from_repo, &p->from, found);
 }
 
-/* "bytes=first-last", both there and within the object: none of a GET's leniency. */
-static rc source_range(struct s3_req *r, struct part_copy *p)
-{
-	struct str v = s3_header(r, "x-amz-copy-source-range"), first, last = STR_NONE;
-	uint64_t a, b, size = (uint64_t)p->entry.size;
-
-	p->source.offset = 0;
-	p->source.length = size;
-	if (!v.p)
-		return RC_OK;
-	first = str_starts(v, STR("bytes=")) ? str_cut(str_skip(v, 6), '-', &last) : STR_NONE;
-	if (!first.p || !last.p || !str_to_u64(first, &a) || !str_to_u64(last, &b) || a > b)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "The x-amz-copy-source-range value must be of the form bytes=first-last "
-			       "where first and last are the zero-based offsets of the first and last "
-			       "bytes to copy");
-	if (b >= size)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Range specified is not valid for source object of size: %llu",
-			       (unsigned long long)size);
-	p->source.offset = a;
-	p->source.length = b - a + 1;
-	return RC_OK;
-}
-
 static rc plan(struct s3_req *r)
 {
 	struct part_copy *p = ARENA_NEW(r->a, struct part_copy);
@@ -66,7 +41,7 @@ static rc plan(struct s3_req *r)
 	TRY(s3_the_upload(r, &p->upload));
 	TRY(find_source(r, p));
 	TRY(s3_check_conditions(r, &p->entry, "x-amz-copy-source-"));
-	TRY(source_range(r, p));
+	TRY(s3_copy_range(r, (uint64_t)p->entry.size, &p->source.offset, &p->source.length));
 	if (p->source.length > S3_MAX_PUT)
 		return err_set(&r->err, ERR_InvalidRequest,
 			       "The specified copy source is larger than the maximum allowable size for "

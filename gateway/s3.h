@@ -277,6 +277,9 @@ struct s3_range {
 rc s3_check_conditions(struct s3_req *r, const struct entry *e, const char *prefix);
 /* Single ranges, If-Range; anything malformed is the whole object. InvalidRange. */
 rc s3_parse_range(struct s3_req *r, const struct entry *e, struct s3_range *ret);
+/* x-amz-copy-source-range: "bytes=first-last", both there and within the object: none of a GET's leniency.
+ * The whole without it. InvalidArgument. */
+rc s3_copy_range(struct s3_req *r, uint64_t size, uint64_t *ret_offset, uint64_t *ret_length);
 /* If-None-Match: * and If-Match of writes. */
 rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_etag);
 /* A deletion's conditions, from headers or elements; absent ones STR_NONE. *ret_any: there are some.
