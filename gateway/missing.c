@@ -17,8 +17,8 @@ static rc no_such_ref(struct s3_req *r, const struct s3_address *at)
 		       STR_ARG(at->repo), STR_ARG(str_head(at->ref, 100)));
 }
 
-/* What is there under the name of a branch that isn't; NULL: nothing that can be told now. */
-static const char *other_kind(struct s3_req *r, const struct repo *repo, struct str name)
+/* What is there under the name of a branch that isn't; NULL: nothing. WOULD_BLOCK: a worker could tell. */
+static rc other_kind(struct s3_req *r, const struct repo *repo, struct str name, const char **ret)
 {
 	struct err quiet;
 	struct vcall c = {.v = r->g->o.versions, .a = r->a, .wait = on_loop() ? KV_NOWAIT : KV_BLOCK,
@@ -26,18 +26,30 @@ static const char *other_kind(struct s3_req *r, const struct repo *repo, struct 
 	struct ref_expression x;
 	struct ref ref;
 	struct tag tag;
+	rc found;
 
-	if (!rc_ok(ref_parse(name, r->a, &x, &quiet)) || !rc_ok(ref_resolve(&c, repo, name, &ref)))
-		return NULL;
+	*ret = NULL;
+	if (!rc_ok(ref_parse(name, r->a, &x, &quiet)))
+		return RC_OK;
+	found = ref_resolve(&c, repo, name, &ref);
+	if (!rc_ok(found))
+		return rc_is(found, WOULD_BLOCK) ? found : RC_OK;
 	if (x.steps_n)
-		return "an expression of what can be read";
-	return rc_ok(tag_get(&c, repo, name, &tag)) ? "a tag" : "a commit";
+		*ret = "an expression of what can be read";
+	else
+		*ret = rc_ok(tag_get(&c, repo, name, &tag)) ? "a tag" : "a commit";
+	return RC_OK;
 }
 
-static rc no_such_branch(struct s3_req *r, const struct repo *repo, const struct s3_address *at)
+/* may_repeat: WOULD_BLOCK may be answered, and a worker asks again. */
+static rc no_such_branch(struct s3_req *r, const struct repo *repo, const struct s3_address *at,
+			 bool may_repeat)
 {
-	const char *kind = other_kind(r, repo, at->ref);
+	const char *kind;
+	rc told = other_kind(r, repo, at->ref, &kind);
 
+	if (may_repeat)
+		TRY(told);
 	if (!kind)
 		return no_such_ref(r, at);
 	return err_set(&r->err, ERR_NoSuchBucket,
@@ -70,7 +82,7 @@ rc s3_write_missing(struct s3_req *r, rc result)
 	if (rc_is(result, NOT_FOUND) && s3_header(r, "if-match").p)
 		return err_default(&r->err, ERR_NoSuchKey);
 	if (rc_is(result, NOT_FOUND))
-		return no_such_branch(r, &r->repo, &r->at);
+		return no_such_branch(r, &r->repo, &r->at, false);
 	return result;
 }
 
@@ -89,7 +101,7 @@ rc s3_branch_there(struct s3_req *r, const struct s3_address *at)
 	struct branch b;
 	rc found = branch_get(&c, &r->repo, at->ref, &b);
 
-	return is_missing(found) ? no_such_branch(r, &r->repo, at) : found;
+	return is_missing(found) ? no_such_branch(r, &r->repo, at, r->wait == KV_NOWAIT) : found;
 }
 
 rc s3_writable(struct s3_req *r)

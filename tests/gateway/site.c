@@ -95,6 +95,7 @@ void site_open(struct site *s, const struct site_options *o)
 		.ensure_readable_root = true,
 		.block_prefix = STR("_lakefs"),
 	});
+	versions_open_tables(s->versions, &(struct tables_options){.block_cache_bytes = 1 << 20});
 	s->auth = auth_new(&(struct auth_options){
 		.kv = s->kv, .encrypt_secret = ENCRYPT, .cache_ms = 20000, .cache_size = 100});
 	open_gateway(s, o);
