@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "kv/drivers.h"
+#include "versions/task.h"
 
 /* Of hygiene: a part that was on its way when its upload ended; removals between two pauses. */
 enum { LATE_PARTS_MS = 60 * 60 * 1000, SWEEP_MAX = 10000 };
@@ -154,6 +155,17 @@ rc app_open(struct app *app, struct err *reterr)
 	return RC_OK;
 }
 
+void app_start_tasks(struct app *app)
+{
+	const struct conf *c = app->conf;
+
+	versions_start_tasks(app->versions, &(struct tasks_options){
+						    .workers = (unsigned)c->server.task_workers,
+						    .max = (size_t)c->server.tasks,
+						    .alone = app->kv->ops->sole_owner,
+					    });
+}
+
 void app_start_hygiene(struct app *app)
 {
 	const struct conf *c = app->conf;
@@ -181,6 +193,8 @@ void app_end_workers(struct app *app)
 	work_pool_free(app->data);
 	work_pool_free(app->meta);
 	work_pool_free(app->heavy);
+	if (app->versions)
+		versions_end_tasks(app->versions);
 	work_pool_free(app->ranges); /* last: those above wait for what it does */
 	app->data = app->meta = app->heavy = app->ranges = NULL;
 }

@@ -26,6 +26,9 @@ bool app_configure(struct app *app, const char *path);
 rc app_reload(struct app *app, struct err *reterr);
 /* Opens KV and stores. On failure everything is closed again by app_close. */
 rc app_open(struct app *app, struct err *reterr);
+/* From then on long work can be submitted, and what a lost server left goes on: a server's, not a command's.
+ * versions_stop_tasks tells it to end, app_end_workers waits for that. */
+void app_start_tasks(struct app *app);
 /* Sweeps from time to time, as configured, until app_stop_hygiene: a server's, not a command's. */
 void app_start_hygiene(struct app *app);
 void app_stop_hygiene(struct app *app);

@@ -14,6 +14,7 @@
 #include "cli/stores.h"
 #include "gateway/gateway.h"
 #include "http/server.h"
+#include "versions/task.h"
 
 struct site {
 	struct gateway *gateway;
@@ -193,6 +194,7 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 
 	TRY(app_open(app, reterr));
 	TRY(app_auto_setup(app, reterr));
+	app_start_tasks(app);
 	site.gateway = open_gateway(app);
 	site.api = open_api(app);
 	result = listen_on(app, &site, &server, reterr);
@@ -202,6 +204,7 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 			  F_INT("port", http_server_port(server)), F_CSTR("version", SLUICE_VERSION));
 		app_start_hygiene(app);
 		wait_for_stop(app, server, set);
+		versions_stop_tasks(app->versions);
 		app_stop_hygiene(app);
 		http_server_stop(server, (unsigned)app->conf->server.stop_grace);
 		log_event(LOG_INFO, "server", "stopped");

@@ -157,7 +157,7 @@ struct conf {
 	/* sluice's own: limits of the process, each with a default that suits a team. */
 	struct {
 		int64_t loops;          /* 0: one a core */
-		int64_t data_workers, meta_workers, heavy_workers, task_workers;
+		int64_t data_workers, meta_workers, heavy_workers, task_workers, tasks;
 		int64_t queue;          /* items a pool holds before it refuses with SlowDown */
 		int64_t connections;
 		int64_t head_bytes, headers;

@@ -1,6 +1,9 @@
 #include "versions/merge3.h"
 
+#include "versions/internal.h"
+
 struct apply {
+	struct vcall *c;
 	struct mr_iter *base;
 	struct changes *changes;
 	struct record change;
@@ -80,8 +83,10 @@ static rc apply(struct apply *p)
 {
 	TRY(mr_iter_next(p->base, p->err));
 	TRY(next_change(p));
-	while (mr_iter_at(p->base) != MR_END || !p->changes_end)
+	for (int64_t n = 1; mr_iter_at(p->base) != MR_END || !p->changes_end; n++) {
 		TRY(step(p));
+		TRY(vcall_tick(p->c, n));
+	}
 	return RC_OK;
 }
 
@@ -93,5 +98,5 @@ rc apply_changes(struct vcall *c, const struct repo *r, struct str base, struct 
 	*ret = (struct merge_summary){0};
 	TRY(mr_iter_open(c, r, base, true, &it));
 	return apply(&(struct apply){
-		.base = it, .changes = changes, .w = w, .sum = ret, .err = c->err});
+		.c = c, .base = it, .changes = changes, .w = w, .sum = ret, .err = c->err});
 }

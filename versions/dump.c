@@ -292,7 +292,7 @@ static rc restore_kind(struct restore *t, struct str id,
 	}
 }
 
-static rc check_bare(struct vcall *c, const struct repo *r, bool force)
+rc refs_check_bare(struct vcall *c, const struct repo *r, bool force)
 {
 	struct branch b;
 	rc found;
@@ -333,7 +333,7 @@ rc refs_restore(struct vcall *c, const struct repo *r, const struct refs_dump *d
 	struct restore *t;
 	rc result;
 
-	TRY(check_bare(c, r, force));
+	TRY(refs_check_bare(c, r, force));
 	TRY(check_default(c, r, d->branches));
 	t = ARENA_NEW(c->a, struct restore);
 	t->c = c;

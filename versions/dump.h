@@ -13,6 +13,9 @@ struct progress {
 	rc (*tick)(struct progress *p, int64_t done, struct err *reterr);
 };
 
+/* INVALID: not bare, so that nothing can be restored into it; ReadOnlyRepository. */
+rc refs_check_bare(struct vcall *c, const struct repo *r, bool force);
+
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p_or_null, struct refs_dump *ret);
 /* _lakefs/refs_manifest.json in the namespace, as the synchronous dump leaves it. */
 rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_dump *d);

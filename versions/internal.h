@@ -15,6 +15,7 @@ struct versions {
 	struct registry *registry;
 	struct work_pool *meta, *data;
 	struct put_batch *puts;
+	struct tasks *tasks;       /* NULL: this process runs none */
 	struct tables *tables;     /* NULL: commits can't be read (tests of other things) */
 	struct {
 		uint64_t min_bytes, max_bytes, raggedness; /* committed.permanent.* */
@@ -71,6 +72,9 @@ static inline bool surely_unwritten(rc r)
 	return rc_is(r, PREDICATE) || rc_is(r, SlowDown) || rc_is(r, UNSUPPORTED) ||
 	       rc_is(r, INVALID);
 }
+
+/* One more step of a long operation: tells c->progress now and then; CANCELLED ends it. */
+rc vcall_tick(struct vcall *c, int64_t step);
 
 rc read_only_refused(const struct repo *r, struct err *reterr);
 /* An entry's bytes are not in its store. */

@@ -3,11 +3,14 @@
  * only what it costs. */
 #include "versions/merge3.h"
 
+#include "versions/internal.h"
+
 struct walk {
 	struct mr_iter *dest, *source, *base;
 	enum merge_strategy strategy;
 	struct mr_writer *w;
 	struct merge_summary *sum;
+	struct vcall *c;
 	struct arena *a;
 	struct err *err;
 };
@@ -218,8 +221,10 @@ static rc walk(struct walk *m)
 	TRY(mr_iter_next(m->dest, m->err));
 	TRY(mr_iter_next(m->source, m->err));
 	TRY(mr_iter_next(m->base, m->err));
-	while (!at_end(m->dest) || !at_end(m->source))
+	for (int64_t n = 1; !at_end(m->dest) || !at_end(m->source); n++) {
 		TRY(step(m));
+		TRY(vcall_tick(m->c, n));
+	}
 	if (m->strategy == MERGE_NONE && m->sum->conflicts)
 		return err_set(m->err, ERR_MergeConflict,
 			       "conflict found: %lld paths were changed on both sides, '" STR_FMT
@@ -241,5 +246,5 @@ rc merge3(struct vcall *c, const struct repo *r, struct str dest, struct str sou
 	TRY(mr_iter_open(c, r, source, true, &s));
 	TRY(mr_iter_open(c, r, base, true, &b));
 	return walk(&(struct walk){
-		.dest = d, .source = s, .base = b, .strategy = strategy, .w = w, .sum = ret, .a = c->a, .err = c->err});
+		.dest = d, .source = s, .base = b, .strategy = strategy, .w = w, .sum = ret, .c = c, .a = c->a, .err = c->err});
 }

@@ -3,9 +3,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "versions/dump.h"
 #include "versions/internal.h"
 #include "versions/put_batch.h"
 #include "versions/tables.h"
+#include "versions/task_priv.h"
 
 enum { COMMITS_CACHED = 4096, CLOSED_MS = 60 * 1000 };
 
@@ -51,6 +53,8 @@ void versions_free(struct versions *v)
 {
 	if (!v)
 		return;
+	versions_end_tasks(v);
+	tasks_free(v->tasks);
 	put_batch_free(v->puts);
 	tables_free(v->tables);
 	registry_unref(v->registry);
@@ -72,6 +76,15 @@ struct kv *versions_kv(struct versions *v)
 struct registry *versions_registry(struct versions *v)
 {
 	return registry_ref(v->registry);
+}
+
+enum { STEPS_A_TICK = 256 };
+
+rc vcall_tick(struct vcall *c, int64_t step)
+{
+	if (!c->progress || step % STEPS_A_TICK)
+		return RC_OK;
+	return c->progress->tick(c->progress, step, c->err);
 }
 
 struct str scan_from(struct arena *a, struct str prefix, struct str after)

@@ -48,7 +48,12 @@ struct vcall {
 	struct arena *a;
 	enum kv_wait wait;
 	struct err *err;
+	/* Told by commits and merges, which it may end (dump.h); NULL: nobody asks. */
+	struct progress *progress;
 };
+
+/* Where a metarange or range of this id lies, below its repository's namespace. */
+struct str metadata_address(struct vcall *c, struct str id);
 
 /* Names (FORMATS.md section 10). INVALID with the rule. */
 rc valid_repo_name(struct str name, struct err *reterr);
