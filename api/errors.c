@@ -16,7 +16,6 @@ static const struct {
 	{ERR_NoData, 410, "No data"},
 	{ERR_NoSuchVersion, 410, "No data"},
 	{ERR_PREDICATE, 412, "Precondition failed"},
-	{ERR_PreconditionFailed, 412, "Precondition failed"},
 	{ERR_InvalidRange, 416, "Requested Range Not Satisfiable"},
 	{ERR_EntityTooLarge, 413, NULL},
 	{ERR_SlowDown, 503, "Throughput exceeded. Slow down and retry"},

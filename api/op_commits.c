@@ -37,13 +37,23 @@ static rc run_commit(struct api_req *r)
 
 const struct api_handlers handlers_commit = {.parse = parse_commit, .run = run_commit};
 
+rc api_check_committed(struct api_req *r, struct str ref)
+{
+	if (str_ends(ref, STR("$")))
+		return err_set(&r->err, ERR_INVALID,
+			       "ref: invalid value: validation error: should point to a commit");
+	return RC_OK;
+}
+
 /* lakeFS's words for a ref that leads nowhere. */
 static rc run_get(struct api_req *r)
 {
 	struct vcall c = api_vcall(r);
 	struct commit commit;
-	rc found = ref_commit(&c, &r->repo, r->ref, &commit);
+	rc found;
 
+	TRY(api_check_committed(r, r->ref));
+	found = ref_commit(&c, &r->repo, r->ref, &commit);
 	if (rc_is(found, NOT_FOUND))
 		return err_set(&r->err, ERR_NOT_FOUND, "commit not found");
 	TRY(found);

@@ -41,7 +41,7 @@ static rc parse_create(struct api_req *r)
 	if (!rc_ok(valid_tag_name(r->tag, NULL)))
 		return err_set(&r->err, ERR_INVALID,
 			       "argument tagID: tag id: invalid value: validation error");
-	return RC_OK;
+	return api_check_committed(r, r->ref);
 }
 
 static rc run_create(struct api_req *r)

@@ -22,7 +22,7 @@ static bool is_head(struct api_req *r)
 	return str_eq(http_req_method(r->http), STR("HEAD"));
 }
 
-static void standard_headers(struct api_req *r)
+void api_add_request_id(struct api_req *r)
 {
 	struct str id = api_header(r, "x-request-id");
 
@@ -31,7 +31,7 @@ static void standard_headers(struct api_req *r)
 
 void api_reply_text(struct api_req *r, int status, struct str text)
 {
-	standard_headers(r);
+	api_add_request_id(r);
 	api_add_header(r, "content-type", STR("text/plain; charset=utf-8"));
 	api_add_header(r, "x-content-type-options", STR("nosniff"));
 	http_respond(r->http, status, r->out, r->out_n, text);
@@ -39,13 +39,13 @@ void api_reply_text(struct api_req *r, int status, struct str text)
 
 void api_reply_empty(struct api_req *r, int status)
 {
-	standard_headers(r);
+	api_add_request_id(r);
 	http_respond(r->http, status, r->out, r->out_n, STR(""));
 }
 
 void api_reply_json(struct api_req *r, int status)
 {
-	standard_headers(r);
+	api_add_request_id(r);
 	if (is_head(r)) {
 		http_respond_head(r->http, status, r->out, r->out_n, -1);
 		return;

@@ -166,8 +166,8 @@ rc api_bad_body(struct api_req *r, const char *schema, const char *key, const ch
 /* Reads the body whole into r->body, then next(r) on the loop; errors go to api_done. */
 void api_slurp(struct api_req *r, void (*next)(struct api_req *r));
 
-/* names.c: names in lakeFS's words. INVALID. */
-rc api_check_branch(struct api_req *r, struct str name);
+/* op_commits.c: an expression that has what is staged with it names no commit. INVALID. */
+rc api_check_committed(struct api_req *r, struct str ref);
 
 /* show.c: records as JSON. key NULL inside arrays. */
 void api_begin(struct api_req *r); /* the answer's outermost object */
@@ -186,6 +186,7 @@ void api_show_entry(struct api_req *r, struct str path, const struct entry *e, u
 void api_add_header(struct api_req *r, const char *name, struct str value);
 /* The answer when everything went well or not: result and r->err decide. */
 void api_done(struct api_req *r, rc result);
+void api_add_request_id(struct api_req *r); /* for who responds without the functions below */
 void api_reply_json(struct api_req *r, int status); /* r->json */
 void api_reply_text(struct api_req *r, int status, struct str text);
 void api_reply_empty(struct api_req *r, int status);

@@ -481,3 +481,8 @@ rc table_exists(struct vcall *c, const struct repo *r, struct str id, bool *ret)
 	*ret = rc_ok(found);
 	return rc_is(found, NOT_FOUND) ? RC_OK : found;
 }
+
+struct str metadata_address(struct vcall *c, struct str id)
+{
+	return table_key(c, id);
+}

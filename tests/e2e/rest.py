@@ -29,10 +29,10 @@ class Rest:
         self.url = url + "/api/v1"
         self.auth = "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode() if key else None
 
-    def ask(self, method, path, /, doc=None, body=None, headers=None, **query):
-        """Sends, and answers whatever comes. query: values or lists of values; True is "true"."""
+    def ask(self, method, path, /, doc=None, body=None, headers=None, query=None, **more):
+        """Sends, and answers whatever comes. query, more: values or lists of values; True is "true"."""
         pairs = []
-        for k, v in query.items():
+        for k, v in {**(query or {}), **more}.items():
             for one in v if isinstance(v, list) else [v]:
                 pairs.append((k, {True: "true", False: "false"}.get(one, one) if isinstance(one, bool) else one))
         url = self.url + path + ("?" + urllib.parse.urlencode(pairs, quote_via=urllib.parse.quote) if pairs else "")

@@ -1,0 +1,231 @@
+"""Repositories that a real lakeFS wrote (tests/data/lakefs): restored from their dumps, and everything that
+lakeFS answered about them compared through REST; dumped again, and restored from that."""
+import hashlib
+import json
+import os
+import shutil
+import urllib.parse
+
+from harness import SOURCE, Server, main
+from rest import Rest
+
+DATA = os.path.join(SOURCE, "tests", "data", "lakefs")
+
+
+def load(name):
+    with open(os.path.join(DATA, name)) as f:
+        return json.load(f)
+
+
+def place(server, source, name):
+    """A copy of a namespace below the server's store."""
+    to = server.path("objects", name)
+    shutil.copytree(source, to)
+    for folder, _, files in os.walk(to):
+        os.chmod(folder, 0o755)
+        for f in files:
+            os.chmod(os.path.join(folder, f), 0o644)
+    return to
+
+
+def restore(api, repo, manifest):
+    api.call("POST", "/repositories", 201, bare=True,
+             doc={"name": repo, "storage_namespace": f"local://{repo}", "default_branch": "main"})
+    api.call("PUT", f"/repositories/{repo}/refs/restore", 200, doc=manifest)
+
+
+def manifest_of(folder):
+    with open(os.path.join(folder, "_lakefs", "refs_manifest.json")) as f:
+        return json.load(f)
+
+
+def quote(ref):
+    return urllib.parse.quote(ref, safe="")
+
+
+def same(what, got, want):
+    if got == want:
+        return
+    if isinstance(got, list) and isinstance(want, list):
+        for i, (g, w) in enumerate(zip(got, want)):
+            assert g == w, f"{what}, row {i}:\n {g}\n {w}"
+    raise AssertionError(f"{what}:\n {str(got)[:2000]}\n {str(want)[:2000]}")
+
+
+def bare(rows):
+    """Without what says where a store is."""
+    return [{k: v for k, v in r.items() if not k.startswith("physical_address")} for r in rows]
+
+
+def ids(rows):
+    return [r["id"] for r in rows]
+
+
+def compare_refs(api, at, expected):
+    same("branches", [(b["id"], b["commit_id"]) for b in api.pages(at + "/branches", show_hidden=True)],
+         [(b["id"], b["commit_id"]) for b in sorted(expected["branches"], key=lambda b: b["id"].encode())])
+    same("tags", api.pages(at + "/tags"), expected["tags"])
+    for expression, want in expected["refs"].items():
+        a = api.ask("GET", f"{at}/commits/{quote(expression)}")
+        if isinstance(want, str) and len(want) == 64:
+            assert a.status == 200, (expression, a)
+            same(f"ref {expression}", a.json["id"], want)
+        else:
+            assert a.status in (400, 404), (expression, a, want)
+
+
+def compare_commits(api, at, expected, amount):
+    for ref, want in expected["log"].items():
+        same(f"log {ref}", ids(api.pages(f"{at}/refs/{quote(ref)}/commits", amount)), want)
+    for ref, want in expected["log_first_parent"].items():
+        same(f"first parents {ref}", ids(api.pages(f"{at}/refs/{quote(ref)}/commits", amount, first_parent=True)),
+             want)
+    for commit, want in expected["commits"].items():
+        same(f"commit {commit}", api.get(f"{at}/commits/{commit}"), want)
+    for pair, want in expected["merge_base"].items():
+        source, into = pair.split(" -> ")
+        same(f"merge base {pair}", api.get(f"{at}/refs/{quote(source)}/merge/{quote(into)}"), want)
+    for commit, want in expected["metarange_location"].items():
+        meta = expected["commits"][commit]["meta_range_id"]
+        same(f"metarange of {commit}", api.get(f"{at}/metadata/meta_range/{meta}"), want)
+
+
+def compare_listings(api, at, expected, amount):
+    n = 0
+    for commit, want in expected["objects"].items():
+        got = api.pages(f"{at}/refs/{commit}/objects/ls", amount)
+        same(f"objects {commit}", bare(got), bare(want))
+        n += len(got)
+    for prefix, want in expected["list_delimited"].items():
+        same(f"delimited {prefix!r}",
+             bare(api.pages(f"{at}/refs/main@/objects/ls", amount, prefix=prefix, delimiter="/")), bare(want))
+    return n
+
+
+def compare_diffs(api, at, expected, amount):
+    for kind in ("two_dot", "three_dot"):
+        for pair, want in expected[f"diff_{kind}"].items():
+            left, right = pair.split("..")
+            got = api.pages(f"{at}/refs/{quote(left)}/diff/{quote(right)}", amount, type=kind)
+            same(f"{kind} {pair}", [[d["type"], d["path"], d.get("size_bytes")] for d in got], want)
+
+
+def compare_bodies(api, server, at, expected):
+    read = 0
+    for row in expected["objects"][expected["log"]["main"][0]]:
+        if "/objects/fixture/" not in row["physical_address"]:
+            continue  # imported: its bytes were never in the namespace
+        a = api.call("GET", f"{at}/refs/main/objects", 200, query={"path": row["path"]})
+        same(f"body of {row['path']}", (len(a.body), hashlib.md5(a.body).hexdigest()),
+             (row["size_bytes"], row["checksum"]))
+        read += 1
+    assert read > 50, read
+
+
+def compare_all(api, server, repo, expected, amount):
+    at = f"/repositories/{repo}"
+    compare_refs(api, at, expected)
+    compare_commits(api, at, expected, amount)
+    n = compare_listings(api, at, expected, amount)
+    compare_diffs(api, at, expected, amount)
+    compare_bodies(api, server, at, expected)
+    return n
+
+
+def test_restored_repository_reads_as_in_lakefs():
+    expected = load("expected.json")
+    with Server(repos=()) as s:
+        api = Rest(s.url)
+        folder = place(s, os.path.join(DATA, "namespace"), "restored")
+        restore(api, "restored", manifest_of(folder))
+        n = compare_all(api, s, "restored", expected, 1000)
+        assert n > 500, n
+        compare_all(api, s, "restored", expected, 7)
+        # What wasn't committed is not in a dump.
+        assert api.get("/repositories/restored/branches/dev/diff")["results"] == []
+        assert api.fails(400, "PUT", "/repositories/restored/refs/restore",
+                         doc=manifest_of(folder)).message == "can only restore into a bare repository"
+
+        # Out again, and into another one on a copy.
+        dump = api.call("PUT", "/repositories/restored/refs/dump", 201).json
+        assert manifest_of(folder) == dump
+        again = place(s, folder, "again")
+        restore(api, "again", manifest_of(again))
+        compare_all(api, s, "again", expected, 1000)
+        # Dumps are their content: the same refs are the same metaranges.
+        assert api.call("PUT", "/repositories/again/refs/dump", 201).json == dump
+        # The server forgets nothing.
+        s.stop()
+        s.start()
+        compare_all(api, s, "again", expected, 100)
+
+
+def test_restored_repository_can_be_worked_on():
+    """What lakeFS wrote is what commits, merges and S3 clients build on."""
+    expected = load("expected.json")
+    with Server(repos=()) as s:
+        api, s3 = Rest(s.url), s.boto3()
+        restore(api, "work", manifest_of(place(s, os.path.join(DATA, "namespace"), "work")))
+        before = expected["log"]["main"]
+        row = next(r for r in expected["objects"][before[0]] if "/objects/fixture/" in r["physical_address"])
+        got = s3.get_object(Bucket="work", Key=f"main/{row['path']}")
+        assert hashlib.md5(got["Body"].read()).hexdigest() == row["checksum"]
+        s3.put_object(Bucket="work", Key="main/added by sluice", Body=b"new")
+        s3.delete_object(Bucket="work", Key=f"main/{row['path']}")
+        made = api.commit("work", "main", "on top")
+        assert made["parents"] == [before[0]]
+        assert made["generation"] == expected["commits"][before[0]]["generation"] + 1
+        diff = api.pages(f"/repositories/work/refs/{before[0]}/diff/main", type="two_dot")
+        assert sorted((d["type"], d["path"]) for d in diff) == sorted(
+            [("added", "added by sluice"), ("removed", row["path"])]), diff
+        assert ids(api.pages("/repositories/work/refs/main/commits")) == [made["id"]] + before
+        listed = bare(api.pages("/repositories/work/refs/main/objects/ls"))
+        assert [r["path"] for r in listed] == sorted(
+            [r["path"] for r in expected["objects"][before[0]] if r["path"] != row["path"]] + ["added by sluice"],
+            key=str.encode)
+        api.call("POST", "/repositories/work/branches/main/revert", 204,
+                 doc={"ref": made["id"], "parent_number": 0})
+        same("after the revert", bare(api.pages("/repositories/work/refs/main/objects/ls")),
+             bare(expected["objects"][before[0]]))
+
+
+def large_rows():
+    rows = []
+    for i in range(6000):
+        path = "bulk/%02d/file-%06d.parquet" % (i % 37, i)
+        row = {"path": path, "path_type": "object", "size_bytes": i, "mtime": 1600000000 + i,
+               "checksum": hashlib.md5(path.encode()).hexdigest(), "content_type": "application/parquet",
+               "physical_address": "local:///srv/external/" + path}
+        if i % 5 == 0:
+            row["metadata"] = {"n": str(i)}
+        rows.append(row)
+    return sorted(rows, key=lambda r: r["path"])
+
+
+def test_large_range():
+    """One range with an index of two levels, default splits."""
+    expected, rows = load("large_expected.json"), large_rows()
+    with Server(repos=()) as s:
+        api = Rest(s.url)
+        folder = place(s, os.path.join(DATA, "large_namespace"), "large")
+        assert manifest_of(folder) == expected["dump"]
+        restore(api, "large", expected["dump"])
+        log = api.pages("/repositories/large/refs/main/commits")
+        same("log", log, expected["commits"])
+        same("objects", api.pages("/repositories/large/refs/main/objects/ls"), rows)
+        for prefix in ("bulk/", "bulk/17/", "bulk/17/file-0001"):
+            want = [r for r in rows if r["path"].startswith(prefix)]
+            same(prefix, api.pages("/repositories/large/refs/main/objects/ls", 333, prefix=prefix), want)
+        folders = api.pages("/repositories/large/refs/main/objects/ls", 5, prefix="bulk/", delimiter="/")
+        same("folders", [f["path"] for f in folders], ["bulk/%02d/" % i for i in range(37)])
+        diff = api.pages("/repositories/large/refs/main~1/diff/main", type="two_dot")
+        same("diff", [(d["type"], d["path"], d["size_bytes"]) for d in diff],
+             [("added", r["path"], r["size_bytes"]) for r in rows])
+        dump = api.call("PUT", "/repositories/large/refs/dump", 201).json
+        again = place(s, folder, "large-again")
+        restore(api, "large-again", manifest_of(again))
+        same("log again", api.pages("/repositories/large-again/refs/main/commits"), expected["commits"])
+        same("objects again", api.pages("/repositories/large-again/refs/main/objects/ls"), rows)
+
+
+main(globals())
