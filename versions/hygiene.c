@@ -190,7 +190,7 @@ static const struct {
 } kinds[] = {
 #define KIND(member) {#member, "kind=\"" #member "\"", offsetof(struct hygiene_counts, member)}
 	KIND(uploads),	     KIND(parts),	KIND(tokens),	     KIND(staged),
-	KIND(namespaces),    KIND(store_files), KIND(store_uploads),
+	KIND(namespaces),    KIND(tasks),	KIND(store_files), KIND(store_uploads),
 #undef KIND
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -226,7 +226,7 @@ rc hygiene_sweep(const struct hygiene_options *o, int64_t now_ms, struct hygiene
 		 struct err *reterr)
 {
 	static void (*const sweeps[])(struct sweep *) = {sweep_uploads, sweep_parts, sweep_tokens,
-							 sweep_namespaces, sweep_stores};
+							 sweep_namespaces, sweep_stores, sweep_tasks};
 	struct sweep s = {
 		.o = o, .now_ms = now_ms, .counts = ret, .first = RC_OK, .err = reterr};
 

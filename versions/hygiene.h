@@ -1,5 +1,6 @@
 /* What nobody will finish is removed once it is old enough: uploads nobody went on with, parts and
- * staged entries that nothing names any more, temporaries of stores, claims of creations that died.
+ * staged entries that nothing names any more, temporaries of stores, claims of creations that died,
+ * records of tasks that are long done.
  *
  * Several processes may sweep one KV at once, and one may die at any step: each step can be repeated,
  * and the last one of a thing removes what leads to it. Nothing that a client can see, or may still
@@ -25,7 +26,7 @@ struct hygiene_options {
 };
 
 struct hygiene_counts {
-	size_t uploads, parts, tokens, staged, namespaces; /* records; staged: entries under tokens */
+	size_t uploads, parts, tokens, staged, namespaces, tasks; /* records; staged: entries under tokens */
 	size_t store_files, store_uploads;                 /* in stores */
 	size_t failures;                                   /* things that are left for the next time */
 	bool more;                                         /* max was reached */

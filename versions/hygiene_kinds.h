@@ -40,3 +40,4 @@ void sweep_parts(struct sweep *s);
 void sweep_tokens(struct sweep *s);
 void sweep_namespaces(struct sweep *s);
 void sweep_stores(struct sweep *s);
+void sweep_tasks(struct sweep *s);

@@ -39,6 +39,11 @@ static rc job_tick(struct progress *p, int64_t done, struct err *reterr)
 
 typedef void job_change(struct job *j, struct vcall *c, struct task_record *rec);
 
+static bool is_ours(const struct job *j, const struct task_record *rec)
+{
+	return str_eq(pb_str(rec->m->task->owner_instance_id), str_c(j->engine->instance));
+}
+
 static rc try_update(struct job *j, struct vcall *c, job_change *change)
 {
 	struct task_record rec;
@@ -46,8 +51,9 @@ static rc try_update(struct job *j, struct vcall *c, job_change *change)
 
 	if (!rc_ok(found) && !rc_is(found, NOT_FOUND))
 		return found;
-	if (rc_is(found, NOT_FOUND) || rec.m->task->done ||
-	    !str_eq(pb_str(rec.m->task->owner_instance_id), str_c(j->engine->instance))) {
+	if (rc_ok(found) && rec.m->task->done && is_ours(j, &rec) && j->unsure)
+		return RC_OK; /* the end that wasn't known to have been written */
+	if (rc_is(found, NOT_FOUND) || rec.m->task->done || !is_ours(j, &rec)) {
 		task_job_set_stop(j, STOP_LOST);
 		return RC_OK;
 	}
@@ -138,6 +144,7 @@ static bool write_end(struct job *j)
 	struct vcall c = {.v = j->engine->v, .a = a, .wait = KV_BLOCK, .err = &err};
 	rc r = stop_of(j) == STOP_LOST ? RC_OK : update(j, &c, end);
 
+	j->unsure |= rc_is(r, UNKNOWN_OUTCOME);
 	/* What can't be forgotten is forgotten by who looks for lost ones. */
 	if (rc_ok(r) && (j->how != END_RELEASE || stop_of(j) == STOP_LOST))
 		IGNORE_RC(task_index_delete(&c, j->index_key));

@@ -230,6 +230,7 @@ static const struct task_kind_ops kinds[TASK_KINDS] = {
 	[TASK_RESTORE] = {{"RR", 2}, {"restore_refs", 12}, true, run_restore},
 	[TASK_COMMIT] = {{"CA", 2}, {"commit", 6}, false, run_commit},
 	[TASK_MERGE] = {{"MA", 2}, {"merge", 5}, false, run_merge},
+	[TASK_FSCK] = {{"FS", 2}, {"fsck", 4}, true, task_run_fsck},
 };
 
 const struct task_kind_ops *task_kind_ops(enum task_kind k)
@@ -240,7 +241,7 @@ const struct task_kind_ops *task_kind_ops(enum task_kind k)
 enum task_kind task_kind_of(struct str id)
 {
 	for (unsigned i = 0; i < TASK_KINDS; i++)
-		if (kinds[i].run && id.n == kinds[i].prefix.n + TASK_ID_CHARS &&
+		if (id.n == kinds[i].prefix.n + TASK_ID_CHARS &&
 		    str_starts(id, kinds[i].prefix))
 			return (enum task_kind)i;
 	return TASK_KINDS;

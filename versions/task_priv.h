@@ -40,6 +40,9 @@ const struct task_kind_ops *task_kind_ops(enum task_kind k);
 /* By the id's prefix and length; TASK_KINDS. */
 enum task_kind task_kind_of(struct str id);
 
+/* fsck_task.c */
+rc task_run_fsck(struct vcall *c, const struct repo *r, const struct task_run *t, struct str *ret);
+
 /* ---- records ---- */
 
 struct task_record {
@@ -79,7 +82,7 @@ struct job {
 	/* worker; once `ending` is set: heartbeat thread, which tries to write the end again */
 	_Atomic bool ending;
 	struct str input, result;
-	bool again;
+	bool again, unsure; /* unsure: its end may be written */
 	enum job_end how;
 	rc failure;
 	struct err err;
