@@ -1,0 +1,45 @@
+/* A request of the gateway's without a connection: its head is enough for what only reads it. */
+#pragma once
+
+#include "fuzz/fuzz.h"
+#include "gateway/s3.h"
+#include "http/conn.h"
+
+struct request {
+	struct arena *a;
+	struct http_req http;
+	struct gateway_options o;
+	struct gateway *g;
+	struct s3_req r;
+};
+
+static inline void request_open(struct request *q)
+{
+	static const struct str domain = STR("s3.example.com");
+
+	*q = (struct request){.a = arena_new()};
+	q->o = (struct gateway_options){
+		.domains = &domain, .domains_n = 1, .region = STR("us-east-1")};
+	q->g = gateway_new(&q->o);
+	q->r.g = q->g;
+	q->r.http = &q->http;
+	q->r.a = q->a;
+	buf_init(&q->r.xml, 1 << 20);
+}
+
+static inline void request_close(struct request *q)
+{
+	buf_deinit(&q->r.xml);
+	gateway_free(q->g);
+	arena_free(q->a);
+}
+
+/* What is refused is the client's mistake, and told. */
+static inline void refusal_check(const struct request *q, rc refused)
+{
+	int status = err_status(refused.code);
+
+	MUST(q->r.err.code == refused.code);
+	MUST(q->r.err.msg[0] || status == 304);
+	MUST((status >= 400 && status < 500) || status == 304 || status == 501);
+}
