@@ -19,6 +19,15 @@ static rc read_document(struct api_req *r)
 	return RC_OK;
 }
 
+static rc check_path(struct api_req *r)
+{
+	if (r->path.n > API_PATH_MAX)
+		return err_set(&r->err, ERR_INVALID,
+			       "argument path: invalid value: validation error: %zu is above maximum length (%d)",
+			       r->path.n, API_PATH_MAX);
+	return valid_path(r->path, &r->err);
+}
+
 static rc parse(struct api_req *r)
 {
 	const struct api_route *o = r->route;
@@ -27,7 +36,7 @@ static rc parse(struct api_req *r)
 		TRY(read_document(r));
 	if (o->flags & R_PATH) {
 		TRY(api_query_required(r, "path", &r->path));
-		TRY(valid_path(r->path, &r->err));
+		TRY(check_path(r));
 	}
 	if (o->flags & R_FORCE)
 		TRY(api_query_bool(r, "force", false, &r->force));

@@ -113,7 +113,7 @@ static rc run_delete(struct api_req *r)
 	if (r->repo.read_only)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
 	if (str_eq(r->branch, r->repo.default_branch))
-		return err_set(&r->err, ERR_ProtectedBranch, "cannot delete repository default branch");
+		return err_set(&r->err, ERR_Forbidden, "cannot delete repository default branch");
 	return branch_delete(&c, &r->repo, r->branch);
 }
 
@@ -169,7 +169,14 @@ static rc run_hard_reset(struct api_req *r)
 {
 	struct vcall c = api_vcall(r);
 
-	return branch_hard_reset(&c, &r->repo, r->branch, r->ref, r->force);
+	rc res = branch_hard_reset(&c, &r->repo, r->branch, r->ref, r->force);
+
+	if (rc_is(res, ProtectedBranch) || rc_is(res, WriteToProtectedBranch))
+		return err_set(&r->err, ERR_Forbidden, "protected branch");
+	if (rc_is(res, NOT_FOUND) && str_starts(str_c(r->err.msg), STR("ref '")))
+		return err_set(&r->err, ERR_NOT_FOUND, "hard-reset " STR_FMT " to " STR_FMT ": not found",
+			       STR_ARG(r->branch), STR_ARG(str_head(r->ref, 200)));
+	return res;
 }
 
 const struct api_handlers handlers_hardResetBranch = {.parse = parse_hard_reset, .run = run_hard_reset};

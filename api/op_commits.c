@@ -4,7 +4,7 @@
 #include "versions/history.h"
 #include "versions/ref.h"
 
-static rc parse_commit(struct api_req *r)
+rc api_parse_commit(struct api_req *r)
 {
 	static const char schema[] = "CommitCreation";
 	struct commit_request *q = ARENA_NEW(r->a, struct commit_request);
@@ -29,13 +29,19 @@ static rc run_commit(struct api_req *r)
 	struct vcall c = api_vcall(r);
 	struct commit made;
 
+	rc res;
+
 	q->committer = auth_user_name(r->user);
-	TRY(branch_commit(&c, &r->repo, q, &made));
+	res = branch_commit(&c, &r->repo, q, &made);
+	if (rc_is(res, DirtyBranch))
+		return err_set(&r->err, ERR_INVALID,
+			       "cannot use source MetaRange on a branch with uncommitted changes");
+	TRY(res);
 	api_show_commit(&r->w, &made);
 	return RC_OK;
 }
 
-const struct api_handlers handlers_commit = {.parse = parse_commit, .run = run_commit};
+const struct api_handlers handlers_commit = {.parse = api_parse_commit, .run = run_commit};
 
 rc api_check_committed(struct api_req *r, struct str ref)
 {

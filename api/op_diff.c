@@ -46,7 +46,7 @@ static void show_stats(struct json_out *w, const struct entry *e)
 {
 	jw_object(w, "right");
 	jw_str(w, "checksum", e->etag);
-	jw_str(w, "content_type", e->content_type);
+	jw_str(w, "content_type", api_content_type(e));
 	api_show_meta(w, "metadata", e->metadata, e->metadata_n);
 	jw_int(w, "mtime", e->modified.s);
 	jw_end_object(w);

@@ -2,6 +2,15 @@
 #include "api/rest.h"
 #include "versions/dump.h"
 
+void api_show_dump(struct api_req *r, const char *key, const struct refs_dump *d)
+{
+	jw_object(&r->w, key);
+	jw_str(&r->w, "branches_meta_range_id", d->branches);
+	jw_str(&r->w, "commits_meta_range_id", d->commits);
+	jw_str(&r->w, "tags_meta_range_id", d->tags);
+	jw_end_object(&r->w);
+}
+
 static rc run_dump(struct api_req *r)
 {
 	struct vcall c = api_vcall(r);
@@ -9,17 +18,13 @@ static rc run_dump(struct api_req *r)
 
 	TRY(refs_dump(&c, &r->repo, NULL, &d));
 	TRY(refs_write_manifest(&c, &r->repo, &d));
-	api_begin(r);
-	jw_str(&r->w, "branches_meta_range_id", d.branches);
-	jw_str(&r->w, "commits_meta_range_id", d.commits);
-	jw_str(&r->w, "tags_meta_range_id", d.tags);
-	api_end(r);
+	api_show_dump(r, NULL, &d);
 	return RC_OK;
 }
 
 const struct api_handlers handlers_dumpRefs = {.run = run_dump};
 
-static rc parse_restore(struct api_req *r)
+rc api_parse_restore(struct api_req *r)
 {
 	static const char schema[] = "RefsRestore";
 	struct refs_dump *d = ARENA_NEW(r->a, struct refs_dump);
@@ -39,4 +44,4 @@ static rc run_restore(struct api_req *r)
 	return refs_restore(&c, &r->repo, r->op_state, r->force, NULL);
 }
 
-const struct api_handlers handlers_restoreRefs = {.parse = parse_restore, .run = run_restore};
+const struct api_handlers handlers_restoreRefs = {.parse = api_parse_restore, .run = run_restore};

@@ -73,8 +73,7 @@ static void object_headers(struct api_req *r, const struct entry *e, bool head)
 
 static void type_headers(struct api_req *r, const struct entry *e)
 {
-	api_add_header(r, "content-type",
-		       e->content_type.n ? e->content_type : STR("application/octet-stream"));
+	api_add_header(r, "content-type", api_content_type(e));
 	api_add_header(r, "x-content-type-options", STR("nosniff"));
 }
 

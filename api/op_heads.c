@@ -31,7 +31,7 @@ static rc parse_strategy(struct api_req *r, enum merge_strategy *ret)
 	return RC_OK;
 }
 
-static rc parse_merge(struct api_req *r)
+rc api_parse_merge(struct api_req *r)
 {
 	static const char schema[] = "Merge";
 	struct merge_request *q = ARENA_NEW(r->a, struct merge_request);
@@ -60,6 +60,15 @@ static rc no_changes(struct api_req *r, struct str branch)
 		       branch.n ? " " : "", STR_ARG(branch));
 }
 
+/* lakeFS's words, where the ref and not the branch is missing. */
+static rc named_missing(struct api_req *r, rc res, const char *begin, struct str branch, struct str ref)
+{
+	if (!rc_is(res, NOT_FOUND) || !str_starts(str_c(r->err.msg), STR("ref '")))
+		return res;
+	return err_set(&r->err, ERR_NOT_FOUND, "%s" STR_FMT "%s" STR_FMT ": not found", begin, STR_ARG(branch),
+		       branch.n ? ": get commit by ref " : "", STR_ARG(str_head(ref, 200)));
+}
+
 /* A conflict is an answer of its own: a result without a commit. */
 static rc run_merge(struct api_req *r)
 {
@@ -78,7 +87,7 @@ static rc run_merge(struct api_req *r)
 		show_reference(r, STR(""));
 		return RC_OK;
 	}
-	TRY(merged);
+	TRY(named_missing(r, merged, "update branch ", q->destination, q->source));
 	r->id = made.id;
 	show_reference(r, made.id);
 	return RC_OK;
@@ -90,7 +99,7 @@ static void reply_merge(struct api_req *r)
 }
 
 const struct api_handlers handlers_mergeIntoBranch = {
-	.parse = parse_merge, .run = run_merge, .reply = reply_merge};
+	.parse = api_parse_merge, .run = run_merge, .reply = reply_merge};
 
 static rc find(struct api_req *r, struct str ref, const char *as, struct str *ret)
 {
@@ -183,7 +192,9 @@ static rc run_revert(struct api_req *r)
 			       "must specify 1-based parent number for reverting merge commit");
 	if (rc_is(done, NoChanges))
 		return no_changes(r, STR_NONE);
-	return rc_is(done, MergeConflict) ? conflict(r) : done;
+	if (rc_is(done, MergeConflict))
+		return conflict(r);
+	return named_missing(r, done, "get commit from ref ", STR_NONE, q->ref);
 }
 
 const struct api_handlers handlers_revertBranch = {.parse = parse_revert, .run = run_revert};
@@ -202,7 +213,7 @@ static rc run_cherry_pick(struct api_req *r)
 			       "must specify 1-based parent number for cherry-picking merge commit");
 	if (rc_is(done, MergeConflict))
 		return conflict(r);
-	TRY(done);
+	TRY(named_missing(r, done, "get commit from ref ", STR_NONE, q->ref));
 	api_show_commit(&r->w, &made);
 	return RC_OK;
 }

@@ -8,7 +8,7 @@ static rc run_get(struct api_req *r)
 	struct protection p;
 
 	TRY(protection_get(&c, &r->repo, &p));
-	api_add_header(r, "etag", p.checksum);
+	api_add_header(r, "etag", p.n ? p.checksum : STR(""));
 	jw_array(&r->w, NULL);
 	for (size_t i = 0; i < p.n; i++) {
 		jw_object(&r->w, NULL);

@@ -1,4 +1,5 @@
 /* uploadObject: the body streams into the repository's store, then the entry is staged. */
+#include "api/form_body.h"
 #include "api/rest.h"
 #include "versions/protection.h"
 
@@ -9,6 +10,8 @@ enum { METADATA_MAX = 128, METADATA_BYTES_MAX = 65536 };
 struct upload {
 	struct object_put op;
 	struct api_req *r;
+	struct str boundary; /* of a form, whose field "content" is the object; STR_NONE: the body is */
+	struct body *form;
 };
 
 static rc condition(struct api_req *r, struct upload *u)
@@ -70,6 +73,9 @@ static rc content_type(struct api_req *r, struct upload *u)
 	if (type.n && (!main.n || !sub.n || !str_is_utf8(type)))
 		return err_set(&r->err, ERR_INVALID, "Content-Type is not a media type: " STR_FMT,
 			       STR_ARG(str_head(type, 100)));
+	if (str_eq_nocase(main, STR("multipart")) && str_eq_nocase(str_trim(sub), STR("form-data")) &&
+	    !form_boundary(type, &u->boundary))
+		return err_set(&r->err, ERR_INVALID, "no multipart boundary param in Content-Type");
 	return RC_OK;
 }
 
@@ -105,6 +111,10 @@ static rc plan(struct api_req *r)
 /* On a worker, the body whole: S3 clients are told of this checksum. */
 static rc complete(struct object_put *op, struct entry *e)
 {
+	struct upload *u = op->ud;
+
+	if (u->form)
+		e->content_type = form_body_type(u->form);
 	e->checksum[DIGEST_CRC64NVME] = digest_set_value(op->digests, DIGEST_CRC64NVME);
 	return RC_OK;
 }
@@ -140,6 +150,8 @@ static rc build(struct api_req *r, struct upload *u)
 			       (unsigned long long)UPLOAD_MAX);
 	b = raw->length >= 0 ? body_length_new(r->a, b, (uint64_t)raw->length)
 			     : body_max_new(r->a, b, UPLOAD_MAX);
+	if (u->boundary.p)
+		u->form = b = form_body_new(r->a, b, u->boundary, "content");
 	u->op.digests = digest_set_new(r->a, 1u << DIGEST_MD5 | 1u << DIGEST_CRC64NVME);
 	u->op.body = r->stream = body_digest_new(r->a, b, u->op.digests);
 	return RC_OK;

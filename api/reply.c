@@ -46,12 +46,12 @@ void api_reply_empty(struct api_req *r, int status)
 void api_reply_json(struct api_req *r, int status)
 {
 	api_add_request_id(r);
+	api_add_header(r, "content-type", STR("application/json"));
+	api_add_header(r, "x-content-type-options", STR("nosniff"));
 	if (is_head(r)) {
 		http_respond_head(r->http, status, r->out, r->out_n, -1);
 		return;
 	}
-	api_add_header(r, "content-type", STR("application/json"));
-	api_add_header(r, "x-content-type-options", STR("nosniff"));
 	buf_add_c(&r->json, '\n');
 	http_respond(r->http, status, r->out, r->out_n, buf_str(&r->json));
 }

@@ -166,6 +166,13 @@ rc api_bad_body(struct api_req *r, const char *schema, const char *key, const ch
 /* Reads the body whole into r->body, then next(r) on the loop; errors go to api_done. */
 void api_slurp(struct api_req *r, void (*next)(struct api_req *r));
 
+/* What the asynchronous forms share with the others: into r->op_state a struct commit_request, merge_request,
+ * refs_dump. */
+rc api_parse_commit(struct api_req *r);
+rc api_parse_merge(struct api_req *r);
+rc api_parse_restore(struct api_req *r);
+struct refs_dump;
+void api_show_dump(struct api_req *r, const char *key, const struct refs_dump *d);
 /* op_commits.c: an expression that has what is staged with it names no commit. INVALID. */
 rc api_check_committed(struct api_req *r, struct str ref);
 
@@ -178,7 +185,9 @@ void api_page_end(struct api_req *r, size_t n, bool more, struct str next);
 void api_show_meta(struct json_out *w, const char *key, const struct meta *m, size_t n);
 void api_show_ref(struct json_out *w, struct str id, struct str commit_id);
 void api_show_commit(struct json_out *w, const struct commit *c);
+void api_show_commit_as(struct json_out *w, const char *key, const struct commit *c);
 void api_show_repo(struct json_out *w, const struct repo *r);
+struct str api_content_type(const struct entry *e); /* or what stands for none */
 enum { SHOW_METADATA = 1, SHOW_EMPTY_METADATA = 2 };
 void api_show_entry(struct api_req *r, struct str path, const struct entry *e, unsigned flags);
 

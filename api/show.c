@@ -47,7 +47,12 @@ void api_show_ref(struct json_out *w, struct str id, struct str commit_id)
 
 void api_show_commit(struct json_out *w, const struct commit *c)
 {
-	jw_object(w, NULL);
+	api_show_commit_as(w, NULL, c);
+}
+
+void api_show_commit_as(struct json_out *w, const char *key, const struct commit *c)
+{
+	jw_object(w, key);
 	jw_str(w, "committer", c->committer);
 	jw_int(w, "creation_date", c->created.s);
 	jw_int(w, "generation", c->generation);
@@ -87,6 +92,11 @@ static struct str address(struct api_req *r, const struct entry *e)
 			  3);
 }
 
+struct str api_content_type(const struct entry *e)
+{
+	return e->content_type.n ? e->content_type : STR("application/octet-stream");
+}
+
 void api_show_entry(struct api_req *r, struct str path, const struct entry *e, unsigned flags)
 {
 	struct json_out *w = &r->w;
@@ -94,7 +104,7 @@ void api_show_entry(struct api_req *r, struct str path, const struct entry *e, u
 
 	jw_object(w, NULL);
 	jw_str(w, "checksum", e->etag);
-	jw_str(w, "content_type", e->content_type);
+	jw_str(w, "content_type", api_content_type(e));
 	if (n || (flags & SHOW_EMPTY_METADATA))
 		api_show_meta(w, "metadata", e->metadata, n);
 	jw_int(w, "mtime", e->modified.s);
