@@ -182,6 +182,7 @@ static void authenticate_done(struct work *w)
 {
 	struct api_req *r = req_of(w);
 
+	r->wait = KV_NOWAIT; /* on the loop again */
 	authenticated(r, r->result);
 }
 
