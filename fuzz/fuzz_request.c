@@ -53,8 +53,7 @@ static void source_check(struct request *q)
 	MUST(rc_ok(s3_copy_source(&q->r, &second)));
 	MUST(str_eq(first.repo, second.repo) && str_eq(first.ref, second.ref) &&
 	     str_eq(first.path, second.path));
-	MUST(first.repo.n || first.ref_bucket);
-	MUST(str_is_utf8(first.path) && !holds_nul(first.path) && first.path.n);
+	source_address_check(q, &first);
 }
 
 static void queries_check(struct request *q)

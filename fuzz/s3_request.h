@@ -43,3 +43,11 @@ static inline void refusal_check(const struct request *q, rc refused)
 	MUST(q->r.err.msg[0] || status == 304);
 	MUST((status >= 400 && status < 500) || status == 304 || status == 501);
 }
+
+/* Of a copy. Without a path it is but a repository's branch, as who writes into a branch's bucket may name it. */
+static inline void source_address_check(const struct request *q, const struct s3_address *at)
+{
+	MUST(at->repo.n || at->ref_bucket);
+	MUST(at->path.n || (q->r.at.ref_bucket && !at->ref_bucket));
+	MUST(str_is_utf8(at->path) && (!at->path.n || !memchr(at->path.p, 0, at->path.n)));
+}

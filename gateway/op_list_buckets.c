@@ -7,8 +7,14 @@
  * last name shown; those that wait there are found again among its beginnings. */
 #include "gateway/s3.h"
 
-/* A name has 63 bytes, and each one that waits is at least two longer than the one below. */
-enum { PAGE = 1000, MAX_BUCKETS = 10000, MAX_WAITING = 40, NAME_MAX_BYTES = 1024 };
+/* Each name that waits is longer than the one below: "aaa", "aaa-", "aaa--" ... */
+enum {
+	PAGE = 1000,
+	MAX_BUCKETS = 10000,
+	REPO_NAME_MAX = 63,
+	MAX_WAITING = REPO_NAME_MAX,
+	NAME_MAX_BYTES = 1024,
+};
 
 struct waiting {
 	struct repo repo;
@@ -151,7 +157,7 @@ static rc resume(struct s3_req *r, struct buckets *l)
 	struct str after = l->after;
 	bool dot = false;
 
-	for (size_t n = 1; n <= after.n && !dot; n++) {
+	for (size_t n = 1; n <= after.n && n <= REPO_NAME_MAX && !dot; n++) {
 		struct str id = str_head(after, n);
 
 		dot = n < after.n && after.p[n] == '.';

@@ -145,6 +145,29 @@ def test_create_bucket():
         t.calm()
 
 
+def test_names_that_begin_with_each_other():
+    """Repositories that wait for those between them and their branches: as many as a name is long."""
+    with server(extra="gateways: {s3: {list_branch_buckets: true}}\n") as s:
+        t = Site(s)
+        names = ["aaa" + "-" * n for n in range(61)]
+        for name in reversed(names):
+            t.ask("PUT", "/" + name, "200")
+        t.ask("PUT", "/" + names[-1] + "-", "400 InvalidBucketName")
+        want = sorted(n + e for n in names + ["example", "other"] for e in ("", ".main"))
+        assert [b["Name"] for b in t.c.list_buckets()["Buckets"]] == want
+        got, token = [], {}
+        while not got or token:
+            page = t.c.list_buckets(MaxBuckets=7, **token)
+            got += [b["Name"] for b in page["Buckets"]]
+            token = {"ContinuationToken": page["ContinuationToken"]} if "ContinuationToken" in page else {}
+        assert got == want, got
+        for token in ("-" * 20000, "aaa" + "-" * 20000, "aaa" + "-" * 60 + ".", "a" * 63 + "." + "b" * 5000):
+            start = time.monotonic()
+            t.ask("GET", "/?continuation-token=" + token, "200")
+            assert time.monotonic() - start < 5
+        t.calm()
+
+
 def test_sub_resources():
     with server() as s:
         t = Site(s)
@@ -325,6 +348,8 @@ def test_copies():
             t.ask("PUT", f"/example/main/m?partNumber=1&uploadId={up}", want, h)
         for source in ("example.main/../x", "example.main/..", "example.main/", "example.main/.", "127.0.0.1/x", "a%20b/x", "example.main/%2e%2e/x"):
             t.ask("PUT", "/example.dev/copy", "400 InvalidArgument", {"x-amz-copy-source": source})
+        for source in ("example/main", "example/main/", "example/nosuch"):
+            t.ask("PUT", "/example.dev/copy", "404 NoSuchKey", {"x-amz-copy-source": source})
         ok = {"x-amz-copy-source": "example/main/witness"}
         for h, want in (({"x-amz-metadata-directive": "MERGE"}, "400 InvalidArgument"), ({"x-amz-tagging-directive": "x"}, "400 InvalidArgument"),
                         ({"x-amz-copy-source-if-match": '"x"'}, "412 PreconditionFailed"), ({"x-amz-copy-source-if-none-match": "*"}, "412 PreconditionFailed"),
