@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/local.h"
@@ -94,6 +95,20 @@ int direct_write(struct direct *d, const void *from, size_t n)
 	return 0;
 }
 
+/* No more than there is, for the kernel clears the rest, page by page. */
+static size_t bytes_to_read(int fd, uint64_t at)
+{
+	struct stat st;
+	uint64_t left;
+
+	if (fstat(fd, &st) != 0)
+		return COPY_BUFFER;
+	left = (uint64_t)st.st_size > at ? (uint64_t)st.st_size - at : 0;
+	if (left >= COPY_BUFFER)
+		return COPY_BUFFER;
+	return ((size_t)left / ALIGNMENT + 1) * ALIGNMENT;
+}
+
 int direct_copy(struct direct *d, int from, uint64_t *ret_n)
 {
 	bool past = set_direct(from, true); /* where it can't, the cache serves */
@@ -104,7 +119,7 @@ int direct_copy(struct direct *d, int from, uint64_t *ret_n)
 	if (posix_memalign((void **)&p, ALIGNMENT, COPY_BUFFER))
 		abort();
 	while (e == 0) {
-		ssize_t k = pread(from, p, COPY_BUFFER, (off_t)*ret_n);
+		ssize_t k = pread(from, p, bytes_to_read(from, *ret_n), (off_t)*ret_n);
 
 		if (k < 0 && errno == EINTR)
 			continue;

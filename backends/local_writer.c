@@ -28,6 +28,7 @@
 
 /* Write-back is begun every so often, so that the sync of a large object finds little to do. */
 #define FLUSH_BYTES ((uint64_t)8 << 20)
+#define DIRECT_COPY_BYTES ((uint64_t)1 << 20)
 
 struct local_writer {
 	struct backend_writer base;
@@ -249,10 +250,16 @@ static bool cant_copy(int e)
 	return e == EXDEV || e == EINVAL || e == ENOSYS || e == EOPNOTSUPP || e == EPERM;
 }
 
-/* Where copy_file_range copies by way of the page cache, reading and writing past it is cheaper. */
-static bool clones_not(const struct local *l)
+/* Where copy_file_range copies by way of the page cache, reading and writing past it is cheaper, but for
+ * what is small: the kernel clears buffers that aren't filled. */
+static bool copies_direct(const struct local_writer *w, int fd)
 {
-	return l->whole.clones_not && atomic_load_explicit(&l->direct, memory_order_relaxed);
+	const struct local *l = w->l;
+	uint64_t from = l->direct_bytes < DIRECT_COPY_BYTES ? l->direct_bytes : DIRECT_COPY_BYTES;
+	struct stat st;
+
+	return l->whole.clones_not && atomic_load_explicit(&l->direct, memory_order_relaxed) &&
+	       fstat(fd, &st) == 0 && w->size + (uint64_t)st.st_size >= from;
 }
 
 static rc append_direct(struct local_writer *w, int fd, uint64_t *ret_n, struct err *reterr)
@@ -270,7 +277,7 @@ rc local_writer_append(struct backend_writer *base, int fd, uint64_t *ret_n, str
 	struct local_writer *w = of(base);
 
 	*ret_n = 0;
-	if (w->direct.p || (clones_not(w->l) && direct_start(&w->direct, w->l, w->fd, w->size)))
+	if (w->direct.p || (copies_direct(w, fd) && direct_start(&w->direct, w->l, w->fd, w->size)))
 		return append_direct(w, fd, ret_n, reterr);
 	for (;;) {
 		ssize_t k = copy_file_range(fd, NULL, w->fd, NULL, (size_t)FLUSH_BYTES, 0);
