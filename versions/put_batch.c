@@ -17,7 +17,7 @@
 enum {
 	JOBS = 2,
 	QUEUE_PUTS = 1024,
-	BATCH_PUTS = 32,
+	BATCH_PUTS = 64,
 	BATCH_BYTES = 512 << 10,
 	/* Of larger ones hashing is what costs: those have all workers. */
 	BODY_BYTES = 64 << 10,

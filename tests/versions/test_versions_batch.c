@@ -199,7 +199,7 @@ static bool visible(struct rig *g, const struct one *o)
 
 static void test_batch__all_are_there(void **state)
 {
-	static const size_t sizes[] = {1, 2, 32, 33, 100, 500};
+	static const size_t sizes[] = {1, 2, 64, 65, 100, 500};
 
 	for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct rig g;
@@ -558,7 +558,7 @@ static void test_batch__pool_full(void **state)
 	struct work first = {.run = hold_one};
 	struct rig g;
 
-	rig_open(&g, GUARDED, 33);
+	rig_open(&g, GUARDED, 65);
 	stores = g.w.data;
 	g.w.data = work_pool_new("data", 1, 1);
 	world_restart(&g.w);
@@ -572,18 +572,18 @@ static void test_batch__pool_full(void **state)
 	sem_post(&g.hold);
 	await(&g);
 	sem_wait(&g.held);
-	for (unsigned i = 0; i < 33; i++) {
-		assert_int_equal(g.ones[i].put.result.code, i < 32 ? ERR_NONE : ERR_SlowDown);
-		assert_int_equal(visible(&g, &g.ones[i]), i < 32);
+	for (unsigned i = 0; i < 65; i++) {
+		assert_int_equal(g.ones[i].put.result.code, i < 64 ? ERR_NONE : ERR_SlowDown);
+		assert_int_equal(visible(&g, &g.ones[i]), i < 64);
 	}
 	/* And the next one at once, while there is something else in the queue. */
 	{
 		struct work third = {.run = hold_one};
-		struct one *o = &g.ones[32];
+		struct one *o = &g.ones[64];
 
 		assert_true(work_submit(g.w.data, &third));
 		o->times = 0;
-		atomic_store(&g.done, 32);
+		atomic_store(&g.done, 64);
 		fake_loop_call(g.loop, start, o);
 		await(&g);
 		assert_rc(o->put.result, SlowDown);
