@@ -29,6 +29,11 @@ static const struct {
 	{"repo", cmd_repo,
 	 "repo create NAME [--storage-namespace URI] [--storage-id ID] [--default-branch NAME]\n"
 	 "                 [--config FILE]           make a repository (the server must not run)"},
+	{"fsck", cmd_fsck,
+	 "fsck NAME [--bodies] [--json] [--endpoint URL] [--access-key-id ID --secret-access-key SECRET]\n"
+	 "                 [--config FILE]           check a repository against its store (exit code 1:\n"
+	 "                                           missing or damaged things); beside a running server\n"
+	 "                                           it is the server that looks"},
 	{"config", cmd_config,
 	 "config check FILE | sample | reference    check a configuration, or show what there is"},
 	{"reference", cmd_reference, "reference s3                             the S3 operations, as a page"},

@@ -4,8 +4,9 @@
 #define STORES_ENV "BLOCKSTORES_STORES_"
 #define SINGLE_ENV "BLOCKSTORE_"
 
-/* Not keys: the tests' own, and what Kubernetes sets for a service named sluice. */
-static const char *const others[] = {"SOURCE", "PORT", "TEST_", "PORT_", "SERVICE_"};
+/* Not keys: the tests' own, what Kubernetes sets for a service named sluice, and whom commands act as. */
+static const char *const others[] = {"SOURCE", "PORT", "TEST_", "PORT_", "SERVICE_", "ACCESS_KEY_ID",
+				     "SECRET_ACCESS_KEY"};
 
 static bool is_other(struct str name)
 {
