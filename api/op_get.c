@@ -1,6 +1,4 @@
 /* getObject and headObject: resolve, check the condition, clip the range, then send the file or stream. */
-#include <unistd.h>
-
 #include "api/rest.h"
 
 struct get {
@@ -130,25 +128,10 @@ static rc select_range(struct api_req *r, struct get *g)
 
 static rc open_file(struct api_req *r, struct get *g)
 {
-	const struct backend_blocking_ops *ops = g->backend->blocking;
-	struct backend_stat st;
-	rc opened;
+	struct vcall c = api_vcall(r);
+	rc opened = object_open_file(&c, &r->repo, &g->entry, g->backend, &g->fd);
 
-	if (r->wait == KV_NOWAIT && !(g->backend->caps & BACKEND_CAP_NOWAIT))
-		return RC(WOULD_BLOCK);
-	opened = r->wait == KV_NOWAIT
-			 ? ops->open_file_nowait(g->backend, &g->ptr, &g->fd, &st, &r->err)
-			 : ops->open_file(g->backend, &g->ptr, &g->fd, &st, &r->err);
-	if (rc_is(opened, NOT_FOUND) || rc_is(opened, INVALID))
-		return err_default(&r->err, ERR_NoData);
-	TRY(opened);
-	if (st.size >= (uint64_t)g->entry.size)
-		return RC_OK;
-	close(g->fd);
-	g->fd = -1;
-	return err_set(&r->err, ERR_CORRUPT,
-		       "the stored object " STR_FMT " has %llu bytes where %lld were written",
-		       STR_ARG(g->entry.address), (unsigned long long)st.size, (long long)g->entry.size);
+	return rc_is(opened, NoSuchVersion) ? err_default(&r->err, ERR_NoData) : opened;
 }
 
 static rc find(struct api_req *r, struct get **ret)

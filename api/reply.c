@@ -96,24 +96,10 @@ static void log_internal(struct api_req *r)
 static void count(struct api_req *r)
 {
 	static struct metric *by_op[API_OPS][2];
-	int failed = r->err.code != ERR_NONE;
-	struct metric **m;
 
-	if (!r->route)
-		return;
-	m = &by_op[r->route->id][failed];
-	if (!__atomic_load_n(m, __ATOMIC_ACQUIRE)) {
-		char labels[128];
-		struct str l = arena_printf(r->a, "operation=\"%s\",outcome=\"%s\"", r->route->name,
-					    failed ? "error" : "ok");
-
-		memcpy(labels, l.p, l.n + 1);
-		__atomic_store_n(m,
-				 metric_get(METRIC_COUNTER, "api_requests_total",
-					    "REST requests by operation and outcome", labels),
-				 __ATOMIC_RELEASE);
-	}
-	metric_add(__atomic_load_n(m, __ATOMIC_ACQUIRE), 1);
+	if (r->route)
+		metric_outcome(by_op[r->route->id], "api_requests_total", "REST requests by operation and outcome", r->route->name,
+			       r->err.code != ERR_NONE);
 }
 
 /* A failure that nobody gave a story has its code's words, not those of an earlier one. */

@@ -156,6 +156,21 @@ void metric_add(struct metric *m, int64_t n)
 	atomic_fetch_add_explicit(&m->value, n, memory_order_relaxed);
 }
 
+void metric_outcome(struct metric *slots[2], const char *name, const char *help, const char *operation,
+		    bool failed)
+{
+	struct metric *m = __atomic_load_n(&slots[failed], __ATOMIC_ACQUIRE);
+	char labels[128];
+
+	if (!m) {
+		snprintf(labels, sizeof(labels), "operation=\"%s\",outcome=\"%s\"", operation,
+			 failed ? "error" : "ok");
+		m = metric_get(METRIC_COUNTER, name, help, labels);
+		__atomic_store_n(&slots[failed], m, __ATOMIC_RELEASE);
+	}
+	metric_add(m, 1);
+}
+
 void metric_set(struct metric *m, int64_t v)
 {
 	assert(m->kind == METRIC_GAUGE);

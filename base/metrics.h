@@ -17,6 +17,10 @@ struct metric;
 struct metric *metric_get(enum metric_kind kind, const char *name, const char *help,
 			  const char *labels);
 void metric_add(struct metric *m, int64_t n);
+/* Counts one more of an operation, by how it ended: counter `name` with labels operation and outcome ("ok",
+ * "error"). slots: two pointers of the caller's for this operation, static and NULL at first. Any thread. */
+void metric_outcome(struct metric *slots[2], const char *name, const char *help, const char *operation,
+		    bool failed);
 void metric_set(struct metric *m, int64_t v);
 void metric_observe_us(struct metric *m, int64_t us);
 int64_t metric_value(const struct metric *m); /* a histogram's count */

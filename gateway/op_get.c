@@ -1,6 +1,4 @@
 /* GetObject and HeadObject: resolve, check conditions, clip the range, then send the file or stream. */
-#include <unistd.h>
-
 #include "gateway/s3.h"
 
 struct get {
@@ -87,30 +85,6 @@ static rc select_range(struct s3_req *r, struct get *g)
 	return part_range(r, &g->entry, &g->part, &g->range);
 }
 
-static rc open_file(struct s3_req *r, struct get *g)
-{
-	const struct backend_blocking_ops *ops = g->backend->blocking;
-	struct backend_stat st;
-	rc opened;
-
-	if (r->wait == KV_NOWAIT && !(g->backend->caps & BACKEND_CAP_NOWAIT))
-		return RC(WOULD_BLOCK);
-	opened = r->wait == KV_NOWAIT
-			 ? ops->open_file_nowait(g->backend, &g->ptr, &g->fd, &st, &r->err)
-			 : ops->open_file(g->backend, &g->ptr, &g->fd, &st, &r->err);
-	if (rc_is(opened, NOT_FOUND))
-		return gone(r);
-	TRY(opened);
-	if (st.size >= (uint64_t)g->entry.size)
-		return RC_OK;
-	close(g->fd);
-	g->fd = -1;
-	return err_set(&r->err, ERR_CORRUPT,
-		       "the stored object " STR_FMT " has %llu bytes where %lld were written",
-		       STR_ARG(g->entry.address), (unsigned long long)st.size,
-		       (long long)g->entry.size);
-}
-
 static rc plan(struct s3_req *r)
 {
 	struct get *g = ARENA_NEW(r->a, struct get);
@@ -127,7 +101,7 @@ static rc plan(struct s3_req *r)
 	g->ptr = object_pointer(&r->repo, &g->entry);
 	TRY(repo_backend(&c, &r->repo, &g->backend));
 	if (r->op->id == S3_GetObject && (g->backend->caps & BACKEND_CAP_FILE))
-		return open_file(r, g);
+		return object_open_file(&c, &r->repo, &g->entry, g->backend, &g->fd);
 	return RC_OK;
 }
 

@@ -159,24 +159,10 @@ void s3_reply_error(struct s3_req *r)
 static void count(struct s3_req *r)
 {
 	static struct metric *by_op[S3_OPS][2];
-	int failed = r->err.code != ERR_NONE;
-	struct metric **m;
 
-	if (!r->op)
-		return;
-	m = &by_op[r->op->id][failed];
-	if (!__atomic_load_n(m, __ATOMIC_ACQUIRE)) {
-		char labels[128];
-		struct str l = arena_printf(r->a, "operation=\"%s\",outcome=\"%s\"", r->op->name,
-					    failed ? "error" : "ok");
-
-		memcpy(labels, l.p, l.n + 1);
-		__atomic_store_n(m,
-				 metric_get(METRIC_COUNTER, "s3_requests_total",
-					    "S3 requests by operation and outcome", labels),
-				 __ATOMIC_RELEASE);
-	}
-	metric_add(__atomic_load_n(m, __ATOMIC_ACQUIRE), 1);
+	if (r->op)
+		metric_outcome(by_op[r->op->id], "s3_requests_total", "S3 requests by operation and outcome", r->op->name,
+			       r->err.code != ERR_NONE);
 }
 
 void s3_settle(struct s3_req *r, rc result)

@@ -17,6 +17,11 @@ rc object_stat(struct vcall *c, const struct repo *r, struct str ref, struct str
 	       struct entry *ret);
 /* Where its bytes are. */
 struct object_ptr object_pointer(const struct repo *r, const struct entry *e);
+/* Its bytes as an open file, which the caller closes, of a store that has them so (BACKEND_CAP_FILE). With
+ * KV_NOWAIT: WOULD_BLOCK unless the name is at hand. NoSuchVersion: the bytes are gone; CORRUPT: there are
+ * fewer than the entry says. */
+rc object_open_file(struct vcall *c, const struct repo *r, const struct entry *e, struct backend *b,
+		    int *ret_fd);
 
 /* A fresh relative address, "data/<xid>/<xid>". Thread-safe. */
 struct str object_new_address(struct versions *v, struct arena *a);

@@ -1,8 +1,38 @@
-/* A stored object's bytes as a body. */
+/* A stored object's bytes, as a file or as a body. */
 #include <assert.h>
+#include <unistd.h>
 
 #include "versions/copy.h"
 #include "versions/internal.h"
+
+static rc too_short(const struct entry *e, uint64_t there, struct err *reterr)
+{
+	return err_set(reterr, ERR_CORRUPT,
+		       "the stored object " STR_FMT " has %llu bytes where %lld were written",
+		       STR_ARG(e->address), (unsigned long long)there, (long long)e->size);
+}
+
+rc object_open_file(struct vcall *c, const struct repo *r, const struct entry *e, struct backend *b,
+		    int *ret_fd)
+{
+	const struct object_ptr p = object_pointer(r, e);
+	struct backend_stat st;
+	rc opened;
+
+	if (c->wait == KV_NOWAIT && !(b->caps & BACKEND_CAP_NOWAIT))
+		return RC(WOULD_BLOCK);
+	opened = c->wait == KV_NOWAIT ? b->blocking->open_file_nowait(b, &p, ret_fd, &st, c->err)
+				      : b->blocking->open_file(b, &p, ret_fd, &st, c->err);
+	if (rc_is(opened, NOT_FOUND) || rc_is(opened, INVALID))
+		opened = object_gone(c->err);
+	if (rc_ok(opened) && st.size < (uint64_t)e->size) {
+		close(*ret_fd);
+		opened = too_short(e, st.size, c->err);
+	}
+	if (!rc_ok(opened))
+		*ret_fd = -1;
+	return opened;
+}
 
 static void deliver(struct mail *m)
 {
@@ -35,10 +65,7 @@ static rc got(struct object_source *s)
 	if (s->op.stat.size >= (uint64_t)s->entry->size)
 		return RC_OK;
 	body_close(s->op.got);
-	return err_set(&s->err, ERR_CORRUPT,
-		       "the stored object " STR_FMT " has %llu bytes where %lld were written",
-		       STR_ARG(s->entry->address), (unsigned long long)s->op.stat.size,
-		       (long long)s->entry->size);
+	return too_short(s->entry, s->op.stat.size, &s->err);
 }
 
 static void opened(struct backend_op *op)
