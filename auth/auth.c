@@ -37,6 +37,9 @@ struct auth *auth_new(const struct auth_options *o)
 	if (!x || sodium_init() < 0)
 		abort();
 	x->kv = o->kv;
+	x->single = o->single;
+	x->login_ms = o->login_ms;
+	pthread_mutex_init(&x->changing, NULL);
 	x->encrypt_secret = own(o->encrypt_secret);
 	x->cache = auth_cache_new(&cache);
 	x->owners = auth_owners_new(o->kv);
@@ -51,6 +54,7 @@ void auth_free(struct auth *x)
 		return;
 	for (size_t i = 0; i < AUTH_LOADS; i++)
 		pthread_mutex_destroy(&x->loading[i]);
+	pthread_mutex_destroy(&x->changing);
 	auth_owners_free(x->owners);
 	auth_cache_free(x->cache);
 	sodium_memzero((char *)x->encrypt_secret.p, x->encrypt_secret.n);
@@ -82,77 +86,94 @@ static struct str bytes(ProtobufCBinaryData b)
 
 /* NOT_FOUND: the hint is old. */
 static rc try_owner(struct auth *x, struct str user, struct str access_key, struct arena *a,
-		    struct str *ret_sealed, struct err *reterr)
+		    AuthPb__CredentialData **ret, struct err *reterr)
 {
-	AuthPb__CredentialData *c;
-
-	TRY(auth_store_credential(x->kv, AUTH_PARTITION, user, access_key, a, &c, reterr));
-	*ret_sealed = bytes(c->secret_access_key_encrypted_bytes);
-	return RC_OK;
+	return auth_store_credential(x->kv, AUTH_PARTITION, user, access_key, a, ret, reterr);
 }
 
 rc auth_owner_of(struct auth *x, struct str access_key, struct arena *a, struct str *ret_user,
-		 struct str *ret_sealed, struct err *reterr)
+		 AuthPb__CredentialData **ret, struct err *reterr)
 {
 	int64_t since_us = mono_us();
 	rc r = RC(NOT_FOUND);
 
 	if (auth_owners_find(x->owners, access_key, a, ret_user))
-		r = try_owner(x, *ret_user, access_key, a, ret_sealed, reterr);
+		r = try_owner(x, *ret_user, access_key, a, ret, reterr);
 	if (!rc_is(r, NOT_FOUND))
 		return r;
 	TRY(auth_owners_refresh(x->owners, since_us, reterr));
 	if (auth_owners_find(x->owners, access_key, a, ret_user))
-		r = try_owner(x, *ret_user, access_key, a, ret_sealed, reterr);
+		r = try_owner(x, *ret_user, access_key, a, ret, reterr);
 	return not_found_is_unknown(r, reterr);
 }
 
-/* lakeFS's single user: administrator, with the name in its record. */
-static rc load_basic(struct auth *x, struct str access_key, struct arena *a,
-		     struct auth_user **ret_user, struct str *ret_sealed, struct err *reterr)
+static rc load_basic_user(struct auth *x, struct arena *a, struct auth_user **ret, struct err *reterr)
 {
-	AuthPb__CredentialData *c;
 	AuthPb__UserData *u;
 
-	TRY(auth_store_credential(x->kv, AUTH_BASIC_PARTITION, AUTH_BASIC_ID, access_key, a, &c,
-				  reterr));
 	TRY(auth_store_user(x->kv, AUTH_BASIC_PARTITION, AUTH_BASIC_ID, a, &u, reterr));
-	*ret_sealed = bytes(c->secret_access_key_encrypted_bytes);
-	*ret_user = auth_user_administrator(u->username[0] ? str_c(u->username) : AUTH_BASIC_ID);
+	*ret = auth_user_administrator(u->username[0] ? str_c(u->username) : AUTH_BASIC_ID);
+	(*ret)->created_s = u->created_at ? u->created_at->seconds : 0;
+	return RC_OK;
+}
+
+/* lakeFS's single user, under the name in its record. */
+static rc load_basic(struct auth *x, struct str access_key, struct arena *a,
+		     struct auth_user **ret_user, AuthPb__CredentialData **ret, struct err *reterr)
+{
+	TRY(auth_store_credential(x->kv, AUTH_BASIC_PARTITION, AUTH_BASIC_ID, access_key, a, ret,
+				  reterr));
+	return load_basic_user(x, a, ret_user, reterr);
+}
+
+static rc load_user(struct auth *x, struct str name, struct arena *a, struct auth_user **ret,
+		    struct err *reterr)
+{
+	AuthPb__UserData *u;
+
+	if (!x->single)
+		return auth_store_load_user(x->kv, name, ret, reterr);
+	TRY(auth_store_user(x->kv, AUTH_PARTITION, name, a, &u, reterr));
+	*ret = auth_user_administrator(name);
+	(*ret)->created_s = u->created_at ? u->created_at->seconds : 0;
 	return RC_OK;
 }
 
 static rc load_owner(struct auth *x, struct str access_key, struct arena *a,
-		     struct auth_user **ret_user, struct str *ret_sealed, struct err *reterr)
+		     struct auth_user **ret_user, AuthPb__CredentialData **ret, struct err *reterr)
 {
 	struct str name;
-	rc r;
+	rc r = RC(NOT_FOUND);
 
-	r = load_basic(x, access_key, a, ret_user, ret_sealed, reterr);
+	if (x->single)
+		r = load_basic(x, access_key, a, ret_user, ret, reterr);
 	if (!rc_is(r, NOT_FOUND))
 		return r;
-	TRY(auth_owner_of(x, access_key, a, &name, ret_sealed, reterr));
+	TRY(auth_owner_of(x, access_key, a, &name, ret, reterr));
 	/* Credentials may outlive their user. */
-	return not_found_is_unknown(auth_store_load_user(x->kv, name, ret_user, reterr), reterr);
+	return not_found_is_unknown(load_user(x, name, a, ret_user, reterr), reterr);
 }
 
 static rc load(struct auth *x, struct str access_key, struct arena *a,
 	       struct auth_user **ret_user, struct str *ret_secret, struct err *reterr)
 {
 	uint64_t epoch = auth_cache_epoch(x->cache);
+	AuthPb__CredentialData *k;
 	struct auth_user *u = NULL;
-	struct str sealed;
 	rc r;
 
-	r = load_owner(x, access_key, a, &u, &sealed, reterr);
+	r = load_owner(x, access_key, a, &u, &k, reterr);
 	if (rc_is(r, InvalidAccessKeyId))
 		auth_cache_put_unknown(x->cache, epoch, access_key);
 	TRY(r);
-	r = auth_secret_open(x->encrypt_secret, sealed, a, ret_secret, reterr);
+	r = auth_secret_open(x->encrypt_secret, bytes(k->secret_access_key_encrypted_bytes), a, ret_secret,
+			     reterr);
 	if (!rc_ok(r)) {
 		auth_user_unref(u);
 		return err_wrap(r, reterr, "access key " STR_FMT, STR_ARG(access_key));
 	}
+	u->access_key = arena_dup(u->arena, access_key);
+	u->expires_s = k->expires_at;
 	auth_cache_put(x->cache, epoch, access_key, u, *ret_secret);
 	*ret_user = u;
 	return RC_OK;
@@ -205,4 +226,57 @@ rc auth_find_key(struct auth *x, enum kv_wait wait, struct str access_key, struc
 		r = load(x, access_key, a, ret_user, ret_secret, reterr);
 	pthread_mutex_unlock(mutex);
 	return r;
+}
+
+/* Users in the cache, by a name that no access key has. */
+static struct str cache_name(struct arena *a, struct str user)
+{
+	return arena_join(a, (struct str[]){STR("/"), user}, 2);
+}
+
+static rc load_named(struct auth *x, struct str name, struct arena *a, struct auth_user **ret,
+		     struct err *reterr)
+{
+	uint64_t epoch = auth_cache_epoch(x->cache);
+	struct auth_user *basic = NULL;
+	rc r = load_user(x, name, a, ret, reterr);
+
+	if (rc_is(r, NOT_FOUND) && x->single) {
+		r = load_basic_user(x, a, &basic, reterr);
+		if (rc_ok(r) && !str_eq(basic->name, name)) {
+			auth_user_unref(basic);
+			return RC(NOT_FOUND);
+		}
+		*ret = basic;
+	}
+	if (rc_is(r, NOT_FOUND))
+		auth_cache_put_unknown(x->cache, epoch, cache_name(a, name));
+	TRY(r);
+	auth_cache_put(x->cache, epoch, cache_name(a, name), *ret, STR(""));
+	return RC_OK;
+}
+
+rc auth_find_user(struct auth *x, enum kv_wait wait, struct str name, struct arena *a,
+		  struct auth_user **ret_user, struct err *reterr)
+{
+	struct str key = cache_name(a, name), none;
+	pthread_mutex_t *mutex;
+	rc r;
+
+	if (from_cache(x, key, a, ret_user, &none, &r, reterr))
+		return r;
+	if (wait == KV_NOWAIT)
+		return err_default(reterr, ERR_WOULD_BLOCK);
+	assert(!on_loop());
+	mutex = loading(x, key);
+	pthread_mutex_lock(mutex);
+	if (!from_cache(x, key, a, ret_user, &none, &r, reterr))
+		r = load_named(x, name, a, ret_user, reterr);
+	pthread_mutex_unlock(mutex);
+	return not_found_is_unknown(r, reterr);
+}
+
+bool auth_is_single(const struct auth *x)
+{
+	return x->single;
 }

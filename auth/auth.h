@@ -1,8 +1,8 @@
 /* Users, credentials, policies: who may do what, for both protocols.
  *
  * Records are lakeFS's (FORMATS.md 6.5): partition "auth" (users/, groups/, policies/, uCredentials/,
- * gUsers/, uPolicies/, gPolicies/), and lakeFS's single user in "basicAuth", taken over as an
- * administrator. Secrets at rest: salt[8] | nonce[24] | secretbox, key = scrypt(auth.encrypt.secret_key).
+ * gUsers/, uPolicies/, gPolicies/); lakeFS's single user in "basicAuth" is taken over as an administrator
+ * (auth_take_over). Secrets at rest: salt[8] | nonce[24] | secretbox, key = scrypt(auth.encrypt.secret_key).
  * Opened secrets and users' policies are cached for auth.cache.ttl, bounded by auth.cache.size; unknown
  * keys are remembered, too (briefly, bounded), so that a stranger can't make every request scan.
  */
@@ -21,6 +21,9 @@ struct auth_options {
 	struct str encrypt_secret;
 	int64_t cache_ms, cache_jitter_ms;
 	size_t cache_size;
+	/* auth.ui_config.rbac: none. Whoever is known may do everything; lakeFS's single user is one of them. */
+	bool single;
+	int64_t login_ms; /* how long a login's token lasts */
 };
 struct auth *auth_new(const struct auth_options *o);
 void auth_free(struct auth *x);
@@ -38,8 +41,19 @@ void auth_user_unref(struct auth_user *u);            /* NULL is allowed */
 rc auth_find_key(struct auth *x, enum kv_wait wait, struct str access_key, struct arena *a,
 		 struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
 
+/* Once the secret has proved right: ExpiredToken when the credential that the user was found by has expired. */
+rc auth_not_expired(const struct auth_user *u, struct err *reterr);
+
 /* Whether that is the secret; takes as long whatever differs. */
 bool auth_secret_is(struct str secret, struct str given);
+
+/* A login: a JWT (HS256, key auth.encrypt.secret_key, as lakeFS makes them) that stands for the user until
+ * *ret_expires_s: after auth_options.login_ms, or when the credential expires that the user was found by. */
+struct str auth_token_make(struct auth *x, const struct auth_user *u, struct arena *a, int64_t *ret_expires_s);
+/* Whose it is. InvalidToken for one that isn't ours, isn't well-formed or has expired, or is older than a
+ * user who has its name now; WOULD_BLOCK and other errors as above. */
+rc auth_find_token(struct auth *x, enum kv_wait wait, struct str token, struct arena *a,
+		   struct auth_user **ret_user, struct err *reterr);
 
 /* What an operation demands: a tree. Children of AND and OR are `kids`. */
 enum auth_need_kind { NEED_PERMISSION, NEED_AND, NEED_OR };
@@ -93,5 +107,13 @@ rc auth_is_setup(struct auth *x, bool *ret, struct err *reterr);
 /* One more administrator with credentials (`sluice superuser`): EXISTS when the user is there. */
 rc auth_superuser(struct auth *x, struct str user_name, const struct auth_credentials *given,
 		  struct arena *a, struct auth_credentials *ret, struct err *reterr);
+/* lakeFS's single user (partition "basicAuth") becomes an administrator like others, with its credentials. At
+ * each start; does nothing when that was done, or without access control. */
+rc auth_take_over(struct auth *x, struct err *reterr);
+/* Small facts of the installation, as lakeFS keeps them ("installation_metadata/<name>"). STR_NONE: unset. */
+rc auth_installation_get(struct auth *x, const char *name, struct arena *a, struct str *ret, struct err *reterr);
+/* EXISTS when it is set already. */
+rc auth_installation_set(struct auth *x, const char *name, struct str value, struct err *reterr);
+bool auth_is_single(const struct auth *x);
 /* kv/schema/version: absent or 4 is right; else CONFIG with the remedy (TRAPS.md 20). */
 rc auth_check_schema(struct kv *kv, struct err *reterr);

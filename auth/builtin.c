@@ -1,5 +1,6 @@
 #include "auth/builtin.h"
 
+#include "auth/internal.h"
 #include "auth/store.h"
 
 enum { MAX_ACTIONS = 12, MAX_GROUP_POLICIES = 6 };
@@ -48,16 +49,6 @@ static const struct group {
 	{"Viewers", {"FSReadAll", "CatalogReadAll", "AuthManageOwnCredentials"}},
 };
 
-static AuthPb__Timestamp now(void)
-{
-	AuthPb__Timestamp t = AUTH_PB__TIMESTAMP__INIT;
-	struct timestamp w = wall_now();
-
-	t.seconds = w.s;
-	t.nanos = w.ns;
-	return t;
-}
-
 static rc put_absent(struct kv *kv, struct str key, const ProtobufCMessage *m, struct err *reterr)
 {
 	rc r = auth_store_put(kv, key, m, true, reterr);
@@ -70,7 +61,7 @@ static rc make_policy(struct kv *kv, const struct policy *p, struct arena *a, st
 	AuthPb__PolicyData record = AUTH_PB__POLICY_DATA__INIT;
 	AuthPb__StatementData statement = AUTH_PB__STATEMENT_DATA__INIT;
 	AuthPb__StatementData *statements[] = {&statement};
-	AuthPb__Timestamp created = now();
+	AuthPb__Timestamp created = auth_now();
 
 	while (statement.n_action < MAX_ACTIONS && p->actions[statement.n_action])
 		statement.n_action++;
@@ -87,7 +78,7 @@ static rc make_policy(struct kv *kv, const struct policy *p, struct arena *a, st
 static rc make_group(struct kv *kv, const struct group *g, struct arena *a, struct err *reterr)
 {
 	AuthPb__GroupData record = AUTH_PB__GROUP_DATA__INIT;
-	AuthPb__Timestamp created = now();
+	AuthPb__Timestamp created = auth_now();
 
 	record.created_at = &created;
 	record.display_name = (char *)g->name;

@@ -149,3 +149,37 @@ enum auth_verdict auth_conditions(const struct auth_statement *s, const struct a
 	}
 	return all;
 }
+
+static rc check_networks(const struct auth_condition *c, struct err *reterr)
+{
+	struct address net;
+	unsigned bits;
+
+	if (!str_eq(c->field, STR("SourceIp")))
+		return err_set(reterr, ERR_INVALID, STR_FMT " is for SourceIp, not for " STR_FMT, STR_ARG(c->op),
+			       STR_ARG(str_head(c->field, 60)));
+	for (size_t i = 0; i < c->values_n; i++)
+		if (!network_parse(c->values[i], &net, &bits))
+			return err_set(reterr, ERR_INVALID,
+				       "\"" STR_FMT "\" is no IP address and no network like 10.0.0.0/8",
+				       STR_ARG(str_head(c->values[i], 60)));
+	return RC_OK;
+}
+
+rc auth_condition_check(const struct auth_condition *c, struct err *reterr)
+{
+	const struct operator_row *op = operator_find(c->op);
+
+	if (!op)
+		return err_set(reterr, ERR_INVALID,
+			       "there is no condition operator \"" STR_FMT "\": there are IpAddress, NotIpAddress, "
+			       "StringLike and StringNotLike",
+			       STR_ARG(str_head(c->op, 60)));
+	if (!c->field.p)
+		return err_set(reterr, ERR_INVALID, "the condition " STR_FMT " has no field", STR_ARG(c->op));
+	if (!str_eq(c->field, STR("SourceIp")) && !str_eq(c->field, STR("StorageId")))
+		return err_set(reterr, ERR_INVALID,
+			       "no request has a field \"" STR_FMT "\" for conditions: there are SourceIp and StorageId",
+			       STR_ARG(str_head(c->field, 60)));
+	return op->test == ip_address ? check_networks(c, reterr) : RC_OK;
+}

@@ -10,3 +10,5 @@ enum auth_verdict {
 };
 
 enum auth_verdict auth_conditions(const struct auth_statement *s, const struct auth_context *ctx);
+/* INVALID: an operator that there isn't, a field that no request has, a value that is no address. */
+rc auth_condition_check(const struct auth_condition *c, struct err *reterr);

@@ -40,9 +40,9 @@ static rc check_name(struct str name, struct err *reterr)
 {
 	if (!name.n || name.n > MAX_NAME)
 		return err_set(reterr, ERR_INVALID, "a user's name has 1 to %d bytes", MAX_NAME);
-	if (memchr(name.p, '/', name.n) || !printable(name))
+	if (memchr(name.p, '/', name.n) || memchr(name.p, '%', name.n) || !printable(name))
 		return err_set(reterr, ERR_INVALID,
-			       "a user's name has no '/' and no control characters");
+			       "a user's name has no '/', no '%%' and no control characters");
 	return RC_OK;
 }
 
@@ -73,7 +73,7 @@ static rc check_secret(struct str s, struct err *reterr)
 }
 
 /* "AKIAJ", 14 of A-Z2-7, "Q": lakeFS's form. */
-static struct str made_access_key(struct arena *a)
+struct str auth_made_access_key(struct arena *a)
 {
 	char middle[KEY_RANDOM + 1] = "";
 
@@ -83,7 +83,7 @@ static struct str made_access_key(struct arena *a)
 	return arena_printf(a, "AKIAJ%sQ", middle);
 }
 
-static struct str made_secret(struct arena *a)
+struct str auth_made_secret(struct arena *a)
 {
 	uint8_t random[SECRET_BYTES];
 
@@ -100,8 +100,8 @@ static rc complete(const struct auth_credentials *given, struct arena *a,
 		TRY(check_access_key(c.access_key, reterr));
 	if (c.secret.p)
 		TRY(check_secret(c.secret, reterr));
-	ret->access_key = c.access_key.p ? arena_dup(a, c.access_key) : made_access_key(a);
-	ret->secret = c.secret.p ? arena_dup(a, c.secret) : made_secret(a);
+	ret->access_key = c.access_key.p ? arena_dup(a, c.access_key) : auth_made_access_key(a);
+	ret->secret = c.secret.p ? arena_dup(a, c.secret) : auth_made_secret(a);
 	return RC_OK;
 }
 
@@ -110,12 +110,14 @@ static rc check_free(struct auth *x, struct str user, struct str access_key, str
 		     struct err *reterr)
 {
 	AuthPb__CredentialData *basic;
-	struct str owner, sealed;
+	struct str owner;
 	rc r = auth_store_credential(x->kv, AUTH_BASIC_PARTITION, AUTH_BASIC_ID, access_key, a,
 				     &basic, reterr);
 
+	if (rc_ok(r) && x->single)
+		return RC_OK; /* the only user's own */
 	if (rc_is(r, NOT_FOUND)) {
-		r = auth_owner_of(x, access_key, a, &owner, &sealed, reterr);
+		r = auth_owner_of(x, access_key, a, &owner, &basic, reterr);
 		if (rc_is(r, InvalidAccessKeyId) || (rc_ok(r) && str_eq(owner, user)))
 			return RC_OK;
 	}
@@ -124,25 +126,27 @@ static rc check_free(struct auth *x, struct str user, struct str access_key, str
 		       STR_ARG(access_key));
 }
 
-static AuthPb__Timestamp now(void)
+/* Without access control, the first user is kept where lakeFS keeps its only one. */
+static struct str partition_of(const struct auth *x)
 {
-	AuthPb__Timestamp t = AUTH_PB__TIMESTAMP__INIT;
-	struct timestamp w = wall_now();
+	return x->single ? AUTH_BASIC_PARTITION : AUTH_PARTITION;
+}
 
-	t.seconds = w.s;
-	t.nanos = w.ns;
-	return t;
+static struct str id_of(const struct auth *x, struct str name)
+{
+	return x->single ? AUTH_BASIC_ID : name;
 }
 
 static rc put_user(struct auth *x, struct str name, struct arena *a, struct err *reterr)
 {
 	AuthPb__UserData u = AUTH_PB__USER_DATA__INIT;
-	AuthPb__Timestamp created = now();
+	AuthPb__Timestamp created = auth_now();
 
 	u.created_at = &created;
 	u.username = arena_cstr(a, name);
 	u.source = "internal";
-	return auth_store_put(x->kv, auth_key_user(a, name), &u.base, true, reterr);
+	return auth_store_put_in(x->kv, partition_of(x), auth_key_user(a, id_of(x, name)), &u.base, true,
+				 reterr);
 }
 
 static rc put_credential(struct auth *x, struct str user, const struct auth_credentials *c,
@@ -150,15 +154,16 @@ static rc put_credential(struct auth *x, struct str user, const struct auth_cred
 {
 	AuthPb__CredentialData record = AUTH_PB__CREDENTIAL_DATA__INIT;
 	struct str sealed = auth_secret_seal(x->encrypt_secret, c->secret, a);
-	AuthPb__Timestamp issued = now();
+	AuthPb__Timestamp issued = auth_now();
 
 	record.access_key_id = arena_cstr(a, c->access_key);
 	record.secret_access_key_encrypted_bytes =
 		(ProtobufCBinaryData){sealed.n, (uint8_t *)sealed.p};
 	record.issued_date = &issued;
 	record.user_id = (ProtobufCBinaryData){user.n, (uint8_t *)user.p};
-	return auth_store_put(x->kv, auth_key_credential(a, user, c->access_key), &record.base,
-			      false, reterr);
+	return auth_store_put_in(x->kv, partition_of(x),
+				 auth_key_credential(a, id_of(x, user), c->access_key), &record.base, false,
+				 reterr);
 }
 
 static rc join_admins(struct auth *x, struct str user, struct arena *a, struct err *reterr)
@@ -167,6 +172,15 @@ static rc join_admins(struct auth *x, struct str user, struct arena *a, struct e
 		a, (struct str[]){STR("gUsers/"), AUTH_ADMINS, STR("/users/"), user}, 4);
 
 	return auth_store_put_index(x->kv, key, auth_key_user(a, user), reterr);
+}
+
+/* What access control needs. */
+static rc make_administrator(struct auth *x, struct str user, struct arena *a, struct err *reterr)
+{
+	if (x->single)
+		return RC_OK;
+	TRY(auth_builtin_make(x->kv, reterr));
+	return join_admins(x, user, a, reterr);
 }
 
 static rc set_absent(struct kv *kv, struct str partition, struct str key, struct str value,
@@ -184,8 +198,8 @@ static void withdraw(struct auth *x, struct str user, const struct auth_credenti
 	if (given && given->access_key.p)
 		return;
 	/* At worst it stays, with a secret that nobody was told. */
-	IGNORE_RC(kv_delete(x->kv, AUTH_PARTITION, auth_key_credential(a, user, c->access_key),
-			    NULL));
+	IGNORE_RC(kv_delete(x->kv, partition_of(x),
+			    auth_key_credential(a, id_of(x, user), c->access_key), NULL));
 }
 
 static rc set_up_already(struct err *reterr)
@@ -219,12 +233,11 @@ static rc setup(struct auth *x, struct str user, const struct auth_credentials *
 	rc r;
 
 	TRY(check_free(x, user, c->access_key, a, reterr));
-	TRY(auth_builtin_make(x->kv, reterr));
 	r = put_user(x, user, a, reterr);
 	if (!rc_is(r, PREDICATE))
 		TRY(r);
 	TRY(put_credential(x, user, c, a, reterr));
-	TRY(join_admins(x, user, a, reterr));
+	TRY(make_administrator(x, user, a, reterr));
 	TRY(set_absent(x->kv, AUTH_PARTITION, STR("installation_id"), uuid4(a), reterr));
 	TRY(set_absent(x->kv, INTERNAL_PARTITION, SCHEMA_KEY, STR("4"), reterr));
 	r = mark_set_up(x, a, reterr);
@@ -246,10 +259,14 @@ rc auth_setup(struct auth *x, struct str user_name, const struct auth_credential
 	TRY(auth_is_setup(x, &done, reterr));
 	if (done)
 		return set_up_already(reterr);
+	pthread_mutex_lock(&x->changing);
 	r = setup(x, user_name, given, &c, a, reterr);
+	pthread_mutex_unlock(&x->changing);
 	auth_changed(x);
 	TRY(r);
 	*ret = c;
+	auth_audit(&(struct auth_call){.x = x, .a = a}, "administrator created", "user", user_name, "access_key_id",
+		   c.access_key);
 	return RC_OK;
 }
 
@@ -264,6 +281,30 @@ rc auth_is_setup(struct auth *x, bool *ret, struct err *reterr)
 	return rc_is(r, NOT_FOUND) ? RC_OK : r;
 }
 
+static struct str metadata_key(struct arena *a, const char *name)
+{
+	return arena_printf(a, "installation_metadata/%s", name);
+}
+
+rc auth_installation_get(struct auth *x, const char *name, struct arena *a, struct str *ret, struct err *reterr)
+{
+	rc r = kv_get(x->kv, KV_BLOCK, AUTH_PARTITION, metadata_key(a, name), a, ret, reterr);
+
+	if (!rc_is(r, NOT_FOUND))
+		return r;
+	*ret = STR_NONE;
+	return RC_OK;
+}
+
+rc auth_installation_set(struct auth *x, const char *name, struct str value, struct err *reterr)
+{
+	struct arena *a = arena_new();
+	rc r = kv_set_if(x->kv, AUTH_PARTITION, metadata_key(a, name), value, KV_IF_ABSENT, STR_NONE, reterr);
+
+	arena_free(a);
+	return rc_is(r, PREDICATE) ? err_set(reterr, ERR_EXISTS, "%s is set already", name) : r;
+}
+
 static rc user_exists(struct str name, struct err *reterr)
 {
 	return err_set(reterr, ERR_EXISTS, "the user " STR_FMT " exists already: choose another name",
@@ -273,7 +314,7 @@ static rc user_exists(struct str name, struct err *reterr)
 static rc check_new(struct auth *x, struct str user, struct arena *a, struct err *reterr)
 {
 	AuthPb__UserData *there;
-	rc r = auth_store_user(x->kv, AUTH_PARTITION, user, a, &there, reterr);
+	rc r = auth_store_user(x->kv, partition_of(x), id_of(x, user), a, &there, reterr);
 
 	if (rc_is(r, NOT_FOUND))
 		return RC_OK;
@@ -289,9 +330,10 @@ static rc superuser(struct auth *x, struct str user, const struct auth_credentia
 
 	TRY(check_new(x, user, a, reterr));
 	TRY(check_free(x, user, c->access_key, a, reterr));
-	TRY(auth_builtin_make(x->kv, reterr));
+	if (!x->single)
+		TRY(auth_sweep_user(x, user, a, reterr)); /* what one of that name had */
 	TRY(put_credential(x, user, c, a, reterr));
-	TRY(join_admins(x, user, a, reterr));
+	TRY(make_administrator(x, user, a, reterr));
 	r = put_user(x, user, a, reterr);
 	if (!rc_is(r, PREDICATE))
 		return r;
@@ -314,10 +356,14 @@ rc auth_superuser(struct auth *x, struct str user_name, const struct auth_creden
 		return err_set(reterr, ERR_CONFIG,
 			       "this installation is not set up: `sluice setup` makes the first "
 			       "administrator");
+	pthread_mutex_lock(&x->changing);
 	r = superuser(x, user_name, given, &c, a, reterr);
+	pthread_mutex_unlock(&x->changing);
 	auth_changed(x);
 	TRY(r);
 	*ret = c;
+	auth_audit(&(struct auth_call){.x = x, .a = a}, "administrator created", "user", user_name, "access_key_id",
+		   c.access_key);
 	return RC_OK;
 }
 

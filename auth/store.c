@@ -1,6 +1,7 @@
 #include "auth/store.h"
 
 #include "auth/statements.h"
+#include "auth/user.h"
 #include "base/buf.h"
 
 static void *in_arena(void *a, size_t n)
@@ -12,8 +13,8 @@ static void not_freed(void *a, void *p)
 {
 }
 
-static rc unpack(const ProtobufCMessageDescriptor *type, struct str key, struct str value,
-		 struct arena *a, void **ret, struct err *reterr)
+rc auth_store_unpack(const ProtobufCMessageDescriptor *type, struct str key, struct str value,
+		     struct arena *a, void **ret, struct err *reterr)
 {
 	ProtobufCAllocator allocator = {in_arena, not_freed, a};
 
@@ -31,7 +32,7 @@ static rc get(struct kv *kv, struct str partition, struct str key,
 	struct str value;
 
 	TRY(kv_get(kv, KV_BLOCK, partition, key, a, &value, reterr));
-	return unpack(type, key, value, a, ret, reterr);
+	return auth_store_unpack(type, key, value, a, ret, reterr);
 }
 
 struct str auth_key_user(struct arena *a, struct str user)
@@ -43,6 +44,31 @@ struct str auth_key_credential(struct arena *a, struct str user, struct str acce
 {
 	return arena_join(
 		a, (struct str[]){AUTH_CREDENTIALS, user, AUTH_OF_CREDENTIAL, access_key}, 4);
+}
+
+struct str auth_key_group(struct arena *a, struct str group)
+{
+	return arena_join(a, (struct str[]){STR("groups/"), group}, 2);
+}
+
+struct str auth_key_policy(struct arena *a, struct str policy)
+{
+	return arena_join(a, (struct str[]){STR("policies/"), policy}, 2);
+}
+
+struct str auth_key_link(struct arena *a, const char *kind, struct str holder, const char *held,
+			 struct str name)
+{
+	const struct str parts[] = {str_c(kind), STR("/"), holder, STR("/"), str_c(held), STR("/"), name};
+
+	return arena_join(a, parts, 7);
+}
+
+rc auth_store_group(struct kv *kv, struct str id, struct arena *a, AuthPb__GroupData **ret,
+		    struct err *reterr)
+{
+	return get(kv, AUTH_PARTITION, auth_key_group(a, id), &auth_pb__group_data__descriptor, a,
+		   (void **)ret, reterr);
 }
 
 rc auth_store_user(struct kv *kv, struct str partition, struct str id, struct arena *a,
@@ -66,8 +92,8 @@ rc auth_store_policy(struct kv *kv, struct str path, struct arena *a, AuthPb__Po
 		   reterr);
 }
 
-rc auth_store_put(struct kv *kv, struct str key, const ProtobufCMessage *m, bool absent,
-		  struct err *reterr)
+rc auth_store_put_in(struct kv *kv, struct str partition, struct str key, const ProtobufCMessage *m,
+		     bool absent, struct err *reterr)
 {
 	struct buf b = BUF_INIT(SIZE_MAX);
 	size_t n = protobuf_c_message_get_packed_size(m);
@@ -75,11 +101,17 @@ rc auth_store_put(struct kv *kv, struct str key, const ProtobufCMessage *m, bool
 
 	b.n = protobuf_c_message_pack(m, (uint8_t *)buf_reserve(&b, n + 1));
 	if (absent)
-		r = kv_set_if(kv, AUTH_PARTITION, key, buf_str(&b), KV_IF_ABSENT, STR_NONE, reterr);
+		r = kv_set_if(kv, partition, key, buf_str(&b), KV_IF_ABSENT, STR_NONE, reterr);
 	else
-		r = kv_set(kv, AUTH_PARTITION, key, buf_str(&b), reterr);
+		r = kv_set(kv, partition, key, buf_str(&b), reterr);
 	buf_deinit(&b);
 	return r;
+}
+
+rc auth_store_put(struct kv *kv, struct str key, const ProtobufCMessage *m, bool absent,
+		  struct err *reterr)
+{
+	return auth_store_put_in(kv, AUTH_PARTITION, key, m, absent, reterr);
 }
 
 rc auth_store_put_index(struct kv *kv, struct str key, struct str path, struct err *reterr)
@@ -152,8 +184,8 @@ static rc list_index(struct kv *kv, struct str prefix, struct names *to, struct 
 		TRY(kv_iter_next(it, &e, &end, reterr));
 		if (end || !str_starts(e.key, prefix))
 			return RC_OK;
-		TRY(unpack(&auth_pb__secondary_index__descriptor, e.key, e.value, to->a,
-			   (void **)&index, reterr));
+		TRY(auth_store_unpack(&auth_pb__secondary_index__descriptor, e.key, e.value, to->a,
+				      (void **)&index, reterr));
 		path = str_make(index->primary_key.data, index->primary_key.len);
 		if (path.n && !names_have(to, path))
 			TRY(names_add(to, path, "policies of one user", reterr));
@@ -172,24 +204,52 @@ static rc is_member(struct kv *kv, struct str group, struct str user, struct are
 	return rc_is(r, NOT_FOUND) ? RC_OK : r;
 }
 
-/* Paths of all policies that count for the user. */
+static rc groups_of(struct kv *kv, struct str user, struct names *to, struct err *reterr)
+{
+	struct names all = {.max = AUTH_MAX_GROUPS, .a = to->a};
+	bool member;
+
+	TRY(list_groups(kv, &all, reterr));
+	for (size_t i = 0; i < all.n; i++) {
+		TRY(is_member(kv, all.p[i], user, to->a, &member, reterr));
+		if (member)
+			TRY(names_add(to, all.p[i], "groups", reterr));
+	}
+	return RC_OK;
+}
+
 static rc effective(struct kv *kv, struct str user, struct names *policies, struct err *reterr)
 {
 	struct arena *a = policies->a;
 	struct names groups = {.max = AUTH_MAX_GROUPS, .a = a};
-	bool member;
 
-	TRY(list_index(kv,
-		       arena_join(a, (struct str[]){STR("uPolicies/"), user, STR("/policies/")}, 3),
-		       policies, reterr));
-	TRY(list_groups(kv, &groups, reterr));
-	for (size_t i = 0; i < groups.n; i++) {
-		struct str parts[] = {STR("gPolicies/"), groups.p[i], STR("/policies/")};
+	TRY(list_index(kv, auth_key_link(a, "uPolicies", user, "policies", STR("")), policies, reterr));
+	TRY(groups_of(kv, user, &groups, reterr));
+	for (size_t i = 0; i < groups.n; i++)
+		TRY(list_index(kv, auth_key_link(a, "gPolicies", groups.p[i], "policies", STR("")), policies,
+			       reterr));
+	return RC_OK;
+}
 
-		TRY(is_member(kv, groups.p[i], user, a, &member, reterr));
-		if (member)
-			TRY(list_index(kv, arena_join(a, parts, 3), policies, reterr));
-	}
+rc auth_store_groups_of(struct kv *kv, struct str user, struct arena *a, struct str **ret, size_t *ret_n,
+			struct err *reterr)
+{
+	struct names groups = {.max = AUTH_MAX_GROUPS, .a = a};
+
+	TRY(groups_of(kv, user, &groups, reterr));
+	*ret = groups.p;
+	*ret_n = groups.n;
+	return RC_OK;
+}
+
+rc auth_store_policies_of(struct kv *kv, struct str user, struct arena *a, struct str **ret, size_t *ret_n,
+			  struct err *reterr)
+{
+	struct names policies = {.max = AUTH_MAX_POLICIES, .a = a};
+
+	TRY(effective(kv, user, &policies, reterr));
+	*ret = policies.p;
+	*ret_n = policies.n;
 	return RC_OK;
 }
 
@@ -213,6 +273,7 @@ static rc load_user(struct kv *kv, struct str name, struct arena *a, struct auth
 		TRY(auth_statements_add(&all, policy, reterr));
 	}
 	*ret = auth_user_of(name, all.p, all.n);
+	(*ret)->created_s = user->created_at ? user->created_at->seconds : 0;
 	return RC_OK;
 }
 

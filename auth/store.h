@@ -32,13 +32,30 @@ rc auth_store_policy(struct kv *kv, struct str path, struct arena *a, AuthPb__Po
 /* Keys, in the arena. */
 struct str auth_key_user(struct arena *a, struct str user);
 struct str auth_key_credential(struct arena *a, struct str user, struct str access_key);
+struct str auth_key_group(struct arena *a, struct str group);
+struct str auth_key_policy(struct arena *a, struct str policy);
+/* <kind>/<holder>/<kind of what is held>/<name>: "gUsers", "users"; name "" is the prefix of all. */
+struct str auth_key_link(struct arena *a, const char *kind, struct str holder, const char *held,
+			 struct str name);
+/* A record that is in memory. CORRUPT. */
+rc auth_store_unpack(const ProtobufCMessageDescriptor *type, struct str key, struct str value,
+		     struct arena *a, void **ret, struct err *reterr);
+rc auth_store_group(struct kv *kv, struct str id, struct arena *a, AuthPb__GroupData **ret,
+		    struct err *reterr);
 
 /* Writes the record; `absent`: leaves what is there, and says PREDICATE. */
 rc auth_store_put(struct kv *kv, struct str key, const ProtobufCMessage *m, bool absent,
 		  struct err *reterr);
+rc auth_store_put_in(struct kv *kv, struct str partition, struct str key, const ProtobufCMessage *m,
+		     bool absent, struct err *reterr);
 /* An index entry `key` for what is at `path`. */
 rc auth_store_put_index(struct kv *kv, struct str key, struct str path, struct err *reterr);
 
+/* The groups that the user is in, and the paths of all policies that count for it, each once. */
+rc auth_store_groups_of(struct kv *kv, struct str user, struct arena *a, struct str **ret, size_t *ret_n,
+			struct err *reterr);
+rc auth_store_policies_of(struct kv *kv, struct str user, struct arena *a, struct str **ret, size_t *ret_n,
+			  struct err *reterr);
 /* The user with the policies attached to it and to its groups. NOT_FOUND. */
 rc auth_store_load_user(struct kv *kv, struct str name, struct auth_user **ret,
 			struct err *reterr);

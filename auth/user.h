@@ -10,6 +10,10 @@ struct auth_user {
 	/* ${user} is replaced already. */
 	const struct auth_statement *statements;
 	size_t statements_n;
+	int64_t created_s; /* of the user's record */
+	/* Of the credential that it was found by: set before anybody else sees it. */
+	struct str access_key;
+	int64_t expires_s; /* 0: never */
 };
 
 /* Allowed everything. */

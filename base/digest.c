@@ -9,6 +9,7 @@
 #include <isa-l/crc.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -233,6 +234,25 @@ void hmac_sha256(struct str key, struct str data, uint8_t out[32])
 void hmac_sha1(struct str key, struct str data, uint8_t out[20])
 {
 	hmac(DIGEST_SHA1, key, data, out);
+}
+
+/* For tokens: too rare to be worth more than OpenSSL's own. */
+static void hmac_with(const EVP_MD *md, struct str key, struct str data, uint8_t *out)
+{
+	unsigned n;
+
+	if (!HMAC(md, key.n ? key.p : "", (int)key.n, (const uint8_t *)(data.n ? data.p : ""), data.n, out, &n))
+		abort();
+}
+
+void hmac_sha384(struct str key, struct str data, uint8_t out[48])
+{
+	hmac_with(EVP_sha384(), key, data, out);
+}
+
+void hmac_sha512(struct str key, struct str data, uint8_t out[64])
+{
+	hmac_with(EVP_sha512(), key, data, out);
 }
 
 struct digest_set {

@@ -38,6 +38,8 @@ bool digest_by_name(struct str name, enum digest_kind *ret);
 void digest_of(enum digest_kind k, struct str data, uint8_t *out);
 void hmac_sha256(struct str key, struct str data, uint8_t out[32]);
 void hmac_sha1(struct str key, struct str data, uint8_t out[20]);
+void hmac_sha384(struct str key, struct str data, uint8_t out[48]);
+void hmac_sha512(struct str key, struct str data, uint8_t out[64]);
 
 struct digest_set;
 struct arena;

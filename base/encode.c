@@ -144,6 +144,25 @@ bool base64_decode(struct arena *a, struct str text, struct str *ret)
 	return true;
 }
 
+bool base64url_decode(struct arena *a, struct str text, struct str *ret)
+{
+	size_t n = (text.n + 3) / 4 * 4;
+	char *std;
+
+	if (text.n % 4 == 1)
+		return false;
+	std = arena_alloc(a, n + 1);
+	memset(std, '=', n);
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		if (c == '+' || c == '/' || c == '=')
+			return false;
+		std[i] = c == '-' ? '+' : c == '_' ? '/' : c;
+	}
+	return base64_decode(a, str_make(std, n), ret);
+}
+
 static bool uri_plain(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||

@@ -8,6 +8,7 @@ bool hex_decode(struct arena *a, struct str hex, struct str *ret);
 struct str base64_encode(struct arena *a, struct str bytes); /* padded, RFC 4648 section 4 */
 bool base64_decode(struct arena *a, struct str text, struct str *ret);
 struct str base64url_encode(struct arena *a, struct str bytes); /* section 5, unpadded */
+bool base64url_decode(struct arena *a, struct str text, struct str *ret);
 
 /* SigV4's UriEncode: all but A-Za-z0-9-._~ becomes %XX in upper case; '/' stays when keep_slash. */
 struct str uri_encode(struct arena *a, struct str s, bool keep_slash);

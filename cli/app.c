@@ -151,6 +151,8 @@ rc app_open(struct app *app, struct err *reterr)
 		.cache_ms = c->auth.cache.enabled ? c->auth.cache.ttl : 0,
 		.cache_jitter_ms = c->auth.cache.jitter,
 		.cache_size = (size_t)c->auth.cache.size,
+		.single = str_eq(c->auth.ui_config.rbac, STR("none")),
+		.login_ms = c->auth.login_duration,
 	});
 	return RC_OK;
 }
@@ -224,6 +226,7 @@ rc app_auto_setup(struct app *app, struct err *reterr)
 				made;
 	bool done;
 
+	TRY(auth_take_over(app->auth, reterr));
 	TRY(auth_is_setup(app->auth, &done, reterr));
 	if (done)
 		return RC_OK;

@@ -108,6 +108,7 @@ static void test_find_key__lakefs_single_user(void **state)
 				 STR("uCredentials/superAdmin/credentials/AKIAIOSFODNN7EXAMPLE"),
 				 LAKEFS_CREDENTIAL, NULL)));
 	renew(f, LAKEFS_ENCRYPT_SECRET, 60000);
+	assert_true(rc_ok(auth_take_over(f->x, NULL)));
 	assert_true(rc_ok(auth_find_key(f->x, KV_BLOCK, LAKEFS_ACCESS_KEY, f->a, &u, &secret, NULL)));
 	assert_true(str_eq(secret, LAKEFS_SECRET));
 	assert_true(str_eq(auth_user_name(u), STR("admin")));

@@ -67,7 +67,7 @@ static void test_digest__vectors(void **state)
 /* RFC 2202 section 3 and RFC 4231 */
 static void test_digest__hmac(void **state)
 {
-	uint8_t out[32];
+	uint8_t out[64];
 	char key[131];
 
 	memset(key, 0x0b, 20);
@@ -84,6 +84,13 @@ static void test_digest__hmac(void **state)
 		    STR("Test Using Larger Than Block-Size Key - Hash Key First"), out);
 	assert_cstr(hex_encode(*state, str_make(out, 32)),
 		    "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+	hmac_sha384(STR("Jefe"), STR("what do ya want for nothing?"), out);
+	assert_cstr(hex_encode(*state, str_make(out, 48)),
+		    "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649");
+	hmac_sha512(STR("Jefe"), STR("what do ya want for nothing?"), out);
+	assert_cstr(hex_encode(*state, str_make(out, 64)),
+		    "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+		    "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
 	hmac_sha256(STR_NONE, STR_NONE, out);
 	assert_cstr(hex_encode(*state, str_make(out, 32)),
 		    "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");

@@ -36,6 +36,8 @@ static void test_encode__base64_vectors(void **state)
 		{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
 		{"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
 	};
+	static const char *const bad_url[] = {"+/8", "-_8=", "A", "-_9", "-_8 "};
+	struct str back;
 
 	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
 		struct str out;
@@ -45,6 +47,11 @@ static void test_encode__base64_vectors(void **state)
 		assert_cstr(out, v[i][0]);
 	}
 	assert_cstr(base64url_encode(*state, STR("\xfb\xff")), "-_8");
+	assert_true(base64url_decode(*state, STR("-_8"), &back));
+	assert_true(str_eq(back, STR("\xfb\xff")));
+	assert_true(base64url_decode(*state, STR(""), &back) && back.n == 0);
+	for (size_t i = 0; i < sizeof(bad_url) / sizeof(bad_url[0]); i++)
+		assert_false(base64url_decode(*state, str_c(bad_url[i]), &back));
 	assert_cstr(base64_encode(*state, STR("\xfb\xff")), "+/8=");
 }
 
