@@ -26,6 +26,7 @@ struct gateway_options {
 	const struct str *domains; /* gateways.s3.domain_name: hosts of virtual-host style */
 	size_t domains_n;
 	unsigned late_ms; /* how long an answer may keep a client waiting; 0: 5,000 */
+	size_t documents_max; /* bytes of XML bodies in memory, of all requests; 0: 256 MiB */
 	size_t slot_bytes; /* half of an upload's buffer (server.body_slot_bytes) */
 	/* Addresses or networks whose X-Forwarded-For counts. */
 	const struct str *trusted_proxies;

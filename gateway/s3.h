@@ -233,7 +233,7 @@ rc s3_given_checksum(struct s3_req *r, enum digest_kind *ret, struct str *ret_te
 /* The body's: from header or trailer, into u. InvalidRequest. */
 rc s3_body_checksum(struct s3_req *r, struct upload_stream *u);
 /* Reads a small body whole (an XML document) into r->xml, then next(r) on the loop; errors go to
- * s3_done. */
+ * s3_done. SlowDown where all requests' documents together are too much. */
 void s3_slurp(struct s3_req *r, size_t max, void (*next)(struct s3_req *r));
 
 /* objects' headers, shared: headers_in.c, headers_out.c */
@@ -291,4 +291,5 @@ rc s3_delete_condition(struct s3_req *r, struct str etag, struct str modified, s
 struct gateway {
 	struct gateway_options o;
 	struct str *domains;
+	size_t documents; /* bytes of XML bodies in memory; atomic */
 };

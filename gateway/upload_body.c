@@ -168,10 +168,30 @@ rc s3_upload_open(struct s3_req *r, uint64_t max, enum digest_kind also, struct 
 	return RC_OK;
 }
 
+enum { DOCUMENTS_MAX = 256 << 20 };
+
 struct slurp {
 	struct s3_req *r;
 	void (*next)(struct s3_req *r);
+	struct gateway *g;
+	size_t held; /* of g->documents */
 };
+
+/* Until the request's memory goes, whatever becomes of it. */
+static void slurp_release(void *ud)
+{
+	struct slurp *s = ud;
+
+	__atomic_sub_fetch(&s->g->documents, s->held, __ATOMIC_RELAXED);
+}
+
+static bool slurp_hold(struct slurp *s, size_t n)
+{
+	size_t max = s->g->o.documents_max ? s->g->o.documents_max : DOCUMENTS_MAX;
+
+	s->held += n;
+	return __atomic_add_fetch(&s->g->documents, n, __ATOMIC_RELAXED) <= max;
+}
 
 static void slurp_on(void *ud)
 {
@@ -180,7 +200,7 @@ static void slurp_on(void *ud)
 	enum body_state state;
 	size_t n;
 
-	do {
+	for (;;) {
 		char *to = buf_reserve(&r->xml, 16384);
 
 		if (!to) {
@@ -188,9 +208,14 @@ static void slurp_on(void *ud)
 			return;
 		}
 		state = body_pull(r->up->head, to, 16384, &n, &r->err);
-		if (state == BODY_MORE)
-			r->xml.n += n;
-	} while (state == BODY_MORE);
+		if (state != BODY_MORE)
+			break;
+		r->xml.n += n;
+		if (!slurp_hold(s, n)) {
+			s3_done(r, err_default(&r->err, ERR_SlowDown));
+			return;
+		}
+	}
 	if (state == BODY_WAIT)
 		body_arm(r->up->head, slurp_on, s);
 	else if (state == BODY_FAIL)
@@ -211,6 +236,7 @@ void s3_slurp(struct s3_req *r, size_t max, void (*next)(struct s3_req *r))
 	}
 	build(r, u, http_req_body(r->http), DIGEST_KINDS);
 	r->up = u;
-	*s = (struct slurp){.r = r, .next = next};
+	*s = (struct slurp){.r = r, .next = next, .g = r->g};
+	arena_defer(r->a, slurp_release, s);
 	slurp_on(s);
 }

@@ -69,6 +69,7 @@ static void open_gateway(struct site *s, const struct site_options *o)
 		.domains_n = o->domains_n,
 		.slot_bytes = 64 * 1024,
 		.late_ms = o->late_ms,
+		.documents_max = o->documents_max,
 		.trusted_proxies = o->proxies,
 		.trusted_proxies_n = o->proxies_n,
 		.stores = o->stores,

@@ -24,6 +24,7 @@ struct site_options {
 	size_t domains_n, proxies_n;
 	int64_t repo_cache_ms; /* 0: 5,000 */
 	unsigned late_ms;      /* 0: 5,000 */
+	size_t documents_max;  /* 0: 256 MiB */
 	/* Of CreateBucket; the first is the default one. */
 	const struct gateway_store *stores;
 	size_t stores_n;
