@@ -23,6 +23,9 @@ struct api_options {
 	struct work_pool *meta; /* KV work */
 	struct work_pool *data; /* what reads and writes bodies */
 	struct work_pool *heavy; /* commits, merges, comparisons, dumps: what walks over much metadata */
+	/* Addresses or networks whose X-Forwarded-For counts. */
+	const struct str *trusted_proxies;
+	size_t trusted_proxies_n;
 	size_t slot_bytes;      /* half of an upload's buffer (server.body_slot_bytes) */
 	const struct api_store *stores;
 	size_t stores_n;

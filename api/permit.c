@@ -1,6 +1,7 @@
 /* Who is it, and may they: from a row of the table, so that no handler can forget it. */
 #include "api/rest.h"
 #include "base/encode.h"
+#include "http/forwarded.h"
 
 /* lakeFS says no more, whatever was wrong: whoever guesses isn't told what is right. */
 static rc unknown(struct api_req *r)
@@ -46,10 +47,15 @@ rc api_authenticate(struct api_req *r)
 	return RC_OK;
 }
 
+static struct str source(struct api_req *r)
+{
+	return http_source(r->http, r->x->o.trusted_proxies, r->x->o.trusted_proxies_n);
+}
+
 static struct auth_context context(struct api_req *r)
 {
 	return (struct auth_context){
-		.source_ip = http_req_peer(r->http),
+		.source_ip = source(r),
 		.storage_id = r->have_repo ? r->repo.storage_id : STR_NONE,
 	};
 }
@@ -84,7 +90,7 @@ bool api_allows_repo(struct api_req *r, const char *action, struct str repo)
 {
 	struct auth_need need = {
 		.kind = NEED_PERMISSION, .action = str_c(action), .resource = repo_arn(r, repo)};
-	struct auth_context ctx = {.source_ip = http_req_peer(r->http)};
+	struct auth_context ctx = {.source_ip = source(r)};
 
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
 }

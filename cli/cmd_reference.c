@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/api.h"
 #include "base/buf.h"
 #include "cli/cmd.h"
 #include "gateway/gateway.h"
@@ -10,11 +11,14 @@ int cmd_reference(int argc, char **argv)
 {
 	struct buf out = BUF_INIT((size_t)1 << 20);
 
-	if (argc != 2 || strcmp(argv[1], "s3")) {
-		fputs("usage: sluice reference s3\n", stderr);
+	if (argc == 2 && !strcmp(argv[1], "s3")) {
+		gateway_reference(&out);
+	} else if (argc == 2 && !strcmp(argv[1], "rest")) {
+		api_reference(&out);
+	} else {
+		fputs("usage: sluice reference s3|rest\n", stderr);
 		return 2;
 	}
-	gateway_reference(&out);
 	fwrite(out.p, 1, out.n, stdout);
 	buf_deinit(&out);
 	return 0;

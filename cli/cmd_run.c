@@ -100,6 +100,8 @@ static struct api *open_api(struct app *app)
 		.data = app->data,
 		.heavy = app->heavy,
 		.slot_bytes = (size_t)app->conf->server.body_slot_bytes,
+		.trusted_proxies = app->conf->server.trusted_proxies.v,
+		.trusted_proxies_n = app->conf->server.trusted_proxies.n,
 	};
 
 	stores_for_api(app, &o);

@@ -36,7 +36,7 @@ static const struct {
 	 "                                           it is the server that looks"},
 	{"config", cmd_config,
 	 "config check FILE | sample | reference    check a configuration, or show what there is"},
-	{"reference", cmd_reference, "reference s3                             the S3 operations, as a page"},
+	{"reference", cmd_reference, "reference s3|rest                        the operations of a protocol, as a page"},
 	{"version", cmd_version, "version"},
 	{"help", cmd_help, "help"},
 };

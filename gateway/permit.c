@@ -1,9 +1,9 @@
 /* Who is it, and may they: from a row of the table, so that no handler can forget it. */
-#include <arpa/inet.h>
 #include <assert.h>
 
 #include "base/clock.h"
 #include "gateway/s3.h"
+#include "http/forwarded.h"
 
 static_assert(sizeof(struct http_header) == sizeof(struct sigv4_header) &&
 		      offsetof(struct http_header, value) == offsetof(struct sigv4_header, value),
@@ -166,95 +166,10 @@ rc s3_find_repo(struct s3_req *r)
 	return RC_OK;
 }
 
-/* IPv4 as IPv6 has it (::ffff:0:0/96), so that both ways of writing an address are one. */
-static bool parse_ip(struct str text, struct in6_addr *ret)
-{
-	char buf[INET6_ADDRSTRLEN];
-	struct in_addr v4;
-
-	if (text.n == 0 || text.n >= sizeof(buf))
-		return false;
-	memcpy(buf, text.p, text.n);
-	buf[text.n] = 0;
-	if (inet_pton(AF_INET6, buf, ret) == 1)
-		return true;
-	if (inet_pton(AF_INET, buf, &v4) != 1)
-		return false;
-	*ret = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
-	memcpy(&ret->s6_addr[12], &v4, 4);
-	return true;
-}
-
-/* "10.0.0.0/8", "fd00::/8" or an address. */
-static bool in_network(struct str network, const struct in6_addr *ip)
-{
-	struct str length, address = str_cut(network, '/', &length);
-	bool v4 = str_index(address, ':') == address.n;
-	uint64_t bits = v4 ? 32 : 128;
-	struct in6_addr net;
-
-	if (!parse_ip(address, &net) || (length.p && (!str_to_u64(length, &bits) || bits > 128)))
-		return false;
-	if (v4)
-		bits += 96;
-	for (size_t i = 0; i < 16 && bits; i++) {
-		unsigned n = bits < 8 ? (unsigned)bits : 8, mask = 0xffu << (8 - n) & 0xffu;
-
-		if ((net.s6_addr[i] ^ ip->s6_addr[i]) & mask)
-			return false;
-		bits -= n;
-	}
-	return true;
-}
-
-static bool is_trusted(struct s3_req *r, struct str peer)
-{
-	struct in6_addr ip;
-
-	if (!parse_ip(peer, &ip))
-		return false;
-	for (size_t i = 0; i < r->g->o.trusted_proxies_n; i++)
-		if (in_network(r->g->o.trusted_proxies[i], &ip))
-			return true;
-	return false;
-}
-
-/* All X-Forwarded-For lines as one list, in order: a proxy may add to the last or write its own. */
-static struct str forwarded_for(struct s3_req *r)
-{
-	const struct http_header *h = r->headers;
-	struct str list = STR("");
-
-	for (size_t i = 0; i < r->headers_n; i++)
-		if (str_eq(h[i].name, STR("x-forwarded-for")))
-			list = list.n ? arena_join(r->a, (struct str[]){list, STR(","), h[i].value}, 3)
-				      : h[i].value;
-	return list;
-}
-
-/* The nearest address that is not a trusted proxy's: only what a trusted one wrote counts. */
-static struct str source_ip(struct s3_req *r)
-{
-	struct str peer = http_req_peer(r->http), list;
-
-	if (!r->g->o.trusted_proxies_n)
-		return peer;
-	list = forwarded_for(r);
-	while (list.n && is_trusted(r, peer)) {
-		size_t comma = list.n;
-
-		while (comma > 0 && list.p[comma - 1] != ',')
-			comma--;
-		peer = str_trim(str_skip(list, comma));
-		list = str_head(list, comma ? comma - 1 : 0);
-	}
-	return peer;
-}
-
 static struct auth_context context(struct s3_req *r)
 {
 	return (struct auth_context){
-		.source_ip = source_ip(r),
+		.source_ip = http_source(r->http, r->g->o.trusted_proxies, r->g->o.trusted_proxies_n),
 		.storage_id = r->have_repo ? r->repo.storage_id : STR_NONE,
 	};
 }

@@ -55,9 +55,6 @@ struct vcall {
 /* Where a metarange or range of this id lies, below its repository's namespace. */
 struct str metadata_address(struct vcall *c, struct str id);
 
-/* Where a metarange or range of this id lies, below its repository's namespace. */
-struct str metadata_address(struct vcall *c, struct str id);
-
 /* Names (FORMATS.md section 10). INVALID with the rule. */
 rc valid_repo_name(struct str name, struct err *reterr);
 rc valid_branch_name(struct str name, struct err *reterr);

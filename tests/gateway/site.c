@@ -32,7 +32,12 @@ static void must(rc r, const struct err *e)
 
 static void handle(struct http_req *req, void *ud)
 {
-	gateway_handle(((struct site *)ud)->gateway, req);
+	struct site *s = ud;
+
+	if (api_owns(http_req_target(req)) && !str_starts(http_req_header(req, "authorization"), STR("AWS4")))
+		api_handle(s->api, req);
+	else
+		gateway_handle(s->gateway, req);
 }
 
 static void open_store(struct site *s, enum site_store kind, bool second)
@@ -78,6 +83,25 @@ static void open_gateway(struct site *s, const struct site_options *o)
 	});
 }
 
+static void open_api(struct site *s, const struct site_options *o)
+{
+	static const struct api_store store = {.id = {"", 0}, .type = {"mem", 3}};
+
+	s->api = api_new(&(struct api_options){
+		.versions = s->versions,
+		.auth = s->auth,
+		.meta = s->meta,
+		.data = s->data,
+		.heavy = s->heavy,
+		.slot_bytes = 64 * 1024,
+		.stores = &store,
+		.stores_n = 1,
+		.default_store = &store,
+		.trusted_proxies = o->proxies,
+		.trusted_proxies_n = o->proxies_n,
+	});
+}
+
 void site_open(struct site *s, const struct site_options *o)
 {
 	struct err err = {0};
@@ -85,6 +109,7 @@ void site_open(struct site *s, const struct site_options *o)
 	*s = (struct site){.a = arena_new(), .kv = kv_mem_new()};
 	s->meta = work_pool_new("meta", 3, 200);
 	s->data = work_pool_new("data", 3, 200);
+	s->heavy = work_pool_new("heavy", 2, 200);
 	open_store(s, o->store, o->second_store);
 	s->versions = versions_new(&(struct versions_options){
 		.kv = s->kv,
@@ -100,6 +125,7 @@ void site_open(struct site *s, const struct site_options *o)
 	s->auth = auth_new(&(struct auth_options){
 		.kv = s->kv, .encrypt_secret = ENCRYPT, .cache_ms = 20000, .cache_size = 100});
 	open_gateway(s, o);
+	open_api(s, o);
 	must(http_server_start(&(struct http_options){.listen = STR("127.0.0.1:0"),
 						      .loops = 2,
 						      .handler = handle,
@@ -119,6 +145,8 @@ void site_close(struct site *s)
 {
 	http_server_stop(s->server, 5000);
 	gateway_free(s->gateway);
+	work_pool_free(s->heavy);
+	api_free(s->api);
 	auth_free(s->auth);
 	work_pool_free(s->data);
 	work_pool_free(s->meta);
@@ -285,7 +313,13 @@ static void write_request(struct arena *a, const struct call *c, struct buf *out
 	for (size_t i = 0; i < CALL_HEADERS && c->headers[i].name; i++)
 		h[n++] = (struct sigv4_header){str_c(c->headers[i].name),
 					       str_c(c->headers[i].value)};
-	if (user.n) {
+	if (user.n && c->basic) {
+		struct str pair = arena_join(a, (struct str[]){user, STR(":"), user}, 3);
+
+		h[n++] = (struct sigv4_header){
+			STR("authorization"),
+			arena_join(a, (struct str[]){STR("Basic "), base64_encode(a, pair)}, 2)};
+	} else if (user.n) {
 		struct str hash = payload_hash(a, c->body);
 
 		h[n++] = (struct sigv4_header){STR("x-amz-date"), amz_date(a, now)};

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "api/api.h"
 #include "auth/auth.h"
 #include "base/buf.h"
 #include "gateway/gateway.h"
@@ -35,10 +36,11 @@ struct site {
 	struct arena *a;
 	struct kv *kv;
 	struct registry *registry;
-	struct work_pool *meta, *data;
+	struct work_pool *meta, *data, *heavy;
 	struct versions *versions;
 	struct auth *auth;
 	struct gateway *gateway;
+	struct api *api;
 	struct http_server *server;
 	char folder[64]; /* "" for a store in memory */
 };
@@ -61,6 +63,7 @@ enum { CALL_HEADERS = 40 };
 
 struct call {
 	const char *user;   /* NULL: admin; "": unsigned */
+	bool basic;         /* HTTP Basic instead of a signature: to /api/v1, the REST API's */
 	const char *method; /* NULL: GET */
 	const char *target; /* as on the wire */
 	const char *host;   /* NULL: localhost */
