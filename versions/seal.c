@@ -25,33 +25,85 @@ static rc replace(struct vcall *c, const struct repo *r, const struct branch *b,
 			 KV_IF_VALUE, raw, c->err);
 }
 
-/* The two oldest tokens become one: the newer's records are copied over the older's. At each moment the
- * branch reads the same, for the newer one hides what is copied until it is dropped. */
-static rc join_oldest(struct vcall *c, const struct repo *r, const struct branch *b)
+/* Records on their way to another token, as many as one KV write takes. */
+struct batch {
+	struct arena *a;
+	struct kv_write w[KV_WRITES_MAX];
+	size_t n, bytes;
+};
+
+enum { BATCH_BYTES = 4 << 20 };
+
+static rc write_batch(struct vcall *c, struct batch *b)
+{
+	rc res = RC_OK;
+
+	kv_write_many(c->v->kv, b->w, b->n);
+	for (size_t i = 0; i < b->n && rc_ok(res); i++)
+		res = b->w[i].result;
+	return rc_ok(res) ? res : err_wrap(res, c->err, "joining a branch's sealed tokens");
+}
+
+/* One page of a token, for a scan lives no longer. `from`: where it begins, and then the next one. */
+static rc copy_page(struct vcall *c, struct str token, struct str to, struct batch *b, struct buf *from,
+		    bool *ret_end)
 {
 	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
-	struct str newer = b->sealed[b->sealed_n - 2], older = b->sealed[b->sealed_n - 1];
-	struct branch joined = *b;
 	struct kv_entry e;
-	struct str *tokens = arena_alloc(c->a, b->sealed_n * sizeof(*tokens));
-	bool end;
+
+	b->n = b->bytes = 0;
+	TRY(kv_scan(c->v->kv, token, buf_str(from), KV_WRITES_MAX, &it, c->err));
+	while (b->n < KV_WRITES_MAX && b->bytes < BATCH_BYTES) {
+		TRY(kv_iter_next(it, &e, ret_end, c->err));
+		if (*ret_end)
+			break;
+		b->w[b->n++] = (struct kv_write){.partition = to,
+						 .key = arena_dup(b->a, e.key),
+						 .value = arena_dup(b->a, e.value)};
+		b->bytes += e.key.n + e.value.n;
+		buf_reset(from);
+		buf_add(from, e.key);
+		buf_add_c(from, 0);
+	}
+	return write_batch(c, b);
+}
+
+static rc copy_token(struct vcall *c, struct str token, struct str to)
+{
+	struct batch *b = ARENA_NEW(c->a, struct batch);
+	struct buf from = BUF_INIT(KV_KEY_MAX + 1);
+	bool end = false;
+	rc res = RC_OK;
+
+	while (rc_ok(res) && !end) {
+		b->a = arena_new();
+		res = copy_page(c, token, to, b, &from, &end);
+		arena_free(b->a);
+	}
+	buf_deinit(&from);
+	return res;
+}
+
+/* All sealed tokens become one, a fresh one, the older's records first: nobody else knows it until the branch
+ * names it, so that of two who join at once neither can write into what the other one has made. */
+static rc join_sealed(struct vcall *c, const struct repo *r, const struct branch *b)
+{
+	struct str token = branch_new_token(c->a, r, b->id);
+	struct vcall quiet = {.v = c->v, .a = c->a};
+	struct branch joined = *b;
 	rc res;
 
-	TRY(kv_scan(c->v->kv, newer, STR(""), 0, &it, c->err));
-	for (;;) {
-		TRY(kv_iter_next(it, &e, &end, c->err));
-		if (end)
-			break;
-		TRY(kv_set(c->v->kv, older, e.key, e.value, c->err));
-	}
-	memcpy(tokens, b->sealed, b->sealed_n * sizeof(*tokens));
-	tokens[b->sealed_n - 2] = older;
-	joined.sealed = tokens;
-	joined.sealed_n--;
+	for (size_t i = b->sealed_n; i-- > 0;)
+		TRY(copy_token(c, b->sealed[i], token));
+	joined.sealed = &token;
+	joined.sealed_n = 1;
 	res = replace(c, r, &joined, b->raw);
-	if (rc_ok(res))
-		IGNORE_RC(branch_drop_token(&(struct vcall){.v = c->v, .a = c->a}, newer));
-	return rc_is(res, PREDICATE) ? RC_OK : res;
+	for (size_t i = 0; rc_ok(res) && i < b->sealed_n; i++)
+		IGNORE_RC(branch_drop_token(&quiet, b->sealed[i]));
+	if (!rc_is(res, PREDICATE))
+		return res;
+	IGNORE_RC(branch_drop_token(&quiet, token));
+	return RC_OK;
 }
 
 static rc seal_once(struct vcall *c, const struct repo *r, struct branch *b)
@@ -80,7 +132,7 @@ rc branch_seal(struct vcall *c, const struct repo *r, struct str name, struct br
 		if (empty)
 			return RC_OK;
 		if (ret->sealed_n >= SEALED_MAX) {
-			TRY(join_oldest(c, r, ret));
+			TRY(join_sealed(c, r, ret));
 			continue;
 		}
 		res = seal_once(c, r, ret);
