@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "versions/internal.h"
 #include "versions/tables_priv.h"
 
@@ -14,22 +15,63 @@ struct table_writer {
 	struct table_spool spool;
 	char *buf;
 	size_t buffered;
-	uint64_t size;
+	uint64_t size, spooled; /* all of it; what is in the spool */
 };
 
-static rc flush(struct table_writer *w, struct err *reterr)
+static bool write_all(int fd, const char *p, size_t n)
 {
-	for (size_t at = 0; at < w->buffered;) {
-		ssize_t n = write(w->spool.fd, w->buf + at, w->buffered - at);
+	while (n) {
+		ssize_t put = write(fd, p, n);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return false;
+		p += put;
+		n -= (size_t)put;
+	}
+	return true;
+}
+
+/* The cache's disk is full or broken: what was written there, and the rest, goes to memory. */
+static rc leave_disk(struct table_writer *w, struct err *reterr)
+{
+	struct table_spool memory;
+	char chunk[16 * 1024];
+	uint64_t at = 0;
+	rc r = table_spool_open(NULL, &memory, reterr);
+
+	while (rc_ok(r) && at < w->spooled) {
+		size_t want = w->spooled - at < sizeof(chunk) ? (size_t)(w->spooled - at) : sizeof(chunk);
+		ssize_t n = pread(w->spool.fd, chunk, want, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return err_set(reterr, ERR_IO, "writing a table to %s: %s",
-				       w->spool.name[0] ? "committed.local_cache.dir" : "memory",
-				       strerror(errno));
-		at += (size_t)n;
+		if (n <= 0 || !write_all(memory.fd, chunk, (size_t)n))
+			r = err_set(reterr, ERR_IO, "a table's file in committed.local_cache.dir can't be taken to memory: %s",
+				    n ? strerror(errno) : "it is shorter than what was written");
+		else
+			at += (uint64_t)n;
 	}
+	table_spool_close(tables_disk(w->v->tables), rc_ok(r) ? &w->spool : &memory);
+	if (rc_ok(r))
+		w->spool = memory;
+	return r;
+}
+
+static rc flush(struct table_writer *w, struct err *reterr)
+{
+	bool done = write_all(w->spool.fd, w->buf, w->buffered);
+
+	if (!done && w->spool.name[0]) {
+		log_event(LOG_WARN, "tables", "the cache's disk can't be written to: a table is made in memory",
+			  F_STR("error", str_c(strerror(errno))));
+		TRY(leave_disk(w, reterr));
+		done = write_all(w->spool.fd, w->buf, w->buffered);
+	}
+	if (!done)
+		return err_set(reterr, ERR_IO, "writing a table to memory: %s", strerror(errno));
+	w->spooled += w->buffered;
 	w->buffered = 0;
 	return RC_OK;
 }
@@ -128,7 +170,8 @@ static enum body_state pull(struct body *b, void *dst, size_t cap, size_t *ret_n
 
 static const struct body_ops spool_ops = {.name = "spool", .pull = pull};
 
-/* A table of that content may be there already: its name says what is in it. */
+/* Also where a table of that name is there already: another writer may have named it a moment ago and not yet
+ * synced it, or have died before it did. */
 static rc upload(struct table_writer *w, struct vcall *c, struct str id)
 {
 	struct object_ptr to = table_pointer(c, w->repo, id);
@@ -139,9 +182,6 @@ static rc upload(struct table_writer *w, struct vcall *c, struct str id)
 	rc r;
 
 	TRY(repo_backend(c, w->repo, &b));
-	r = backend_head_now(b, &to, c->a, &st, c->err);
-	if (rc_ok(r) && st.size == w->size)
-		return RC_OK;
 	body_init(&body.body, &spool_ops, NULL, (int64_t)w->size);
 	r = backend_put_now(b, &to, &o, &body.body, c->a, &st, c->err);
 	body_close(&body.body);
