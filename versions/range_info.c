@@ -4,16 +4,6 @@
 
 enum { MIN_KEY = 1, MAX_KEY, ESTIMATED_SIZE, COUNT };
 
-static bool is_id(struct str s)
-{
-	if (s.n != SSTABLE_ID_LEN)
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
-			return false;
-	return true;
-}
-
 static void take_field(const struct wire_field *f, struct range_info *ret)
 {
 	if (f->number == MIN_KEY && f->type == WIRE_BYTES)
@@ -32,9 +22,9 @@ rc range_info_decode(const struct record *record, struct range_info *ret, struct
 	*ret = (struct range_info){.id = record->identity, .min = STR(""), .max = record->key};
 	while (wire_next(&w, &f))
 		take_field(&f, ret);
-	if (w.bad || !is_id(ret->id))
+	if (w.bad || !is_table_id(ret->id))
 		return err_set(reterr, ERR_CORRUPT, "a metarange's record of a range can't be decoded");
-	/* the id becomes a file's name: is_id() let nothing else through */
+	/* the id becomes a file's name: is_table_id() let nothing else through */
 	if (str_cmp(ret->min, ret->max) > 0)
 		return err_set(reterr, ERR_CORRUPT, "range " STR_FMT " ends before it begins",
 			       STR_ARG(ret->id));

@@ -93,6 +93,16 @@ void tables_free(struct tables *t)
 	free(t);
 }
 
+bool is_table_id(struct str s)
+{
+	if (s.n != SSTABLE_ID_LEN)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
+			return false;
+	return true;
+}
+
 struct str table_key(struct vcall *c, struct str id)
 {
 	return arena_printf(c->a, "%s/" STR_FMT, c->v->block_prefix, STR_ARG(id));
@@ -429,13 +439,14 @@ static rc lead(struct vcall *c, const struct repo *r, struct str id, struct str 
 rc table_get(struct vcall *c, const struct repo *r, struct str id, struct sstable **ret)
 {
 	struct tables *t = c->v->tables;
-	struct str name = table_name(c->a, r, id);
+	struct str name;
 	struct fetch *f;
 	rc result = RC_OK;
 
-	if (id.n != SSTABLE_ID_LEN)
+	if (!is_table_id(id))
 		return err_set(c->err, ERR_CORRUPT, "'" STR_FMT "' is no table's id",
 			       STR_ARG(str_head(id, 100)));
+	name = table_name(c->a, r, id);
 	pthread_mutex_lock(&t->lock);
 	*ret = find_open(t, name);
 	if (*ret)
@@ -453,6 +464,7 @@ rc table_get(struct vcall *c, const struct repo *r, struct str id, struct sstabl
 void table_damaged(struct versions *v, const struct repo *r, struct str id)
 {
 	struct tables *t = v->tables;
+	struct table_disk *d = tables_disk(t);
 	struct arena *a = arena_new();
 	struct str name = table_name(a, r, id);
 	struct sstable *out = NULL;
@@ -464,8 +476,8 @@ void table_damaged(struct versions *v, const struct repo *r, struct str id)
 		out = take_out(t, (struct open_table *)n);
 	pthread_mutex_unlock(&t->lock);
 	sstable_unref(out);
-	if (t->disk)
-		table_disk_drop(t->disk, name);
+	if (d)
+		table_disk_drop(d, name);
 	arena_free(a);
 }
 
@@ -476,6 +488,9 @@ rc table_exists(struct vcall *c, const struct repo *r, struct str id, bool *ret)
 	struct backend *b;
 	rc found;
 
+	*ret = false;
+	if (!is_table_id(id))
+		return RC_OK;
 	TRY(repo_backend(c, r, &b));
 	found = backend_head_now(b, &p, c->a, &st, c->err);
 	*ret = rc_ok(found);

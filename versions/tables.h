@@ -19,6 +19,8 @@ struct tables;
 struct tables *tables_new(const struct tables_options *o);
 void tables_free(struct tables *t);
 
+/* 64 lower-case hex digits: nothing else becomes a file's name. */
+bool is_table_id(struct str s);
 /* The table, referenced (sstable_unref). NoData: the store has none of that id; CORRUPT naming it.
  * On a loop, or with c->wait KV_NOWAIT: WOULD_BLOCK unless it is open. Reading it on a loop answers
  * WOULD_BLOCK where its block isn't in memory. */
