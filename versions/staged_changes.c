@@ -18,7 +18,7 @@ struct staged_changes {
 	size_t open;
 	struct merge *merge;
 	unsigned left;         /* items until the scans are opened anew */
-	struct buf last;       /* the key to go on from, exclusive */
+	struct buf from;       /* the least key that wasn't passed: where the scans are opened anew */
 	struct buf value;
 	uint8_t identity[IDENTITY_BYTES];
 };
@@ -31,14 +31,15 @@ static void close_layers(struct staged_changes *s)
 	s->merge = NULL;
 }
 
-static rc open_layers(struct staged_changes *s, struct str from, struct err *reterr)
+static rc open_layers(struct staged_changes *s, struct err *reterr)
 {
 	struct vcall c = {.v = s->v, .wait = KV_BLOCK, .err = reterr};
+	struct str from;
 
 	close_layers(s);
 	arena_free(s->page);
 	c.a = s->page = arena_new();
-	from = arena_dup(s->page, from);
+	from = arena_dup(s->page, buf_str(&s->from));
 	for (size_t i = 0; i < s->n; i++) {
 		TRY(staging_layer(&c, s->tokens[i], from, BATCH, &s->layers[i]));
 		s->open++;
@@ -46,13 +47,6 @@ static rc open_layers(struct staged_changes *s, struct str from, struct err *ret
 	s->merge = merge_new(s->page, s->layers, s->n);
 	s->left = BATCH;
 	return RC_OK;
-}
-
-/* Where the next page begins: the least key above the last one. */
-static struct str after_last(struct staged_changes *s)
-{
-	buf_add_c(&s->last, 0);
-	return buf_str(&s->last);
 }
 
 static rc as_record(struct staged_changes *s, const struct layer_item *item, struct record *ret,
@@ -88,12 +82,13 @@ static rc next(struct changes *ch, struct record *ret, bool *ret_end, struct err
 	struct layer_item item;
 
 	if (s->left-- == 0)
-		TRY(open_layers(s, after_last(s), reterr));
+		TRY(open_layers(s, reterr));
 	TRY(merge_next_any(s->merge, &item, ret_end, reterr));
 	if (*ret_end)
 		return RC_OK;
-	buf_reset(&s->last);
-	buf_add(&s->last, item.key);
+	buf_reset(&s->from);
+	buf_add(&s->from, item.key);
+	buf_add_c(&s->from, 0);
 	return as_record(s, &item, ret, reterr);
 }
 
@@ -116,9 +111,10 @@ rc staged_changes_open(struct vcall *c, const struct str *tokens, size_t n, stru
 	s->tokens = copy;
 	s->n = n;
 	s->layers = arena_zalloc(s->a, n * sizeof(*s->layers) + 1);
-	buf_init(&s->last, KV_KEY_MAX + 1);
+	buf_init(&s->from, KV_KEY_MAX + 1);
 	buf_init(&s->value, KV_VALUE_MAX + 1024);
-	opened = open_layers(s, from.p ? from : STR(""), c->err);
+	buf_add(&s->from, from);
+	opened = open_layers(s, c->err);
 	if (rc_ok(opened))
 		*ret = s;
 	else
@@ -133,7 +129,7 @@ void staged_changes_close(struct staged_changes *s)
 	close_layers(s);
 	arena_free(s->page);
 	arena_free(s->a);
-	buf_deinit(&s->last);
+	buf_deinit(&s->from);
 	buf_deinit(&s->value);
 	free(s);
 }
@@ -150,6 +146,10 @@ struct changes *staged_changes_of(struct staged_changes *s)
 
 rc staged_changes_seek(struct staged_changes *s, struct str key, struct err *reterr)
 {
+	if (str_cmp(key, buf_str(&s->from)) > 0) {
+		buf_reset(&s->from);
+		buf_add(&s->from, key);
+	}
 	return merge_seek(s->merge, key, reterr);
 }
 
