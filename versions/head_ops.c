@@ -90,6 +90,9 @@ static rc merge_ranges(struct move *m, struct str dest, struct str source, struc
 		return RC_OK;
 	TRY(mr_writer_new(m->c, m->r, NULL, 0, &w));
 	TRY(merge3(m->c, m->r, dest, source, base, strategy, w, &what));
+	*ret = dest; /* the same records may well be cut into other ranges */
+	if (what.added + what.removed + what.changed == 0)
+		return RC_OK;
 	TRY(mr_writer_finish(w, m->c->a, &sum, m->c->err));
 	*ret = sum.id;
 	return RC_OK;

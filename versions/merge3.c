@@ -60,12 +60,12 @@ static rc lone_range(struct walk *m, enum side side)
 	if (at_end(m->base) || str_cmp(mr_iter_key(m->base), range->max) > 0) {
 		TRY(put_range(m, it)); /* nobody had any of it: this side added it */
 		if (side == SOURCE)
-			m->sum->added += range->count;
+			m->sum->added += range->count > 0 ? range->count : 1;
 		return mr_iter_next_range(it, m->err);
 	}
 	if (mr_iter_same_range(m->base, it)) { /* the other side removed all of it */
 		if (side == DEST)
-			m->sum->removed += range->count;
+			m->sum->removed += range->count > 0 ? range->count : 1;
 		return mr_iter_next_range(it, m->err);
 	}
 	return mr_iter_next(it, m->err);
