@@ -64,29 +64,67 @@ static rc undo_sealed(struct vcall *c, const struct repo *r, const struct branch
 	return rc_is(res, PREDICATE) ? RC_OK : res;
 }
 
-static rc undo_page(struct vcall *c, const struct repo *r, const struct branch *b,
-		    const struct compare_page *page)
+/* A page of what differs; `after` has the text of where the next one begins. */
+static rc undo_page(struct vcall *c, const struct repo *r, const struct branch *b, struct compare_request *q,
+		    struct buf *after, bool *ret_more)
 {
-	for (size_t i = 0; i < page->n; i++)
-		TRY(undo_sealed(c, r, b, page->items[i].path));
+	struct compare_page page;
+
+	TRY(compare_uncommitted(c, r, b->id, q, &page));
+	for (size_t i = 0; i < page.n; i++)
+		TRY(undo_sealed(c, r, b, page.items[i].path));
+	buf_reset(after);
+	buf_add(after, page.next);
+	q->after = buf_str(after);
+	*ret_more = page.truncated;
 	return RC_OK;
 }
 
+/* What was sealed, path by path; each page has memory of its own. */
+static rc undo_prefix(struct vcall *c, const struct repo *r, const struct branch *b, struct str prefix)
+{
+	struct compare_request q = {.prefix = prefix, .max = PAGE};
+	struct buf after = BUF_INIT(KV_KEY_MAX);
+	bool more = true;
+	rc res = RC_OK;
+
+	while (rc_ok(res) && more) {
+		struct vcall page = {.v = c->v, .a = arena_new(), .wait = c->wait, .err = c->err};
+
+		res = undo_page(&page, r, b, &q, &after, &more);
+		arena_free(page.a);
+	}
+	buf_deinit(&after);
+	return res;
+}
+
+/* What undoes an entry depends on the commit: should that be another one afterwards, all is done again, over
+ * what was staged by it. */
 rc branch_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix,
 		       bool force)
 {
-	struct compare_request q = {.prefix = prefix, .max = PAGE};
-	struct compare_page page = {.truncated = true};
-	struct branch b;
-
 	TRY(allowed(c, r, branch, force));
-	TRY(branch_seal(c, r, branch, &b));
-	while (page.truncated) {
-		TRY(compare_uncommitted(c, r, branch, &q, &page));
-		TRY(undo_page(c, r, &b, &page));
-		q.after = page.next;
+	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
+		struct branch b, now;
+
+		TRY(branch_seal(c, r, branch, &b));
+		TRY(undo_prefix(c, r, &b, prefix));
+		TRY(branch_get(c, r, branch, &now));
+		if (str_eq(now.commit_id, b.commit_id))
+			return RC_OK;
 	}
-	return RC_OK;
+	return keeps_changing(c);
+}
+
+/* The same for one path, where the KV can't guard the write by the branch. */
+static rc confirm(struct vcall *c, const struct repo *r, const struct branch *b)
+{
+	struct branch now;
+
+	if (kv_has_guarded(c->v->kv))
+		return RC_OK;
+	TRY(branch_get(c, r, b->id, &now));
+	return str_eq(now.commit_id, b->commit_id) ? RC_OK : RC(PREDICATE);
 }
 
 rc branch_reset_object(struct vcall *c, const struct repo *r, struct str branch, struct str path,
@@ -95,16 +133,16 @@ rc branch_reset_object(struct vcall *c, const struct repo *r, struct str branch,
 	TRY(allowed(c, r, branch, force));
 	TRY(valid_path(path, c->err));
 	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		struct staged top, found;
 		struct branch b;
 		struct str value;
 		bool sent = false;
 		rc res;
 
 		TRY(branch_get_open(c, r, branch, &b));
-		TRY(object_find(c, r, &b, path, &top, &found));
 		TRY(undoing(c, r, &b, path, &value));
 		res = staging_write(c, r, &b, path, value, &sent);
+		if (rc_ok(res))
+			res = confirm(c, r, &b);
 		if (!rc_is(res, PREDICATE))
 			return res;
 	}
