@@ -53,6 +53,10 @@ DIFFERENCES = [
     # Not here yet.
     ("pages of the web interface", "397", ["status 200 -> 403", "code AccessDenied"]),
 
+    ("the message goes on with what is meant and what would be right", "125,388",
+     ["Message: 'A header you provided implies functionality that is not implemented' -> 'A header you provided "
+      "implies functionality that is not implemented: If-None-Match of a write must be *.'"]),
+
     # Buckets.
     ("max-buckets limits", "11", ["Buckets/Bucket[1]: gone", "Buckets/Bucket[2]: gone"]),
     ("the method is at fault, not the address", "13", ["status 404 -> 405"]),
