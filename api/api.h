@@ -26,6 +26,8 @@ struct api_options {
 	/* Addresses or networks whose X-Forwarded-For counts. */
 	const struct str *trusted_proxies;
 	size_t trusted_proxies_n;
+	struct str rbac;        /* auth.ui_config.rbac */
+	struct str logout_url;  /* where a logout leads to; STR_NONE: the login page */
 	size_t slot_bytes;      /* half of an upload's buffer (server.body_slot_bytes) */
 	const struct api_store *stores;
 	size_t stores_n;
@@ -36,6 +38,8 @@ struct api *api_new(const struct api_options *o);
 void api_free(struct api *x);
 /* Whether the request's path is the REST API's. */
 bool api_owns(struct str target);
+/* Ends a browser's session: GET /logout. */
+void api_logout(struct api *x, struct http_req *http);
 /* Answers the request, now or later. On the request's loop. */
 void api_handle(struct api *x, struct http_req *http);
 

@@ -3,6 +3,14 @@
 
 #include "api/rest.h"
 
+/* Demanded, as lakeFS does: a page of another site can't send that type without asking first. */
+static bool is_json(struct api_req *r)
+{
+	struct str rest, type = str_trim(str_cut(api_header(r, "content-type"), ';', &rest));
+
+	return str_eq_nocase(type, STR("application/json"));
+}
+
 static rc read_document(struct api_req *r)
 {
 	struct str text = buf_str(&r->body);
@@ -13,6 +21,10 @@ static rc read_document(struct api_req *r)
 	if (!text.n)
 		return err_set(&r->err, ERR_INVALID,
 			       "request body has an error: value is required but missing");
+	if (!is_json(r))
+		return err_set(&r->err, ERR_INVALID,
+			       "request body has an error: header Content-Type has unexpected value \"" STR_FMT "\"",
+			       STR_ARG(str_head(api_header(r, "content-type"), 100)));
 	parsed = json_parse(r->a, text, &r->doc, &r->err);
 	if (!rc_ok(parsed))
 		return err_wrap(parsed, &r->err, "request body has an error: failed to decode request body");

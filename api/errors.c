@@ -8,6 +8,7 @@ static const struct {
 	const char *text;
 } table[] = {
 	{ERR_AccessDenied, 401, NULL},
+	{ERR_ExpiredToken, 401, NULL},
 	{ERR_InvalidAccessKeyId, 401, "error authenticating request"},
 	{ERR_ReadOnlyRepository, 403, "read-only repository"},
 	{ERR_WriteToProtectedBranch, 403, "cannot write to protected branch"},

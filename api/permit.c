@@ -1,51 +1,6 @@
-/* Who is it, and may they: from a row of the table, so that no handler can forget it. */
+/* May they: from a row of the table, so that no handler can forget it. */
 #include "api/rest.h"
-#include "base/encode.h"
 #include "http/forwarded.h"
-
-/* lakeFS says no more, whatever was wrong: whoever guesses isn't told what is right. */
-static rc unknown(struct api_req *r)
-{
-	return err_set(&r->err, ERR_AccessDenied, "error authenticating request");
-}
-
-/* Access key and secret, as HTTP Basic. */
-static rc by_basic(struct api_req *r, struct str encoded)
-{
-	struct str text, key, secret, right;
-	struct auth_user *user;
-	rc found;
-
-	if (!base64_decode(r->a, str_trim(encoded), &text))
-		return unknown(r);
-	key = str_cut(text, ':', &secret);
-	if (!key.n || !secret.n || !str_is_utf8(key))
-		return unknown(r);
-	found = auth_find_key(r->x->o.auth, r->wait, key, r->a, &user, &right, &r->err);
-	if (rc_is(found, InvalidAccessKeyId))
-		return unknown(r);
-	TRY(found);
-	if (!auth_secret_is(right, secret)) {
-		auth_user_unref(user);
-		return unknown(r);
-	}
-	r->user = user;
-	return RC_OK;
-}
-
-/* The first way that is there decides: a bad one isn't saved by a good one behind it. */
-rc api_authenticate(struct api_req *r)
-{
-	struct str value = api_header(r, "authorization"), rest, scheme = str_cut(value, ' ', &rest);
-
-	if (r->route->permits[0].on != ON_PUBLIC) {
-		if (!str_eq_nocase(scheme, STR("Basic")) || !rest.p)
-			return unknown(r);
-		TRY(by_basic(r, rest));
-	}
-	r->authenticated = true;
-	return RC_OK;
-}
 
 static struct str source(struct api_req *r)
 {
@@ -102,10 +57,16 @@ static rc allowed_somewhere(struct api_req *r, const char *action)
 	return err_set(&r->err, ERR_AccessDenied, "insufficient permissions: not allowed to %s", action);
 }
 
+static struct str auth_arn(struct api_req *r, const char *kind, struct str id)
+{
+	return arena_join(r->a, (struct str[]){STR("arn:lakefs:auth:::"), str_c(kind), id}, 3);
+}
+
 static rc permitted(struct api_req *r, const struct api_permit *p)
 {
 	switch (p->on) {
 	case ON_PUBLIC:
+	case ON_VISITOR:
 	case ON_AUTHENTICATED:
 	case ON_EACH:
 		return RC_OK;
@@ -124,6 +85,18 @@ static rc permitted(struct api_req *r, const struct api_permit *p)
 	case ON_NAMESPACE:
 		return allows(r, p->action,
 			      arena_join(r->a, (struct str[]){STR("arn:lakefs:fs:::namespace/"), r->space}, 2));
+	case ON_ALL:
+		return allows(r, p->action, STR("*"));
+	case ON_USER:
+		return allows(r, p->action, auth_arn(r, "user/", r->user_id));
+	case ON_GROUP:
+		return allows(r, p->action, auth_arn(r, "group/", r->group_id));
+	case ON_POLICY:
+		return allows(r, p->action, auth_arn(r, "policy/", r->policy_id));
+	case ON_ACL_POLICY:
+		return allows(r, p->action, auth_arn(r, "policy/ACL(_-_)", r->group_id));
+	case ON_PRINCIPAL:
+		return allows(r, p->action, auth_arn(r, "externalPrincipal/", r->id));
 	}
 	return err_default(&r->err, ERR_AccessDenied);
 }

@@ -29,6 +29,7 @@ enum {
 
 enum api_resource {
 	ON_PUBLIC,        /* anybody */
+	ON_VISITOR,       /* anybody; who says who they are must be right: r->user or NULL */
 	ON_AUTHENTICATED, /* anybody whom we know */
 	ON_SOMEWHERE,     /* the entrance of a listing, which filters */
 	ON_REPO,
@@ -38,6 +39,12 @@ enum api_resource {
 	ON_OBJECT,    /* r->path */
 	ON_NAMESPACE, /* r->space, set by parse */
 	ON_EACH,      /* the handler asks for each object */
+	ON_ALL,       /* "*" */
+	ON_USER,      /* r->user_id, and so on */
+	ON_GROUP,
+	ON_POLICY,
+	ON_ACL_POLICY, /* the policy in which lakeFS keeps a group's ACL */
+	ON_PRINCIPAL,  /* r->id: somebody whom a cloud knows */
 };
 
 struct api_permit {
@@ -103,6 +110,7 @@ struct api_req {
 
 	/* from the path, the query, or parse */
 	struct str repository, branch, ref, other_ref, tag, id, path, space;
+	struct str user_id, group_id, policy_id, access_key;
 
 	struct auth_user *user;
 	bool authenticated, parsed, authorized, have_repo;
@@ -132,8 +140,11 @@ struct api {
 /* route.c: row, path components and parameters. NOT_FOUND: no such endpoint. */
 rc api_route(struct api_req *r);
 
-/* permit.c */
+/* authenticate.c: sets r->user. AccessDenied and, for right credentials, ExpiredToken. */
 rc api_authenticate(struct api_req *r);
+rc api_check_secret(struct api_req *r, struct str access_key, struct str secret);
+
+/* permit.c */
 rc api_authorize(struct api_req *r);
 /* For rows that ask for each: the action on an object of the repository. */
 rc api_allows_object(struct api_req *r, const char *action, struct str path);

@@ -55,6 +55,10 @@ static struct str *member(struct api_req *r, struct str name)
 		{"other_ref", offsetof(struct api_req, other_ref)},
 		{"tag", offsetof(struct api_req, tag)},
 		{"id", offsetof(struct api_req, id)},
+		{"user_id", offsetof(struct api_req, user_id)},
+		{"group_id", offsetof(struct api_req, group_id)},
+		{"policy_id", offsetof(struct api_req, policy_id)},
+		{"access_key", offsetof(struct api_req, access_key)},
 	};
 
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)

@@ -6,6 +6,7 @@
 
 #define PERMIT(action, on) {ON_##on, action},
 #define PUBLIC {ON_PUBLIC, NULL},
+#define VISITOR {ON_VISITOR, NULL},
 #define AUTHENTICATED {ON_AUTHENTICATED, NULL},
 #define COUNT(...) (sizeof((const struct api_permit[]){__VA_ARGS__}) / sizeof(struct api_permit))
 
@@ -31,6 +32,10 @@ static const char *const resources[] = {
 	[ON_BRANCH] = "branch",		  [ON_REF] = "branch",
 	[ON_TAG] = "tag",		  [ON_OBJECT] = "object",
 	[ON_NAMESPACE] = "namespace",	  [ON_EACH] = "each object",
+	[ON_VISITOR] = "anybody",	  [ON_ALL] = "everything",
+	[ON_USER] = "user",		  [ON_GROUP] = "group",
+	[ON_POLICY] = "policy",		  [ON_ACL_POLICY] = "the group's policy",
+	[ON_PRINCIPAL] = "external principal",
 };
 
 void api_reference(struct buf *out)

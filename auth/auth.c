@@ -275,8 +275,3 @@ rc auth_find_user(struct auth *x, enum kv_wait wait, struct str name, struct are
 	pthread_mutex_unlock(mutex);
 	return not_found_is_unknown(r, reterr);
 }
-
-bool auth_is_single(const struct auth *x)
-{
-	return x->single;
-}

@@ -110,10 +110,5 @@ rc auth_superuser(struct auth *x, struct str user_name, const struct auth_creden
 /* lakeFS's single user (partition "basicAuth") becomes an administrator like others, with its credentials. At
  * each start; does nothing when that was done, or without access control. */
 rc auth_take_over(struct auth *x, struct err *reterr);
-/* Small facts of the installation, as lakeFS keeps them ("installation_metadata/<name>"). STR_NONE: unset. */
-rc auth_installation_get(struct auth *x, const char *name, struct arena *a, struct str *ret, struct err *reterr);
-/* EXISTS when it is set already. */
-rc auth_installation_set(struct auth *x, const char *name, struct str value, struct err *reterr);
-bool auth_is_single(const struct auth *x);
 /* kv/schema/version: absent or 4 is right; else CONFIG with the remedy (TRAPS.md 20). */
 rc auth_check_schema(struct kv *kv, struct err *reterr);

@@ -281,30 +281,6 @@ rc auth_is_setup(struct auth *x, bool *ret, struct err *reterr)
 	return rc_is(r, NOT_FOUND) ? RC_OK : r;
 }
 
-static struct str metadata_key(struct arena *a, const char *name)
-{
-	return arena_printf(a, "installation_metadata/%s", name);
-}
-
-rc auth_installation_get(struct auth *x, const char *name, struct arena *a, struct str *ret, struct err *reterr)
-{
-	rc r = kv_get(x->kv, KV_BLOCK, AUTH_PARTITION, metadata_key(a, name), a, ret, reterr);
-
-	if (!rc_is(r, NOT_FOUND))
-		return r;
-	*ret = STR_NONE;
-	return RC_OK;
-}
-
-rc auth_installation_set(struct auth *x, const char *name, struct str value, struct err *reterr)
-{
-	struct arena *a = arena_new();
-	rc r = kv_set_if(x->kv, AUTH_PARTITION, metadata_key(a, name), value, KV_IF_ABSENT, STR_NONE, reterr);
-
-	arena_free(a);
-	return rc_is(r, PREDICATE) ? err_set(reterr, ERR_EXISTS, "%s is set already", name) : r;
-}
-
 static rc user_exists(struct str name, struct err *reterr)
 {
 	return err_set(reterr, ERR_EXISTS, "the user " STR_FMT " exists already: choose another name",

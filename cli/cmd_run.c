@@ -84,6 +84,10 @@ static void handle(struct http_req *req, void *ud)
 			metrics(req);
 			return;
 		}
+		if (str_eq(str_head(target, str_index(target, '?')), STR("/logout"))) {
+			api_logout(site->api, req);
+			return;
+		}
 	}
 	if (api_owns(target) && !is_s3(site, req))
 		api_handle(site->api, req);
@@ -100,6 +104,8 @@ static struct api *open_api(struct app *app)
 		.data = app->data,
 		.heavy = app->heavy,
 		.slot_bytes = (size_t)app->conf->server.body_slot_bytes,
+		.rbac = app->conf->auth.ui_config.rbac,
+		.logout_url = app->conf->auth.logout_redirect_url,
 		.trusted_proxies = app->conf->server.trusted_proxies.v,
 		.trusted_proxies_n = app->conf->server.trusted_proxies.n,
 	};

@@ -112,6 +112,7 @@ struct conf {
 			struct str rbac; /* internal (default), none, ... */
 		} ui_config;
 		int64_t login_duration, login_max_duration;
+		struct str logout_redirect_url;
 	} auth;
 	struct {
 		struct {

@@ -105,6 +105,7 @@ rc s3_authenticate(struct s3_req *r)
 		return r->sig.token.n ? err_default(&r->err, ERR_InvalidToken) : verdict;
 	}
 	r->user = user;
+	TRY(auth_not_expired(user, &r->err));
 	r->authenticated = true;
 	return check_empty_body(r);
 }

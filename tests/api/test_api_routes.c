@@ -54,7 +54,7 @@ static void test_routes__each_row_says_who_may(void **state)
 		assert_true(o->permits_n >= 1 && o->permits_n <= API_PERMITS_MAX);
 		for (size_t k = 0; k < o->permits_n; k++) {
 			const struct api_permit *p = &o->permits[k];
-			bool open = p->on == ON_PUBLIC || p->on == ON_AUTHENTICATED;
+			bool open = p->on == ON_PUBLIC || p->on == ON_VISITOR || p->on == ON_AUTHENTICATED;
 
 			if (open != (p->action == NULL) || (open && o->permits_n != 1))
 				fail_msg("%s: a permission without an action, or beside none", o->name);
@@ -88,6 +88,16 @@ static void test_routes__what_permissions_are_asked_on_is_there(void **state)
 				break;
 			case ON_OBJECT:
 				assert_true(o->flags & R_PATH);
+				break;
+			case ON_USER:
+				assert_true(strstr(o->path, "{user_id}") || parsed);
+				break;
+			case ON_GROUP:
+			case ON_ACL_POLICY:
+				assert_true(strstr(o->path, "{group_id}") || parsed);
+				break;
+			case ON_POLICY:
+				assert_true(strstr(o->path, "{policy_id}") || parsed);
 				break;
 			default:
 				break;

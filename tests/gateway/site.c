@@ -319,6 +319,8 @@ static void write_request(struct arena *a, const struct call *c, struct buf *out
 		h[n++] = (struct sigv4_header){
 			STR("authorization"),
 			arena_join(a, (struct str[]){STR("Basic "), base64_encode(a, pair)}, 2)};
+		if (str_starts(c->body, STR("{")) || str_starts(c->body, STR("[")))
+			h[n++] = (struct sigv4_header){STR("content-type"), STR("application/json")};
 	} else if (user.n) {
 		struct str hash = payload_hash(a, c->body);
 

@@ -1,0 +1,132 @@
+"""What a real lakeFS answered about setup, logins, users and what it has no groups and policies for, asked again of a
+server that is set up by the first of these requests and runs without access control (auth.ui_config.rbac: none), as
+lakeFS does. The tables say where the answers differ on purpose; each difference must be there.
+
+After a change:  client_auth_transcript_test.py --show  prints what differs now."""
+import base64
+import json
+import sys
+
+import client_rest_transcript_test as transcript
+from harness import Server, main
+
+PAIR = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+EXTRA = 'auth: {encrypt: {secret_key: "encrypt-encrypt-encrypt"}, ui_config: {rbac: none}}\n'
+
+# (why, numbers, exactly what differs)
+DIFFERENCES = [
+    ("nobody here sends mail, so no preferences are kept", "3,18",
+     ['/comm_prefs_missing: True -> False']),
+    ("the same", "20-21",
+     ['status 400 -> 409']),
+    ("the same", "22",
+     ['status 200 -> 409']),
+    ("the same", "23",
+     ["/message: 'communication preferences already set' -> 'no preferences are kept here: nobody sends mail'"]),
+    ("words of the JSON reader", "10",
+     ["/message: 'request body has an error: failed to decode request body: unexpected EOF' -> \"request body has an "
+      "error: failed to decode request body: The JSON is not valid at line 1, column 1: string or '}' expected near "
+      "end of file\""]),
+    ("words of the JSON reader", "33",
+     ["/message: \"request body has an error: failed to decode request body: invalid character 'o' in literal null "
+      "(expecting 'u')\" -> \"request body has an error: failed to decode request body: The JSON is not valid at line "
+      "1, column 4: invalid token near 'nope'\""]),
+    ("a token is nothing to keep", "29",
+     ["cache-control: None -> 'no-store'"]),
+    ("a page's bound is told, and its prefix heeded", "79-80",
+     ['/pagination/max_per_page: 0 -> 1000']),
+    ("the same", "81",
+     ['/pagination/max_per_page: 0 -> 1000', '/pagination/results: 1 -> 0', '/results: without admin']),
+    ("what wasn't found is named", "95",
+     ["/message: 'not found' -> 'user not found'"]),
+]
+
+
+class FreshServer(Server):
+    """Nobody has set it up."""
+
+    def configure(self):
+        super().configure()
+        path = self.path("config.yaml")
+        with open(path) as f:
+            lines = [line for line in f if not line.startswith("auth:")]
+        with open(path, "w") as f:
+            f.write("".join(lines) + EXTRA)
+
+    def prepare(self):
+        self.configure()
+
+
+class Replay(transcript.Replay):
+    token = cookie = None
+
+    def authorization(self, x):
+        kind, out = x["auth"], {}
+        for pair, secret in (("admin", PAIR), ("bad-secret", (PAIR[0], "wrong")),
+                             ("bad-key", ("AKIAUNKNOWNEXAMPLEAA", PAIR[1]))):
+            if kind == pair:
+                out["Authorization"] = "Basic " + base64.b64encode(":".join(secret).encode()).decode()
+        if kind == "bearer" or kind.endswith("+bearer"):
+            out["Authorization"] = "Bearer " + self.token
+        if kind == "bearer-bad":
+            out["Authorization"] = "Bearer abc.def.ghi"
+        if kind.startswith("cookie"):
+            value = self.token if kind == "cookie" else "bad"
+            out["Cookie"] = "internal_auth_session=" + value
+        return out
+
+
+def asked(x):
+    if x["n"] > 130 or not x["path"].startswith("/api/v1"):
+        return False
+    if x.get("op") == "getConfig":
+        return False
+    return x.get("op") in transcript.OF_AUTH or any(x["auth"].startswith(a) for a in ("bearer", "cookie", "bad-"))
+
+
+def replayed():
+    found = {}
+    with FreshServer(repos=()) as server:
+        replay = Replay(server)
+        for x in transcript.exchanges():
+            if not asked(x):
+                continue
+            status, headers, body = replay.ask(x)
+            if x.get("op") == "login" and status == 200:
+                check_login(json.loads(body), headers["set-cookie"])
+                replay.token = json.loads(body)["token"]
+                x = dict(x, response_body=json.dumps(dict(json.loads(x["response_body"]), token=replay.token,
+                                                          token_expiration=json.loads(body)["token_expiration"])))
+            found[x["n"]] = x, transcript.differences(x, status, headers, body, replay)
+    return found
+
+
+def check_login(answer, cookie):
+    parts = [part.strip() for part in cookie.split(";")]
+    assert parts[0] == "internal_auth_session=" + answer["token"], parts
+    assert parts[1] == "Path=/" and parts[2].startswith("Expires=") and parts[3:] == [
+        "Max-Age=2592000", "HttpOnly", "SameSite=Lax"], parts
+
+
+def test_transcript():
+    found, table, wrong = replayed(), {}, []
+    for _, numbers, expected in DIFFERENCES:
+        for n in transcript.expand(numbers):
+            table[n] = expected
+    for n, (x, out) in found.items():
+        if out != table.get(n, []):
+            wrong.append(f"{n} {x['name']}\n   expected {table.get(n, [])}\n   found    {out}")
+    wrong += [f"{n} isn't asked" for n in table if n not in found]
+    assert not wrong, "\n".join(wrong)
+    assert len(found) == 95, len(found)
+
+
+if __name__ == "__main__":
+    if "--show" in sys.argv:
+        rows = replayed()
+        for number, (what, how) in rows.items():
+            if how:
+                print(number, what["name"], how)
+        print(len(rows))
+    else:
+        main(globals())
