@@ -114,6 +114,7 @@ static void open_versions(struct app *app)
 		.repo_cache_ms = c->graveler.repository_cache.expiry,
 		.repo_cache_size = (size_t)c->graveler.repository_cache.size,
 		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
+		.actions = c->actions.enabled,
 		.block_prefix = c->committed.block_storage_prefix,
 		.min_range_bytes = (uint64_t)c->committed.permanent.min_range_size_bytes,
 		.max_range_bytes = (uint64_t)c->committed.permanent.max_range_size_bytes,

@@ -1,6 +1,7 @@
 /* Committing what is staged (head.h: the steps). */
 #include "versions/head.h"
 
+#include "versions/actions.h"
 #include "versions/commit_record.h"
 #include "versions/internal.h"
 #include "versions/protection.h"
@@ -61,7 +62,9 @@ static rc try_commit(struct vcall *c, const struct repo *r, const struct commit_
 	struct str meta_range;
 	bool changed = false;
 
+	TRY(actions_refuse(c, r, q->branch));
 	TRY(branch_seal(c, r, q->branch, &b));
+	TRY(actions_refuse(c, r, q->branch)); /* one that was staged in between is in the commit */
 	TRY(commit_get(c, r, b.commit_id, &parent));
 	if (q->source_metarange.n)
 		TRY(take_metarange(c, r, &b, q, parent.meta_range_id, &meta_range, &changed));

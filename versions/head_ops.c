@@ -1,6 +1,7 @@
 /* Merge, revert, cherry-pick, hard reset: a clean branch gets another head (head.h: the steps). */
 #include "versions/head.h"
 
+#include "versions/actions.h"
 #include "versions/branch_remove.h"
 #include "versions/compare.h"
 #include "versions/history.h"
@@ -156,6 +157,7 @@ static rc make_merge(struct move *m, const struct commit *head, struct commit *r
 	struct str base_id, meta_range;
 
 	TRY(ref_commit(m->c, m->r, q->source, &source));
+	TRY(actions_refuse(m->c, m->r, source.id));
 	TRY(merge_base(m->c, m->r, head->id, source.id, &base_id));
 	TRY(commit_get(m->c, m->r, base_id, &base));
 	if (str_eq(source.meta_range_id, base.meta_range_id) && !q->allow_empty)
@@ -195,6 +197,7 @@ static rc picked(struct move *m, struct commit *ret, struct str *ret_parent_rang
 	unsigned n = q->parent ? q->parent : 1;
 	struct commit parent;
 
+	TRY(actions_refuse(m->c, m->r, m->branch));
 	TRY(ref_commit(m->c, m->r, q->ref, ret));
 	if (ret->parents_n > 1 && !q->parent)
 		return err_set(m->c->err, ERR_MergeWithoutParent,

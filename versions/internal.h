@@ -23,6 +23,7 @@ struct versions {
 	struct work_pool *ranges;  /* jobs that wait for nobody; NULL: whoever writes ranges does it alone */
 	int64_t repo_cache_ms;
 	bool ensure_readable_root;
+	bool actions;
 	int64_t closed_ms;
 	char *block_prefix;
 	struct cache *repos;   /* repository id -> its record */

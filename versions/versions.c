@@ -25,6 +25,7 @@ struct versions *versions_new(const struct versions_options *o)
 	v->repo_cache_ms = o->repo_cache_ms;
 	v->closed_ms = o->closed_ms ? o->closed_ms : CLOSED_MS;
 	v->ensure_readable_root = o->ensure_readable_root;
+	v->actions = o->actions;
 	v->block_prefix = strndup(o->block_prefix.n ? o->block_prefix.p : "_lakefs",
 				  o->block_prefix.n ? o->block_prefix.n : sizeof("_lakefs"));
 	if (!v->block_prefix)

@@ -20,6 +20,8 @@ struct versions_options {
 	size_t repo_cache_size;     /* 1,000 */
 	int64_t closed_ms;          /* 0: 60,000; who closes a branch for so long is dead (branch_remove.c) */
 	bool ensure_readable_root;  /* graveler.ensure_readable_root_namespace */
+	/* actions.enabled: a repository's actions count, so what they guard is refused (actions.h). */
+	bool actions;
 	struct str block_prefix;    /* "_lakefs" */
 	/* Where ranges are cut (committed.permanent.*); zeros: 0, 20 MiB, 50,000. */
 	uint64_t min_range_bytes, max_range_bytes, range_raggedness;

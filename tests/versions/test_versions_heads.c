@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "versions/compare.h"
 #include "versions/head.h"
+#include "versions/internal.h"
 #include "versions/listing.h"
 #include "versions/object.h"
 
@@ -221,6 +223,212 @@ static void test_heads__sealed_are_bounded(void **state)
 	world_close(&w);
 }
 
+/* Others who come in between. */
+
+struct meanwhile {
+	struct world *w;
+	struct repo *r;
+	void (*act)(struct meanwhile *m, struct vcall *c);
+	unsigned times;
+};
+
+/* As another process on the same KV would. */
+static void come_between(void *ud)
+{
+	struct meanwhile *m = ud;
+	struct err err = {0};
+	struct vcall c = {.v = m->w->v, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
+
+	m->times++;
+	m->act(m, &c);
+	arena_free(c.a);
+}
+
+/* Seals, joins where the list is full, and fails then. */
+static void fail_to_commit(struct meanwhile *m, struct vcall *c)
+{
+	struct commit_request q = {.branch = STR("main"), .committer = STR("c"), .message = STR("m"),
+				   .source_metarange = STR("none")};
+	struct commit made;
+
+	assert_rc(branch_commit(c, m->r, &q, &made), DirtyBranch);
+}
+
+static void join_twice(struct meanwhile *m, struct vcall *c)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ok(put(c, m->r, "main", STR("f/001"), 5000 + i));
+		fail_to_commit(m, c);
+	}
+}
+
+/* One who joins sealed tokens is overtaken by others, wherever he is: what they acknowledged stays. */
+static void test_heads__joins_at_once(void **state)
+{
+	for (unsigned nth = 1; nth <= 160; nth += nth < 12 ? 1 : 7) {
+		struct meanwhile m = {.act = join_twice};
+		struct entry e;
+		struct world w;
+		struct repo r;
+
+		world_open(&w, PLAIN);
+		r = world_repo(&w);
+		m.w = &w;
+		m.r = &r;
+		for (unsigned i = 0; i <= SEALED_MAX; i++) {
+			assert_ok(put(&w.c, &r, "main", STR("f/001"), 1000 + i));
+			assert_ok(put(&w.c, &r, "main", file(w.a, i % FILES), 2000 + i));
+			if (i < SEALED_MAX)
+				world_seal(&w.c, &r, STR("main"));
+		}
+		world_hook(&w, nth, come_between, &m);
+		fail_to_commit(&m, &w.c);
+		world_hook(&w, 0, come_between, &m);
+		if (m.times) {
+			assert_ok(object_stat(&w.c, &r, STR("main"), STR("f/001"), &e));
+			assert_int_equal(e.size, 5002);
+		}
+		assert_ok(object_stat(&w.c, &r, STR("main"), file(w.a, SEALED_MAX % FILES), &e));
+		assert_int_equal(e.size, 2000 + SEALED_MAX);
+		assert_ok(commit(&w.c, &r, "main"));
+		assert_ok(object_stat(&w.c, &r, STR("main@"), file(w.a, SEALED_MAX % FILES), &e));
+		assert_int_equal(e.size, 2000 + SEALED_MAX);
+		world_close(&w);
+	}
+}
+
+static void commit_all(struct meanwhile *m, struct vcall *c)
+{
+	rc res = commit(c, m->r, "main");
+
+	if (!rc_ok(res))
+		assert_rc(res, NoChanges);
+}
+
+/* A reset beside a commit leaves nothing staged that undoes the commit. */
+static void test_heads__reset_beside_commit(void **state)
+{
+	for (int one = 0; one < 2; one++) {
+		unsigned acted = 1;
+
+		for (unsigned nth = 1; acted; nth++) {
+			struct meanwhile m = {.act = commit_all};
+			struct compare_request q = {.max = 100};
+			struct compare_page page;
+			struct world w;
+			struct repo r;
+
+			world_open(&w, PLAIN);
+			r = prepare(&w, false);
+			m.w = &w;
+			m.r = &r;
+			world_hook(&w, nth, come_between, &m);
+			if (one)
+				assert_ok(branch_reset_object(&w.c, &r, STR("main"), file(w.a, 0), false));
+			else
+				assert_ok(branch_reset_prefix(&w.c, &r, STR("main"), STR("f/0"), false));
+			world_hook(&w, 0, come_between, &m);
+			assert_ok(compare_uncommitted(&w.c, &r, STR("main"), &q, &page));
+			for (size_t i = 0; i < page.n; i++)
+				if (one ? str_eq(page.items[i].path, file(w.a, 0)) : str_starts(page.items[i].path, STR("f/0")))
+					fail_msg("call %u: " STR_FMT " is staged after its reset", nth,
+						 STR_ARG(page.items[i].path));
+			acted = m.times;
+			world_close(&w);
+		}
+	}
+}
+
+/* Many that are staged and don't differ, before prefixes that do: each prefix is told once. */
+static void test_heads__staged_prefixes_are_told_once(void **state)
+{
+	enum { SAME = 985, PREFIXES = 30 };
+	struct compare_request q = {.delimiter = STR("/"), .max = 1000};
+	struct compare_page page;
+	struct world w;
+	struct repo r;
+
+	world_open(&w, GUARDED);
+	r = world_repo(&w);
+	for (int staged = 0; staged < 2; staged++) {
+		for (unsigned i = 0; i < SAME; i++)
+			assert_ok(put(&w.c, &r, "main", arena_printf(w.a, "a%04u", i), i));
+		if (!staged)
+			assert_ok(commit(&w.c, &r, "main"));
+	}
+	for (unsigned i = 0; i < PREFIXES; i++)
+		for (unsigned k = 0; k < 3; k++)
+			assert_ok(put(&w.c, &r, "main", arena_printf(w.a, "p%02u/%u", i, k), 1));
+	assert_ok(compare_uncommitted(&w.c, &r, STR("main"), &q, &page));
+	assert_int_equal(page.n, PREFIXES);
+	for (unsigned i = 0; i < PREFIXES; i++)
+		assert_str(page.items[i].path, arena_printf(w.a, "p%02u/", i));
+	world_close(&w);
+}
+
+/* A client's name of a metarange is no path. */
+static void test_heads__metaranges_are_named_by_digits(void **state)
+{
+	const struct str names[] = {
+		STR("../../../../../../../../../../../../../../../../../../etc/passwd"), STR("x"),
+		STR("00FB7EFF1A97C500EB3CA8D2EF5464131D6B6A5F9512E41EBA97843522213B66"),
+	};
+	struct commit_request q = {.branch = STR("main"), .committer = STR("c"), .message = STR("m")};
+	struct commit made;
+	struct world w;
+	struct repo r;
+
+	world_open(&w, GUARDED);
+	r = prepare(&w, true);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct sstable *t;
+
+		q.source_metarange = names[i];
+		assert_rc(branch_commit(&w.c, &r, &q, &made), NOT_FOUND);
+		assert_rc(table_get(&w.c, &r, names[i], &t), CORRUPT);
+	}
+	world_close(&w);
+}
+
+/* Actions. */
+
+static void test_heads__actions_are_no_open_gate(void **state)
+{
+	struct pick_request pick = {.branch = STR("main"), .ref = STR("dev"), .committer = STR("c")};
+	struct str action = STR("_lakefs_actions/pre.yaml");
+	struct commit made;
+	struct view was;
+	struct branch b;
+	struct world w;
+	struct repo r;
+
+	world_open(&w, GUARDED);
+	w.v->actions = true;
+	r = prepare(&w, false);
+	assert_ok(commit(&w.c, &r, "main"));
+	was = look(&w, &r, "main");
+	assert_ok(put(&w.c, &r, "main", action, 1)); /* staged counts */
+	assert_rc(commit(&w.c, &r, "main"), PreconditionFailed);
+	assert_non_null(strstr(w.err.msg, "_lakefs_actions/pre.yaml"));
+	assert_non_null(strstr(w.err.msg, "actions.enabled: false"));
+	assert_ok(branch_get(&w.c, &r, STR("main"), &b));
+	assert_int_equal(b.sealed_n, 0);
+	w.v->actions = false; /* as configured */
+	assert_ok(commit(&w.c, &r, "main"));
+	w.v->actions = true;
+	assert_ok(put(&w.c, &r, "main", file(w.a, 1), 1));
+	assert_rc(commit(&w.c, &r, "main"), PreconditionFailed);
+	assert_ok(branch_reset(&w.c, &r, STR("main"), false));
+	assert_rc(branch_revert(&w.c, &r, &pick, &made), PreconditionFailed);
+	assert_rc(branch_cherry_pick(&w.c, &r, &pick, &made), PreconditionFailed);
+	assert_rc(merge(&w.c, &r, "main", "dev"), PreconditionFailed);
+	assert_ok(object_delete(&w.c, &r, STR("main"), action)); /* removing it is allowed */
+	assert_ok(commit(&w.c, &r, "main"));
+	assert_memory_equal(&was, &(struct view[]){look(&w, &r, "main")}[0], sizeof(was));
+	assert_rc(commit(&w.c, &r, "nosuch"), NOT_FOUND);
+	world_close(&w);
+}
+
 /* Threads. */
 
 enum { WRITERS = 3, PATHS = 8, ROUNDS = 40 };
@@ -412,6 +620,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_heads__stopped_at_each_step),
 		cmocka_unit_test(test_heads__sealed_are_bounded),
+		cmocka_unit_test(test_heads__joins_at_once),
+		cmocka_unit_test(test_heads__reset_beside_commit),
+		cmocka_unit_test(test_heads__staged_prefixes_are_told_once),
+		cmocka_unit_test(test_heads__metaranges_are_named_by_digits),
+		cmocka_unit_test(test_heads__actions_are_no_open_gate),
 		cmocka_unit_test(test_heads__threads),
 		cmocka_unit_test(test_heads__threads_without_guards),
 	};
