@@ -65,6 +65,11 @@ static inline bool sst_varint(const char **p, const char *end, uint64_t *ret)
 	const char *at = *p;
 	uint64_t v = 0;
 
+	if (at < end && (uint8_t)*at < 0x80) { /* most of them */
+		*ret = (uint8_t)*at;
+		*p = at + 1;
+		return true;
+	}
 	for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
 		uint8_t c = (uint8_t)*at++;
 

@@ -121,6 +121,12 @@ struct str table_name(struct arena *a, const struct repo *r, struct str id)
 			  5);
 }
 
+/* Its name among those that are open: made for each look-up, so without a digest. No id is shorter than another. */
+static struct str open_name(struct arena *a, const struct repo *r, struct str id)
+{
+	return arena_join(a, (struct str[]){id, r->storage_id, str_make("", 1), r->storage_namespace}, 4);
+}
+
 struct object_ptr table_pointer(struct vcall *c, const struct repo *r, struct str id)
 {
 	return (struct object_ptr){
@@ -305,14 +311,14 @@ static rc download(struct vcall *c, struct tables *t, struct backend *b, const s
 	return r;
 }
 
-static rc open_anew(struct vcall *c, const struct repo *r, struct str id, struct str name,
-		    struct sstable **ret)
+static rc open_anew(struct vcall *c, const struct repo *r, struct str id, struct sstable **ret)
 {
 	struct tables *t = c->v->tables;
 	struct object_ptr p = table_pointer(c, r, id);
 	struct table_disk *d;
 	struct backend_stat st;
 	struct backend *b;
+	struct str name;
 	int fd;
 	rc opened;
 
@@ -321,6 +327,7 @@ static rc open_anew(struct vcall *c, const struct repo *r, struct str id, struct
 		TRY(b->blocking->open_file(b, &p, &fd, &st, c->err));
 		return open_fd(t, fd, ret, c->err);
 	}
+	name = table_name(c->a, r, id);
 	d = tables_disk(t);
 	fd = d ? table_disk_open(d, name) : -1;
 	if (fd >= 0) {
@@ -415,7 +422,7 @@ static rc lead(struct vcall *c, const struct repo *r, struct str id, struct str 
 	pthread_cond_init(&f.changed, NULL);
 	t->fetches = &f;
 	pthread_mutex_unlock(&t->lock);
-	f.result = open_anew(c, r, id, name, &f.table);
+	f.result = open_anew(c, r, id, &f.table);
 	if (!rc_ok(f.result))
 		f.result = tell(c, r, id, f.result);
 	if (c->err)
@@ -446,7 +453,7 @@ rc table_get(struct vcall *c, const struct repo *r, struct str id, struct sstabl
 	if (!is_table_id(id))
 		return err_set(c->err, ERR_CORRUPT, "'" STR_FMT "' is no table's id",
 			       STR_ARG(str_head(id, 100)));
-	name = table_name(c->a, r, id);
+	name = open_name(c->a, r, id);
 	pthread_mutex_lock(&t->lock);
 	*ret = find_open(t, name);
 	if (*ret)
@@ -466,18 +473,17 @@ void table_damaged(struct versions *v, const struct repo *r, struct str id)
 	struct tables *t = v->tables;
 	struct table_disk *d = tables_disk(t);
 	struct arena *a = arena_new();
-	struct str name = table_name(a, r, id);
 	struct sstable *out = NULL;
 	struct lru_node *n;
 
 	pthread_mutex_lock(&t->lock);
-	n = lru_get(&t->open, name);
+	n = lru_get(&t->open, open_name(a, r, id));
 	if (n)
 		out = take_out(t, (struct open_table *)n);
 	pthread_mutex_unlock(&t->lock);
 	sstable_unref(out);
 	if (d)
-		table_disk_drop(d, name);
+		table_disk_drop(d, table_name(a, r, id));
 	arena_free(a);
 }
 

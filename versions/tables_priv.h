@@ -21,6 +21,6 @@ struct tables {
 
 /* NULL: no cache was asked for, or its folder can't be used (which was logged). */
 struct table_disk *tables_disk(struct tables *t);
-/* "<store, hex>/<namespace's SHA-256>/<id>": its name in the cache, and in memory. */
+/* "<store, hex>/<namespace's SHA-256>/<id>": its name in the cache. */
 struct str table_name(struct arena *a, const struct repo *r, struct str id);
 struct object_ptr table_pointer(struct vcall *c, const struct repo *r, struct str id);
