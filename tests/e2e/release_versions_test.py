@@ -21,6 +21,8 @@ from versions_model import Body, Commit, History
 KILLS = 30
 LANES = 3
 WRITERS = 3
+# Commits of some ranges each, although there are few objects.
+SMALL_RANGES = "committed: {permanent: {range_raggedness_entries: 6}}\n"
 
 
 class Worker(threading.Thread):
@@ -249,7 +251,7 @@ def restored(server, world):
 
 
 def test_kill_9():
-    with Server() as s:
+    with Server(extra=SMALL_RANGES) as s:
         world = World(s)
         for i in range(KILLS):
             print(f"round {i}", end=" ", flush=True)
