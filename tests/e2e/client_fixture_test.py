@@ -160,10 +160,25 @@ def test_restored_repository_reads_as_in_lakefs():
         compare_all(api, s, "again", expected, 100)
 
 
+def test_actions_are_no_open_gate():
+    """The repository has a hook that nobody runs here: commits and merges are refused until it goes, or is told to."""
+    expected = load("expected.json")
+    with Server(repos=()) as s:
+        api, s3 = Rest(s.url), s.boto3()
+        restore(api, "guarded", manifest_of(place(s, os.path.join(DATA, "namespace"), "guarded")))
+        s3.put_object(Bucket="guarded", Key="main/added", Body=b"new")
+        a = api.ask("POST", "/repositories/guarded/branches/main/commits", doc={"message": "no"})
+        assert a.status == 412 and "actions.enabled: false" in a.message, a
+        assert "_lakefs_actions/pre.yaml" in a.message, a
+        assert api.get("/repositories/guarded/branches/main")["commit_id"] == expected["log"]["main"][0]
+        s3.delete_object(Bucket="guarded", Key="main/_lakefs_actions/pre.yaml")
+        api.commit("guarded", "main", "without its hook")
+
+
 def test_restored_repository_can_be_worked_on():
     """What lakeFS wrote is what commits, merges and S3 clients build on."""
     expected = load("expected.json")
-    with Server(repos=()) as s:
+    with Server(repos=(), extra="actions: {enabled: false}\n") as s: # it has one
         api, s3 = Rest(s.url), s.boto3()
         restore(api, "work", manifest_of(place(s, os.path.join(DATA, "namespace"), "work")))
         before = expected["log"]["main"]

@@ -12,15 +12,16 @@ struct plain {
 	struct kv kv;
 	struct kv *next;
 	unsigned countdown;
+	bool writes; /* are counted, not reads */
 	void (*hook)(void *ud);
 	void *ud;
 };
 
-static void tick(struct kv *kv)
+static void tick(struct kv *kv, bool write)
 {
 	struct plain *p = (struct plain *)kv;
 
-	if (p->countdown && --p->countdown == 0)
+	if (p->writes == write && p->countdown && --p->countdown == 0)
 		p->hook(p->ud);
 }
 
@@ -32,19 +33,21 @@ static struct kv *below(struct kv *kv)
 static rc plain_get(struct kv *kv, enum kv_wait wait, struct str partition, struct str key,
 		    struct arena *a, struct str *ret_value, struct err *reterr)
 {
-	tick(kv);
+	tick(kv, false);
 	return kv_get(below(kv), wait, partition, key, a, ret_value, reterr);
 }
 
 static rc plain_set(struct kv *kv, struct str partition, struct str key, struct str value,
 		    struct err *reterr)
 {
+	tick(kv, true);
 	return kv_set(below(kv), partition, key, value, reterr);
 }
 
 static rc plain_set_if(struct kv *kv, struct str partition, struct str key, struct str value,
 		       enum kv_cond cond, struct str current, struct err *reterr)
 {
+	tick(kv, true);
 	return kv_set_if(below(kv), partition, key, value, cond, current, reterr);
 }
 
@@ -56,7 +59,7 @@ static rc plain_delete(struct kv *kv, struct str partition, struct str key, stru
 static rc plain_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
 		     struct kv_iter **ret, struct err *reterr)
 {
-	tick(kv);
+	tick(kv, false);
 	return kv_scan(below(kv), partition, from, batch, ret, reterr);
 }
 
@@ -201,8 +204,15 @@ void world_hook(struct world *w, unsigned nth, void (*hook)(void *ud), void *ud)
 
 	assert_non_null(p);
 	p->countdown = nth;
+	p->writes = false;
 	p->hook = hook;
 	p->ud = ud;
+}
+
+void world_hook_writes(struct world *w, unsigned nth, void (*hook)(void *ud), void *ud)
+{
+	world_hook(w, nth, hook, ud);
+	((struct plain *)w->plain)->writes = true;
 }
 
 /* Copies a token's records to another; deletes them when `to` is STR_NONE. */

@@ -47,6 +47,8 @@ void world_move_sealed(struct vcall *c, const struct repo *r, struct str branch)
 
 /* Of a PLAIN world: hook(ud) just before the n-th get or scan from now. */
 void world_hook(struct world *w, unsigned nth, void (*hook)(void *ud), void *ud);
+/* Just before the n-th set, conditional or not. */
+void world_hook_writes(struct world *w, unsigned nth, void (*hook)(void *ud), void *ud);
 
 struct entry some_entry(struct arena *a, unsigned seed);
 
