@@ -25,7 +25,7 @@ static bool shown(struct api_req *r, const struct listing *l, const struct repo 
 {
 	return str_starts(repo->id, l->page.prefix) &&
 	       (!l->search.n || str_find(repo->id, l->search) < repo->id.n) &&
-	       api_allows_repo(r, "fs:ListRepositories", repo->id);
+	       api_allows_repo(r, "fs:ListRepositories", repo);
 }
 
 /* True: the page is full, and there is at least one more. */

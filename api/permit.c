@@ -41,11 +41,11 @@ rc api_allows_object(struct api_req *r, const char *action, struct str path)
 	return allows(r, action, below_arn(r, "/object/", path));
 }
 
-bool api_allows_repo(struct api_req *r, const char *action, struct str repo)
+bool api_allows_repo(struct api_req *r, const char *action, const struct repo *repo)
 {
 	struct auth_need need = {
-		.kind = NEED_PERMISSION, .action = str_c(action), .resource = repo_arn(r, repo)};
-	struct auth_context ctx = {.source_ip = source(r)};
+		.kind = NEED_PERMISSION, .action = str_c(action), .resource = repo_arn(r, repo->id)};
+	struct auth_context ctx = {.source_ip = source(r), .storage_id = repo->storage_id};
 
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
 }

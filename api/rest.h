@@ -148,7 +148,7 @@ rc api_check_secret(struct api_req *r, struct str access_key, struct str secret)
 rc api_authorize(struct api_req *r);
 /* For rows that ask for each: the action on an object of the repository. */
 rc api_allows_object(struct api_req *r, const char *action, struct str path);
-bool api_allows_repo(struct api_req *r, const char *action, struct str repo);
+bool api_allows_repo(struct api_req *r, const char *action, const struct repo *repo);
 
 /* query.c: INVALID in lakeFS's words for what is wrong. */
 struct str api_query(const struct api_req *r, const char *key); /* the first; STR_NONE */

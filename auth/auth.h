@@ -74,7 +74,8 @@ struct auth_context {
  * Pure; any thread. */
 rc auth_allows(const struct auth_user *u, const struct auth_need *need,
 	       const struct auth_context *ctx, struct err *reterr);
-/* Whether any statement allows the action on anything: the entrance of filtered listings. */
+/* Whether any statement allows the action on anything, whatever its conditions: the entrance of listings that
+ * ask auth_allows for each item. */
 bool auth_allows_somewhere(const struct auth_user *u, struct str action);
 
 /* Policies (API.md 2.2), public for tests. */

@@ -122,13 +122,13 @@ rc auth_allows(const struct auth_user *u, const struct auth_need *need,
 		       STR_ARG(leaf->action), STR_ARG(leaf->resource));
 }
 
-/* Nothing is known of the request here, so statements with conditions don't count. */
+/* Whether conditions are met depends on what is asked for each (its store), so they are left to the filter. */
 bool auth_allows_somewhere(const struct auth_user *u, struct str action)
 {
 	for (size_t i = 0; i < u->statements_n; i++) {
 		const struct auth_statement *s = &u->statements[i];
 
-		if (s->allow && !s->broken && !s->conditions_n && has_action(s, action))
+		if (s->allow && !s->broken && has_action(s, action))
 			return true;
 	}
 	return false;

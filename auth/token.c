@@ -159,20 +159,22 @@ struct str auth_token_make(struct auth *x, const struct auth_user *u, struct are
 rc auth_find_token(struct auth *x, enum kv_wait wait, struct str token, struct arena *a,
 		   struct auth_user **ret_user, struct err *reterr)
 {
+	struct auth_user *u;
 	struct auth_claims c;
 	rc r;
 
 	TRY(auth_token_verify(x->encrypt_secret, token, wall_now().s, a, &c, reterr));
 	if (c.subject.n > AUTH_MAX_ID || memchr(c.subject.p, '/', c.subject.n))
 		return refused(reterr, "names no user");
-	r = auth_find_user(x, wait, c.subject, a, ret_user, reterr);
+	r = auth_find_user(x, wait, c.subject, a, &u, reterr);
 	if (rc_is(r, InvalidAccessKeyId))
 		return refused(reterr, "is of a user who is gone");
 	TRY(r);
 	/* One of the same name was deleted and made again since. */
-	if (c.issued_s && c.issued_s < (*ret_user)->created_s) {
-		auth_user_unref(*ret_user);
+	if (c.issued_s && c.issued_s < u->created_s) {
+		auth_user_unref(u);
 		return refused(reterr, "is of a user who is gone");
 	}
+	*ret_user = u;
 	return RC_OK;
 }

@@ -44,7 +44,7 @@ static rc plan(struct s3_req *r)
 /* Told before it is asked whether they may make buckets: tools that may only write make theirs first. */
 static rc existing(struct s3_req *r, const char *read, rc may_create)
 {
-	if (s3_allows_repo(r, read, r->at.repo))
+	if (s3_allows_repo(r, read, r->at.repo, STR_NONE))
 		return err_field(err_default(&r->err, ERR_BucketAlreadyOwnedByYou), &r->err, "BucketName",
 				 r->at.bucket);
 	TRY(may_create);

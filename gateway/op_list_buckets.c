@@ -130,7 +130,7 @@ static rc show_waiting(struct s3_req *r, struct buckets *l, struct str next)
 
 static rc wait_for(struct s3_req *r, struct buckets *l, const struct repo *repo, struct str after)
 {
-	if (!l->branches || !s3_allows_repo(r, "fs:ListBranches", repo->id))
+	if (!l->branches || !s3_allows_repo(r, "fs:ListBranches", repo->id, repo->storage_id))
 		return RC_OK;
 	if (l->waiting_n == MAX_WAITING)
 		return err_set(&r->err, ERR_CORRUPT, "repository %.*s: its name is too long",
@@ -182,7 +182,8 @@ static rc all_repositories(struct s3_req *r, struct buckets *l)
 		TRY(repo_list(&c, l->prefix, after, PAGE, &repos, &n, &more));
 		for (size_t i = 0; i < n && !l->full; i++) {
 			TRY(show_waiting(r, l, repos[i].id));
-			if (!l->full && s3_allows_repo(r, "fs:ListRepositories", repos[i].id))
+			if (!l->full && s3_allows_repo(r, "fs:ListRepositories", repos[i].id,
+						       repos[i].storage_id))
 				show(r, l, repos[i].id, repos[i].created);
 			if (!l->full)
 				TRY(wait_for(r, l, &repos[i], STR_NONE));

@@ -218,13 +218,14 @@ rc s3_allows_object(struct s3_req *r, const char *action, struct str repo, struc
 	return allows(r, &need);
 }
 
-bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo)
+bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo, struct str storage_id)
 {
 	struct auth_need need = {.kind = NEED_PERMISSION,
 				 .action = str_c(action),
 				 .resource = s3_repo_arn(r, repo)};
 	struct auth_context ctx = context(r);
 
+	ctx.storage_id = storage_id;
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
 }
 

@@ -182,7 +182,8 @@ rc s3_find_repo(struct s3_req *r);
 rc s3_authorize(struct s3_req *r);
 /* fs:<action> on an object of a repository; for operations that check each key. */
 rc s3_allows_object(struct s3_req *r, const char *action, struct str repo, struct str path);
-bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo);
+/* storage_id: the repository's; STR_NONE: not known, so that conditions on it don't apply. */
+bool s3_allows_repo(struct s3_req *r, const char *action, struct str repo, struct str storage_id);
 /* For operations that ask for themselves (RES_BUCKET). AccessDenied. */
 rc s3_allows_arn(struct s3_req *r, const char *action, struct str arn);
 struct str s3_repo_arn(struct s3_req *r, struct str repo);
