@@ -83,6 +83,15 @@ static rc attributes(struct s3_req *r, struct copy *p)
 	return RC_OK;
 }
 
+/* Of copies, lakeFS tells it by another code than of objects that are put. */
+static rc protected_as_request(struct s3_req *r, rc result)
+{
+	if (!rc_is(result, WriteToProtectedBranch))
+		return result;
+	return err_set(&r->err, ERR_InvalidRequest, "cannot write to protected branch '" STR_FMT "'",
+		       STR_ARG(r->at.ref));
+}
+
 static rc plan(struct s3_req *r)
 {
 	struct copy *p = ARENA_NEW(r->a, struct copy);
@@ -95,7 +104,7 @@ static rc plan(struct s3_req *r)
 	TRY(s3_copy_source(r, &p->from));
 	TRY(s3_write_condition(r, &p->op.cond, &p->op.cond_etag));
 	TRY(s3_checksum_algorithm(r, &p->op.checksum));
-	TRY(s3_writable(r));
+	TRY(protected_as_request(r, s3_writable(r)));
 	TRY(find_source(r, p));
 	TRY(s3_check_conditions(r, &p->op.entry, "x-amz-copy-source-"));
 	return attributes(r, p);
@@ -108,7 +117,7 @@ static void done(struct object_copy *op)
 
 	http_req_on_gone(r->http, NULL, NULL);
 	r->err = op->err;
-	s3_done(r, s3_write_missing(r, op->result));
+	s3_done(r, protected_as_request(r, s3_write_missing(r, op->result)));
 }
 
 static void client_gone(void *ud)

@@ -169,7 +169,7 @@ static void test_refs__protected(void **state)
 	expect_error(&site, 403, "ErrWriteToProtectedBranch", .method = "DELETE", .target = "/one/protected/a");
 	expect_error(&site, 403, "ErrWriteToProtectedBranch", .method = "POST",
 		     .target = "/one/protected/a?uploads");
-	expect_error(&site, 403, "ErrWriteToProtectedBranch", .method = "PUT", .target = "/one/protected/b",
+	expect_error(&site, 400, "InvalidRequest", .method = "PUT", .target = "/one/protected/b",
 		     .headers = {{"x-amz-copy-source", "/one/main/dir/x"}});
 	check_body("/one/protected/a", "a");
 	ok(protection_set(&c, &one, NULL, 0, STR_NONE));
