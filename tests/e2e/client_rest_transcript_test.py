@@ -195,10 +195,15 @@ DIFFERENCES = [
      ['status 200 -> 404']),
     ("a fault of lakeFS: picking a commit damaged it", "749-750",
      ["/results/cp2/commit_id: '<id>' -> '<id>'", "/results/hidden1/commit_id: '<id>' -> '<id>'"]),
-    ("there are no hooks", "790",
-     ['status 412 -> 201']),
-    ("there are no hooks", "792",
-     ['/generation: 3 -> 4', "/parents[0]: '<id>' -> '<id>'"]),
+    ("nobody runs actions here, so what they guard is refused", "788,792",
+     ['status 201 -> 412']),
+    ("nobody runs actions here, so what they guard is refused", "790",
+     ["/message: 'pre-commit hook aborted, run id \\'4opnng1ksduc3mqc2u30\\': 1 error occurred:\\n\\t"
+      "* hook run id \\'0000_0001\\' failed on action \\'check\\' hook \\'lua_event\\': action failed: "
+      'runtime error: [string "lua"]:2: rejected by hook\\nstack traceback:\\n\\t[Go]: in ?\\n\\t[stri'
+      'ng "lua"]:2: in main chunk\\n\\n\' -> "\'_lakefs_actions/check.yaml\' of main guards commits an'
+      "d merges, and this server doesn't run actions: remove it, or set actions.enabled: false in"
+      ' the server\'s configuration to let all pass"']),
     ("repositories have no sample data here", "838-841",
      ['status 200 -> 404']),
     ("repositories have no sample data here", "842",
