@@ -70,8 +70,8 @@ DIFFERENCES = [
     ("max-buckets limits", "11", ["Buckets/Bucket[1]: gone", "Buckets/Bucket[2]: gone"]),
     ("the method is at fault, not the address", "13", ["status 404 -> 405"]),
     ("the method is at fault, not the address", "14-16,81,87-88", ["status 404 -> 405", "code MethodNotAllowed"]),
-    ("S3 ignores parameters that it doesn't know where nothing is written", "20,201", ["status 405 -> 200"]),
-    ("S3 ignores parameters that it doesn't know where nothing is written", "37",
+    ("where nothing is written, a parameter that chooses no operation is ignored", "20,201", ["status 405 -> 200"]),
+    ("where nothing is written, a parameter that chooses no operation is ignored", "37",
      ["status 405 -> 200", "Error -> ListBucketResult"]),
     ("DeleteBucket is there, but the bucket isn't empty", "66",
      ["status 405 -> 409", "code ERRLakeFSNotSupported -> BucketNotEmpty"]),
@@ -96,7 +96,7 @@ DIFFERENCES = [
     ("S3's code of what is absent", "25-26,29-30,47-64,67,69,135,197,199-200,395-396",
      ["status 405 -> 501", "code ERRLakeFSNotSupported -> NotImplemented"]),
     ("ListObjectVersions is there", "45", ["status 405 -> 200", "Error -> ListVersionsResult"]),
-    ("no such combination in S3 either", "70,136,316",
+    ("no operation of S3's: the parameter is another's", "70,136,316",
      ["status 405 -> 400", "code ERRLakeFSNotSupported -> InvalidRequest"]),
 
     # Addresses.
@@ -199,7 +199,7 @@ DIFFERENCES = [
                       "'Part number must be an integer between 1 and 10000, inclusive.'"]),
     ("a fault of lakeFS", "343-344", ["status 200 -> 400", "code InvalidArgument"]),
     ("S3's code", "345,350,357,383", ["status 500 -> 404", "code InternalError -> NoSuchUpload"]),
-    ("no such combination in S3 either", "346", ["status 400 -> 405", "code InvalidArgument -> MethodNotAllowed"]),
+    ("S3's code", "346", ["status 400 -> 405", "code InvalidArgument -> MethodNotAllowed"]),
     ("a fault of lakeFS", "347-349", ["status 500 -> 200", "Error -> ListPartsResult"]),
     ("ListMultipartUploads is there", "351-352", ["status 501 -> 200", "Error -> ListMultipartUploadsResult"]),
     ("a fault of lakeFS", "354", ["CopyObjectResult -> CopyPartResult"]),
