@@ -28,6 +28,7 @@ struct api_options {
 	size_t trusted_proxies_n;
 	struct str rbac;        /* auth.ui_config.rbac */
 	struct str logout_url;  /* where a logout leads to; STR_NONE: the login page */
+	struct str signing_secret; /* of addresses that are given out (versions/link_address.h) */
 	size_t slot_bytes;      /* half of an upload's buffer (server.body_slot_bytes) */
 	const struct api_store *stores;
 	size_t stores_n;

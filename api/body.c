@@ -24,6 +24,11 @@ rc api_body_object(struct api_req *r, const char *schema)
 	return RC_OK;
 }
 
+rc api_body_there(struct api_req *r, const char *schema, const char *key)
+{
+	return json_member(r->doc, key) ? RC_OK : missing(r, schema, key);
+}
+
 rc api_body_str(struct api_req *r, const char *schema, const char *key, bool required, struct str *ret)
 {
 	struct json *j = json_member(r->doc, key);

@@ -31,7 +31,7 @@ static rc read_document(struct api_req *r)
 	return RC_OK;
 }
 
-static rc check_path(struct api_req *r)
+rc api_check_path(struct api_req *r)
 {
 	if (r->path.n > API_PATH_MAX)
 		return err_set(&r->err, ERR_INVALID,
@@ -48,7 +48,7 @@ static rc parse(struct api_req *r)
 		TRY(read_document(r));
 	if (o->flags & R_PATH) {
 		TRY(api_query_required(r, "path", &r->path));
-		TRY(check_path(r));
+		TRY(api_check_path(r));
 	}
 	if (o->flags & R_FORCE)
 		TRY(api_query_bool(r, "force", false, &r->force));
@@ -228,6 +228,8 @@ void api_handle(struct api *x, struct http_req *http)
 	arena_defer(a, free_buf, &r->json);
 	arena_defer(a, free_buf, &r->body);
 	r->w.to = &r->json;
+	if (api_page_of(r))
+		return;
 	routed = api_route(r);
 	if (!rc_ok(routed))
 		api_done(r, routed);

@@ -1,10 +1,11 @@
-/* healthCheck and getConfig. */
+/* healthCheck, the config family, and what clients tell and ask of the installation. */
 #include "api/rest.h"
+#include "versions/link_address.h"
 
 const struct api_handlers handlers_healthCheck = {0};
 
 /* What a namespace on such a store begins with. */
-static const char *scheme_of(struct str type)
+const char *api_scheme(struct str type)
 {
 	static const struct {
 		const char *type, *scheme;
@@ -18,7 +19,7 @@ static const char *scheme_of(struct str type)
 
 static void show_store(struct api_req *r, const char *key, const struct api_store *s)
 {
-	const char *scheme = scheme_of(s->type);
+	const char *scheme = api_scheme(s->type);
 	struct str regex = arena_printf(r->a, "^%s://", scheme);
 
 	jw_object(&r->w, key);
@@ -66,3 +67,77 @@ static void get_config(struct api_req *r)
 }
 
 const struct api_handlers handlers_getConfig = {.reply = get_config};
+
+static void get_version(struct api_req *r)
+{
+	api_begin(r);
+	jw_str(&r->w, "version", STR(SLUICE_VERSION));
+	jw_str(&r->w, "version_context", STR("lakeFS"));
+	api_end(r);
+	api_reply_json(r, r->route->status);
+}
+
+const struct api_handlers handlers_getLakeFSVersion = {.reply = get_version};
+
+static void get_storage(struct api_req *r)
+{
+	const struct api_options *o = &r->x->o;
+
+	show_store(r, NULL, o->default_store ? o->default_store : &o->stores[0]);
+	api_reply_json(r, r->route->status);
+}
+
+const struct api_handlers handlers_getStorageConfig = {.reply = get_storage};
+
+/* How long an address that was given out may be written to and linked: what collectors must spare. */
+static void get_grace(struct api_req *r)
+{
+	api_begin(r);
+	jw_int(&r->w, "grace_period", LINK_ADDRESS_LIFE_S);
+	api_end(r);
+	api_reply_json(r, r->route->status);
+}
+
+const struct api_handlers handlers_getGarbageCollectionConfig = {.reply = get_grace};
+
+/* What clients count is looked at for their sake, and dropped: nothing here is told to anybody. */
+static rc parse_events(struct api_req *r)
+{
+	static const char schema[] = "StatsEventsList";
+	struct json *list = json_member(r->doc, "events");
+
+	TRY(api_body_object(r, schema));
+	TRY(api_body_there(r, schema, "events"));
+	if (json_type(list) != JSON_ARRAY)
+		return api_bad_body(r, schema, "events", "value must be an array");
+	for (size_t i = 0; i < json_count(list); i++) {
+		static const char *const keys[] = {"class", "name", "count"};
+		struct json *event = json_at(list, i);
+
+		for (size_t k = 0; k < 3; k++) {
+			struct json *v = json_member(event, keys[k]);
+
+			if (json_type(v) != (k < 2 ? JSON_STRING : JSON_INT))
+				return err_set(&r->err, ERR_INVALID,
+					       "request body has an error: doesn't match schema "
+					       "#/components/schemas/%s: Error at \"/events/%zu/%s\": property "
+					       "\"%s\" is %s",
+					       schema, i, keys[k], keys[k], v ? "of another type" : "missing");
+			if (k < 2 && !json_str(v).n)
+				return err_set(&r->err, ERR_INVALID, "invalid value: %s is required", keys[k]);
+			if (k == 2 && json_int(v) < 0)
+				return err_set(&r->err, ERR_INVALID,
+					       "invalid value: count must be a non-negative integer");
+		}
+	}
+	return RC_OK;
+}
+
+const struct api_handlers handlers_postStatsEvents = {.parse = parse_events};
+
+static rc no_report(struct api_req *r)
+{
+	return err_set(&r->err, ERR_NOT_FOUND, "usage report is not enabled");
+}
+
+const struct api_handlers handlers_getUsageReportSummary = {.plan = no_report};

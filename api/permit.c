@@ -41,6 +41,11 @@ rc api_allows_object(struct api_req *r, const char *action, struct str path)
 	return allows(r, action, below_arn(r, "/object/", path));
 }
 
+rc api_allows_namespace(struct api_req *r, const char *action, struct str space)
+{
+	return allows(r, action, arena_join(r->a, (struct str[]){STR("arn:lakefs:fs:::namespace/"), space}, 2));
+}
+
 bool api_allows_repo(struct api_req *r, const char *action, const struct repo *repo)
 {
 	struct auth_need need = {
@@ -83,8 +88,7 @@ static rc permitted(struct api_req *r, const struct api_permit *p)
 	case ON_OBJECT:
 		return allows(r, p->action, below_arn(r, "/object/", r->path));
 	case ON_NAMESPACE:
-		return allows(r, p->action,
-			      arena_join(r->a, (struct str[]){STR("arn:lakefs:fs:::namespace/"), r->space}, 2));
+		return api_allows_namespace(r, p->action, r->space);
 	case ON_ALL:
 		return allows(r, p->action, STR("*"));
 	case ON_USER:

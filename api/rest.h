@@ -111,6 +111,7 @@ struct api_req {
 	/* from the path, the query, or parse */
 	struct str repository, branch, ref, other_ref, tag, id, path, space;
 	struct str user_id, group_id, policy_id, access_key;
+	struct str sub; /* a second name of the path, beside id */
 
 	struct auth_user *user;
 	bool authenticated, parsed, authorized, have_repo;
@@ -140,6 +141,12 @@ struct api {
 /* route.c: row, path components and parameters. NOT_FOUND: no such endpoint. */
 rc api_route(struct api_req *r);
 
+/* pages.c: answers what isn't an operation (a description of those that are); true: it was. */
+bool api_page_of(struct api_req *r);
+
+/* dispatch.c: r->path, which a handler has set itself. */
+rc api_check_path(struct api_req *r);
+
 /* authenticate.c: sets r->user. AccessDenied and, for right credentials, ExpiredToken. */
 rc api_authenticate(struct api_req *r);
 rc api_check_secret(struct api_req *r, struct str access_key, struct str secret);
@@ -148,6 +155,7 @@ rc api_check_secret(struct api_req *r, struct str access_key, struct str secret)
 rc api_authorize(struct api_req *r);
 /* For rows that ask for each: the action on an object of the repository. */
 rc api_allows_object(struct api_req *r, const char *action, struct str path);
+rc api_allows_namespace(struct api_req *r, const char *action, struct str space);
 bool api_allows_repo(struct api_req *r, const char *action, const struct repo *repo);
 
 /* query.c: INVALID in lakeFS's words for what is wrong. */
@@ -170,6 +178,8 @@ rc api_body_str(struct api_req *r, const char *schema, const char *key, bool req
 rc api_body_bool(struct api_req *r, const char *schema, const char *key, bool *ret);
 rc api_body_int(struct api_req *r, const char *schema, const char *key, bool required, int64_t *ret,
 		bool *ret_there);
+/* INVALID unless the member is there. */
+rc api_body_there(struct api_req *r, const char *schema, const char *key);
 /* An object of strings, sorted by key; none when absent. */
 rc api_json_metadata(struct api_req *r, const struct json *j, const char *key, struct meta **ret,
 		     size_t *ret_n);
@@ -184,6 +194,8 @@ rc api_parse_merge(struct api_req *r);
 rc api_parse_restore(struct api_req *r);
 struct refs_dump;
 void api_show_dump(struct api_req *r, const char *key, const struct refs_dump *d);
+/* op_config.c: what a namespace on a store of this type begins with, before "://". */
+const char *api_scheme(struct str type);
 /* op_commits.c: an expression that has what is staged with it names no commit. INVALID. */
 rc api_check_committed(struct api_req *r, struct str ref);
 

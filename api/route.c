@@ -8,7 +8,7 @@ bool api_owns(struct str target)
 {
 	struct str path = str_head(target, str_index(target, '?'));
 
-	return str_eq(path, ROOT) || str_starts(path, STR("/api/v1/"));
+	return str_eq(path, ROOT) || str_starts(path, STR("/api/v1/")) || str_eq(path, STR("/openapi.json"));
 }
 
 static rc bad_query(struct api_req *r, const char *why)
@@ -59,6 +59,7 @@ static struct str *member(struct api_req *r, struct str name)
 		{"group_id", offsetof(struct api_req, group_id)},
 		{"policy_id", offsetof(struct api_req, policy_id)},
 		{"access_key", offsetof(struct api_req, access_key)},
+		{"sub", offsetof(struct api_req, sub)},
 	};
 
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)

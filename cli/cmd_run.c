@@ -103,6 +103,7 @@ static struct api *open_api(struct app *app)
 		.meta = app->meta,
 		.data = app->data,
 		.heavy = app->heavy,
+		.signing_secret = app->conf->blockstores.signing.secret_key,
 		.slot_bytes = (size_t)app->conf->server.body_slot_bytes,
 		.rbac = app->conf->auth.ui_config.rbac,
 		.logout_url = app->conf->auth.logout_redirect_url,

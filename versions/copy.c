@@ -85,9 +85,10 @@ static void staged(struct work *w)
 
 /* Elsewhere: a body of its own. */
 
+/* The body is shared. */
 static bool within(const struct object_copy *c)
 {
-	return str_eq(c->from_repo->partition, c->repo->partition);
+	return !c->whole && str_eq(c->from_repo->partition, c->repo->partition);
 }
 
 static unsigned missing(const struct object_copy *c)

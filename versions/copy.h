@@ -31,8 +31,8 @@ void object_source_open(struct object_source *s);
 /* The caller lost interest: done() still comes. */
 void object_source_cancel(struct object_source *s);
 
-/* Within a repository the copy shares the body (TRAPS 7). Else it has one of its own: copied by the store
- * where both repositories are pinned to one that can, or streamed through here. */
+/* Within a repository the copy shares the body (TRAPS 7), unless it is to be whole. Else it has one of its own:
+ * copied by the store where both repositories are pinned to one that can, or streamed through here. */
 struct object_copy {
 	void (*done)(struct object_copy *c);
 	struct mailbox *home;
@@ -47,6 +47,7 @@ struct object_copy {
 	struct str storage_class;
 	enum stage_cond cond;
 	struct str cond_etag;
+	bool whole; /* a body of its own in any case */
 	uint64_t max_streamed; /* InvalidRequest for longer bodies that would pass through here */
 	size_t slot_bytes;
 	void *ud;
