@@ -150,17 +150,32 @@ static rc nothing_to_merge(struct move *m)
 	return err_set(m->c->err, ERR_NoChanges, "merge: no changes");
 }
 
+/* The same records may be cut into other ranges, by commits that undo each other. */
+static rc is_same(struct move *m, struct str x, struct str y, bool *ret)
+{
+	CLEANUP(diff_closep) struct diff *d = NULL;
+	struct diff_item item;
+
+	*ret = str_eq(x, y);
+	if (*ret)
+		return RC_OK;
+	TRY(diff_open(m->c, m->r, x, y, STR_NONE, &d));
+	return diff_next(d, &item, ret, m->c->err);
+}
+
 static rc make_merge(struct move *m, const struct commit *head, struct commit *ret)
 {
 	const struct merge_request *q = m->request;
 	struct commit source, base;
 	struct str base_id, meta_range;
+	bool same;
 
 	TRY(ref_commit(m->c, m->r, q->source, &source));
 	TRY(actions_refuse(m->c, m->r, source.id));
 	TRY(merge_base(m->c, m->r, head->id, source.id, &base_id));
 	TRY(commit_get(m->c, m->r, base_id, &base));
-	if (str_eq(source.meta_range_id, base.meta_range_id) && !q->allow_empty)
+	TRY(is_same(m, source.meta_range_id, base.meta_range_id, &same));
+	if (same && !q->allow_empty)
 		return nothing_to_merge(m);
 	TRY(merge_ranges(m, head->meta_range_id, source.meta_range_id, base.meta_range_id, q->strategy,
 			 &meta_range));
