@@ -105,21 +105,6 @@ static void checksums_check(struct request *q)
 		refusal_check(q, got);
 }
 
-static void source_check(struct request *q)
-{
-	struct s3_address first, second;
-	rc got = s3_copy_source(&q->r, &first);
-
-	if (!rc_ok(got)) {
-		refusal_check(q, got);
-		return;
-	}
-	MUST(rc_ok(s3_copy_source(&q->r, &second)));
-	MUST(str_eq(first.repo, second.repo) && str_eq(first.ref, second.ref) &&
-	     str_eq(first.path, second.path));
-	source_address_check(q, &first);
-}
-
 /* Kept with an object and told again. */
 static void attrs_check(struct request *q, struct entry *e)
 {

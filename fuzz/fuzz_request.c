@@ -41,21 +41,6 @@ static void address_check(struct request *q)
 	MUST(op->id != S3_DeleteBucket || q->r.params_n == 0 || !s3_param(&q->r, "policy"));
 }
 
-static void source_check(struct request *q)
-{
-	struct s3_address first, second;
-	rc got = s3_copy_source(&q->r, &first);
-
-	if (!rc_ok(got)) {
-		refusal_check(q, got);
-		return;
-	}
-	MUST(rc_ok(s3_copy_source(&q->r, &second)));
-	MUST(str_eq(first.repo, second.repo) && str_eq(first.ref, second.ref) &&
-	     str_eq(first.path, second.path));
-	source_address_check(q, &first);
-}
-
 static void queries_check(struct request *q)
 {
 	static const char *const numbers[] = {"max-keys", "max-parts", "max-uploads", "part-number-marker"};

@@ -51,3 +51,19 @@ static inline void source_address_check(const struct request *q, const struct s3
 	MUST(at->path.n || (q->r.at.ref_bucket && !at->ref_bucket));
 	MUST(str_is_utf8(at->path) && (!at->path.n || !memchr(at->path.p, 0, at->path.n)));
 }
+
+/* x-amz-copy-source says the same whenever it is read. */
+static inline void source_check(struct request *q)
+{
+	struct s3_address first, second;
+	rc got = s3_copy_source(&q->r, &first);
+
+	if (!rc_ok(got)) {
+		refusal_check(q, got);
+		return;
+	}
+	MUST(rc_ok(s3_copy_source(&q->r, &second)));
+	MUST(str_eq(first.repo, second.repo) && str_eq(first.ref, second.ref) &&
+	     str_eq(first.path, second.path));
+	source_address_check(q, &first);
+}

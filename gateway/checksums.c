@@ -1,5 +1,7 @@
-/* What a request's head says of checksums. Of the head alone: some makers of links put the checksum of an
- * empty body into the query, which AWS was seen to ignore. */
+/* Checksums: what a request's head says of them, and what answers tell. Of the head alone: some makers of
+ * links put the checksum of an empty body into the query, which AWS was seen to ignore. */
+#include <stdio.h>
+
 #include "base/encode.h"
 #include "gateway/s3.h"
 
@@ -108,4 +110,72 @@ rc s3_body_checksum(struct s3_req *r, struct upload_stream *u)
 	TRY(in_header(r, u));
 	TRY(in_trailer(r, u));
 	return as_announced(r, u);
+}
+
+rc s3_checksum_algorithm(struct s3_req *r, enum digest_kind *ret)
+{
+	struct str name = s3_header(r, "x-amz-checksum-algorithm");
+
+	*ret = DIGEST_KINDS;
+	if (name.n == 0)
+		return RC_OK;
+	if (!digest_by_name(name, ret))
+		return err_set(&r->err, ERR_InvalidRequest,
+			       "Checksum algorithm provided is unsupported. Please try again with any "
+			       "of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, "
+			       "SHA512, XXHASH128, XXHASH3, XXHASH64]");
+	return RC_OK;
+}
+
+struct str s3_checksum_type_name(bool full)
+{
+	return full ? STR("FULL_OBJECT") : STR("COMPOSITE");
+}
+
+static struct str checksum_text(struct s3_req *r, struct str raw, bool composite, size_t parts)
+{
+	struct str text = base64_encode(r->a, raw);
+
+	return composite ? arena_printf(r->a, STR_FMT "-%zu", STR_ARG(text), parts) : text;
+}
+
+void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
+			size_t parts)
+{
+	s3_add_header(r, arena_printf(r->a, "x-amz-checksum-%s", digest_name(k)).p,
+		      checksum_text(r, raw, composite, parts));
+}
+
+void s3_write_checksums(struct s3_req *r, const struct entry *e)
+{
+	bool any = false;
+
+	for (int k = 0; k < DIGEST_KINDS; k++)
+		if (e->checksum[k].n) {
+			s3_checksum_header(r, (enum digest_kind)k, e->checksum[k],
+					   e->checksum_composite, e->parts_n);
+			any = true;
+		}
+	if (any)
+		s3_add_header(r, "x-amz-checksum-type",
+			      s3_checksum_type_name(!e->checksum_composite));
+}
+
+void s3_checksums_xml(struct s3_req *r, const struct entry *e)
+{
+	bool any = false;
+
+	for (int k = 0; k < DIGEST_KINDS; k++) {
+		char name[32];
+
+		if (!e->checksum[k].n)
+			continue;
+		snprintf(name, sizeof(name), "Checksum%s", digest_title((enum digest_kind)k));
+		xw_elem(&r->xml, name,
+			checksum_text(r, e->checksum[k], e->checksum_composite, e->parts_n));
+		any = true;
+	}
+	if (any)
+		xw_elem(&r->xml, "ChecksumType",
+			s3_checksum_type_name(!e->checksum_composite));
 }

@@ -42,7 +42,8 @@ void gateway_free(struct gateway *g);
 /* Answers the request, now or later. On the request's loop. */
 void gateway_handle(struct gateway *g, struct http_req *http);
 
-/* Whether a Host header's name is of a virtual-host style domain: its requests are S3's, whatever their path. */
+/* Whether a Host header's name is of a virtual-host style domain: its requests are S3's, whatever their
+ * path. */
 bool gateway_owns_host(const struct gateway *g, struct str host);
 
 /* The table of operations as a page (docs/reference/s3.md). */

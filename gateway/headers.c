@@ -2,8 +2,6 @@
  *
  * User metadata x-amz-meta-<name> is lakeFS's metadata key "X-Amz-Meta-<name>"; system headers that
  * lakeFS has no place for are metadata keys "::sluice::<name>" (DESIGN rule 8). */
-#include <stdio.h>
-
 #include "base/encode.h"
 #include "gateway/s3.h"
 #include "gateway/tagging.h"
@@ -216,7 +214,7 @@ rc s3_refuse_unsupported(struct s3_req *r)
 
 static bool is_owner(struct s3_req *r, struct str id)
 {
-	return !id.p || str_eq(id, STR("sluice")) || str_eq(id, auth_user_name(r->user)) ||
+	return !id.p || str_eq(id, STR(S3_OWNER)) || str_eq(id, auth_user_name(r->user)) ||
 	       str_eq(id, r->sig.access_key);
 }
 
@@ -335,67 +333,4 @@ void s3_write_attrs(struct s3_req *r, const struct entry *e)
 	/* The pages share this origin: an object must not run as one of them (TRAPS 29). */
 	s3_add_header(r, "x-content-type-options", STR("nosniff"));
 	s3_add_header(r, "content-security-policy", STR("sandbox"));
-}
-
-struct str s3_checksum_text(struct s3_req *r, struct str raw, bool composite, size_t parts)
-{
-	struct str text = base64_encode(r->a, raw);
-
-	return composite ? arena_printf(r->a, STR_FMT "-%zu", STR_ARG(text), parts) : text;
-}
-
-void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
-			size_t parts)
-{
-	s3_add_header(r, arena_printf(r->a, "x-amz-checksum-%s", digest_name(k)).p,
-		      s3_checksum_text(r, raw, composite, parts));
-}
-
-void s3_write_checksums(struct s3_req *r, const struct entry *e)
-{
-	bool any = false;
-
-	for (int k = 0; k < DIGEST_KINDS; k++)
-		if (e->checksum[k].n) {
-			s3_checksum_header(r, (enum digest_kind)k, e->checksum[k],
-					   e->checksum_composite, e->parts_n);
-			any = true;
-		}
-	if (any)
-		s3_add_header(r, "x-amz-checksum-type",
-			      e->checksum_composite ? STR("COMPOSITE") : STR("FULL_OBJECT"));
-}
-
-void s3_checksums_xml(struct s3_req *r, const struct entry *e)
-{
-	bool any = false;
-
-	for (int k = 0; k < DIGEST_KINDS; k++) {
-		char name[32];
-
-		if (!e->checksum[k].n)
-			continue;
-		snprintf(name, sizeof(name), "Checksum%s", digest_title((enum digest_kind)k));
-		xw_elem(&r->xml, name,
-			s3_checksum_text(r, e->checksum[k], e->checksum_composite, e->parts_n));
-		any = true;
-	}
-	if (any)
-		xw_elem(&r->xml, "ChecksumType",
-			e->checksum_composite ? STR("COMPOSITE") : STR("FULL_OBJECT"));
-}
-
-rc s3_checksum_algorithm(struct s3_req *r, enum digest_kind *ret)
-{
-	struct str name = s3_header(r, "x-amz-checksum-algorithm");
-
-	*ret = DIGEST_KINDS;
-	if (name.n == 0)
-		return RC_OK;
-	if (!digest_by_name(name, ret))
-		return err_set(&r->err, ERR_InvalidRequest,
-			       "Checksum algorithm provided is unsupported. Please try again with any "
-			       "of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, "
-			       "SHA512, XXHASH128, XXHASH3, XXHASH64]");
-	return RC_OK;
 }

@@ -23,7 +23,7 @@ rc s3_part_number(struct s3_req *r, unsigned *ret)
 	    number > MULTIPART_MAX_PARTS)
 		return err_argument(&r->err, "partNumber", s3_query(r, "partNumber"),
 				    "Part number must be an integer between 1 and %d, inclusive.",
-			       MULTIPART_MAX_PARTS);
+				    MULTIPART_MAX_PARTS);
 	*ret = (unsigned)number;
 	return RC_OK;
 }
@@ -43,16 +43,6 @@ rc s3_checksum_type(struct s3_req *r, enum upload_type *ret)
 	return RC_OK;
 }
 
-struct str s3_checksum_type_name(bool full)
-{
-	return full ? STR("FULL_OBJECT") : STR("COMPOSITE");
-}
-
-struct str s3_algorithm_name(struct s3_req *r, enum digest_kind k)
-{
-	return str_c(digest_title(k));
-}
-
 void s3_address_xml(struct s3_req *r, struct str upload_id)
 {
 	xw_elem(&r->xml, "Bucket", r->at.bucket);
@@ -61,18 +51,10 @@ void s3_address_xml(struct s3_req *r, struct str upload_id)
 		xw_elem(&r->xml, "UploadId", upload_id);
 }
 
-static void owner_xml(struct s3_req *r, const char *name)
-{
-	xw_open(&r->xml, name);
-	xw_elem(&r->xml, "ID", STR("sluice"));
-	xw_elem(&r->xml, "DisplayName", STR("sluice"));
-	xw_close(&r->xml, name);
-}
-
 void s3_owners_xml(struct s3_req *r)
 {
-	owner_xml(r, "Initiator");
-	owner_xml(r, "Owner");
+	s3_owner_xml(r, "Initiator");
+	s3_owner_xml(r, "Owner");
 	xw_elem(&r->xml, "StorageClass", STR("STANDARD"));
 }
 
@@ -80,13 +62,13 @@ void s3_upload_checksum_xml(struct s3_req *r, enum digest_kind k, bool full, boo
 {
 	if (k == DIGEST_KINDS || implied)
 		return;
-	xw_elem(&r->xml, "ChecksumAlgorithm", s3_algorithm_name(r, k));
+	xw_elem(&r->xml, "ChecksumAlgorithm", str_c(digest_title(k)));
 	xw_elem(&r->xml, "ChecksumType", s3_checksum_type_name(full));
 }
 
 void s3_checksum_xml(struct s3_req *r, enum digest_kind k, struct str raw)
 {
-	struct str name = arena_printf(r->a, "Checksum" STR_FMT, STR_ARG(s3_algorithm_name(r, k)));
+	struct str name = arena_printf(r->a, "Checksum%s", digest_title(k));
 
 	xw_elem(&r->xml, name.p, base64_encode(r->a, raw));
 }
@@ -109,4 +91,21 @@ void s3_part_checksum_headers(struct s3_req *r, const struct upload *u, const st
 	for (int k = 0; k < DIGEST_KINDS; k++)
 		if (shown(u, p, (enum digest_kind)k))
 			s3_checksum_header(r, (enum digest_kind)k, p->checksum[k], false, 0);
+}
+
+void s3_part_start(struct s3_req *r, struct upload_part_put *op, const struct upload *u)
+{
+	op->home = loop_mailbox(http_req_loop(r->http));
+	op->v = r->g->o.versions;
+	op->a = r->a;
+	op->repo = &r->repo;
+	op->upload = u;
+	upload_part_start(op);
+}
+
+void s3_part_done(struct s3_req *r, rc result, const struct err *why)
+{
+	http_req_on_gone(r->http, NULL, NULL);
+	r->err = *why;
+	s3_done(r, rc_is(result, NOT_FOUND) ? err_default(&r->err, ERR_NoSuchUpload) : result);
 }

@@ -130,7 +130,7 @@ static void reply(struct s3_req *r)
 	char date[30];
 
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "GetObjectAttributesResponse", XMLNS);
+	xw_open_ns(&r->xml, "GetObjectAttributesResponse", S3_XMLNS);
 	if (q->asked & ETAG)
 		xw_elem(&r->xml, "ETag", e->etag);
 	if ((q->asked & CHECKSUM) && has_checksum(e)) {

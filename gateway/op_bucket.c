@@ -13,7 +13,7 @@ const struct s3_handlers handlers_HeadBucket = {.reply = head_bucket};
 static void bucket_location(struct s3_req *r)
 {
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "LocationConstraint", "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_open_ns(&r->xml, "LocationConstraint", S3_XMLNS);
 	if (!str_eq(r->g->o.region, STR("us-east-1")))
 		xw_text(&r->xml, r->g->o.region);
 	xw_close(&r->xml, "LocationConstraint");

@@ -1,4 +1,5 @@
-/* DeleteBucket: a repository that has nothing to lose, or, as repository.branch, a branch that lists nothing. */
+/* DeleteBucket: a repository that has nothing to lose, or, as repository.branch, a branch that lists
+ * nothing. */
 #include "gateway/s3.h"
 #include "versions/branch_remove.h"
 

@@ -9,22 +9,6 @@ struct copy {
 	struct s3_req *r;
 };
 
-static rc find_source(struct s3_req *r, struct copy *p)
-{
-	struct vcall c = s3_vcall(r);
-	rc found;
-
-	p->from_repo = r->repo;
-	if (!str_eq(p->from.repo, r->repo.id)) {
-		found = repo_get(&c, p->from.repo, &p->from_repo);
-		if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-			return s3_no_such_repo(r);
-		TRY(found);
-	}
-	found = object_stat(&c, &p->from_repo, p->from.ref, p->from.path, &p->op.entry);
-	return s3_read_missing(r, &p->from_repo, &p->from, found);
-}
-
 /* COPY, the default, or REPLACE. */
 static rc directive(struct s3_req *r, const char *header, bool *ret_replace)
 {
@@ -105,7 +89,7 @@ static rc plan(struct s3_req *r)
 	TRY(s3_write_condition(r, &p->op.cond, &p->op.cond_etag));
 	TRY(s3_checksum_algorithm(r, &p->op.checksum));
 	TRY(protected_as_request(r, s3_writable(r)));
-	TRY(find_source(r, p));
+	TRY(s3_find_source(r, &p->from, &p->from_repo, &p->op.entry));
 	TRY(s3_check_conditions(r, &p->op.entry, "x-amz-copy-source-"));
 	return attributes(r, p);
 }
@@ -156,7 +140,7 @@ static void reply(struct s3_req *r)
 
 	time_iso_ms(p->op.entry.modified, date);
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "CopyObjectResult", "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_open_ns(&r->xml, "CopyObjectResult", S3_XMLNS);
 	xw_elem(&r->xml, "LastModified", str_c(date));
 	xw_elem(&r->xml, "ETag", s3_quoted(r, p->op.entry.etag));
 	s3_checksums_xml(r, &p->op.entry);

@@ -182,7 +182,7 @@ static rc run_many(struct s3_req *r)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
 	objects_delete(&c, &r->repo, items, chosen);
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "DeleteResult", "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_open_ns(&r->xml, "DeleteResult", S3_XMLNS);
 	for (size_t i = 0; i < q.n; i++)
 		tell(r, &doomed[i], q.quiet);
 	xw_close(&r->xml, "DeleteResult");

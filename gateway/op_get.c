@@ -1,5 +1,5 @@
 /* GetObject and HeadObject: resolve, check conditions, clip the range, then send the file or stream. */
-#include "gateway/s3.h"
+#include "gateway/multipart.h"
 
 struct get {
 	struct entry entry;
@@ -19,17 +19,10 @@ static rc gone(struct s3_req *r)
 		       "The object's data is not in its store any more.");
 }
 
-static rc part_number(struct s3_req *r, uint64_t *ret)
+static rc part_number(struct s3_req *r, unsigned *ret)
 {
-	struct str text = s3_query(r, "partNumber");
-
 	*ret = 0;
-	if (!s3_param(r, "partNumber") ||
-	    (str_to_u64(text, ret) && *ret && *ret <= MULTIPART_MAX_PARTS))
-		return RC_OK;
-	return err_argument(&r->err, "partNumber", text,
-			    "Part number must be an integer between 1 and %d, inclusive.",
-			    MULTIPART_MAX_PARTS);
+	return s3_param(r, "partNumber") ? s3_part_number(r, ret) : RC_OK;
 }
 
 static rc no_such_part(struct s3_req *r, size_t parts, uint64_t number)
@@ -43,13 +36,14 @@ static rc no_such_part(struct s3_req *r, size_t parts, uint64_t number)
 /* GetObject by part: what part n of a multipart object covers. */
 static rc part_range(struct s3_req *r, const struct entry *e, size_t *ret_part, struct s3_range *ret)
 {
-	uint64_t number, offset = 0;
+	uint64_t offset = 0;
+	unsigned number;
 	size_t parts = e->parts_n ? e->parts_n : 1;
 
 	TRY(part_number(r, &number));
 	if (number > parts)
 		return no_such_part(r, parts, number);
-	*ret_part = (size_t)number;
+	*ret_part = number;
 	if (e->parts_n == 0) {
 		*ret = (struct s3_range){.partial = e->size > 0, .length = (uint64_t)e->size};
 		return RC_OK;
@@ -94,7 +88,7 @@ static rc plan(struct s3_req *r)
 	r->op_state = g;
 	g->r = r;
 	g->fd = -1;
-	TRY(part_number(r, &(uint64_t){0}));
+	TRY(part_number(r, &(unsigned){0}));
 	TRY(find(r, g));
 	TRY(s3_check_conditions(r, &g->entry, ""));
 	TRY(select_range(r, g));
@@ -147,7 +141,7 @@ static void checksums(struct s3_req *r, const struct get *g)
 		return;
 	s3_checksum_header(r, g->entry.part_checksum_kind, sum, false, 0);
 	s3_add_header(r, "x-amz-checksum-type",
-		      g->entry.checksum_composite ? STR("COMPOSITE") : STR("FULL_OBJECT"));
+		      s3_checksum_type_name(!g->entry.checksum_composite));
 }
 
 static int head(struct s3_req *r, const struct get *g)

@@ -1,8 +1,9 @@
 /* ListObjects, ListObjectsV2 and ListObjectVersions: buckets have no versioning, so that each object is its
  * only version, "null".
  *
- * A bucket that names a ref has its paths as keys. Another one's are ref/path: a prefix without '/' lists branches as common prefixes (lakeFS, API.md
- * 3.4); a prefix "ref/..." lists that ref. Keys come back with the ref as the client wrote it. */
+ * A bucket that names a ref has its paths as keys. Another one's are ref/path: a prefix without '/' lists
+ * branches as common prefixes (lakeFS, API.md 3.4); a prefix "ref/..." lists that ref. Keys come back with
+ * the ref as the client wrote it. */
 #include "base/encode.h"
 #include "gateway/s3.h"
 
@@ -16,12 +17,6 @@ struct listing {
 	struct list_page page;
 	struct s3_address at; /* the ref that is listed; ref STR_NONE: branches */
 };
-
-/* An encoding-type=url key is escaped as S3 does it: '/' stays. */
-static struct str shown(struct s3_req *r, const struct listing *l, struct str s)
-{
-	return l->url ? uri_encode(r->a, s, true) : s;
-}
 
 /* After a key's only version come those of the next key. */
 static rc version_markers(struct s3_req *r, struct listing *l)
@@ -40,16 +35,13 @@ static rc version_markers(struct s3_req *r, struct listing *l)
 
 static rc parse(struct s3_req *r, struct listing *l)
 {
-	struct str encoding = s3_query(r, "encoding-type"), type = s3_query(r, "list-type");
+	struct str type = s3_query(r, "list-type");
 
 	l->v2 = r->op->id == S3_ListObjectsV2;
 	l->versions = r->op->id == S3_ListObjectVersions;
 	if (type.n && !l->v2 && !l->versions && !str_eq(type, STR("1")))
 		return err_set(&r->err, ERR_InvalidArgument, "list-type must be 1 or 2.");
-	if (encoding.n && !str_eq(encoding, STR("url")))
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Invalid Encoding Method specified in Request");
-	l->url = encoding.n != 0;
+	TRY(s3_encoding_type(r, &l->url));
 	l->owner = !l->v2 || str_eq(s3_query(r, "fetch-owner"), STR("true"));
 	l->prefix = s3_query(r, "prefix").p ? s3_query(r, "prefix") : STR("");
 	l->delimiter = s3_query(r, "delimiter");
@@ -133,7 +125,7 @@ static void checksums_xml(struct s3_req *r, const struct entry *e)
 		}
 	if (any)
 		xw_elem(&r->xml, "ChecksumType",
-			e->checksum_composite ? STR("COMPOSITE") : STR("FULL_OBJECT"));
+			s3_checksum_type_name(!e->checksum_composite));
 }
 
 static void contents_xml(struct s3_req *r, const struct listing *l, const struct list_item *item)
@@ -145,7 +137,7 @@ static void contents_xml(struct s3_req *r, const struct listing *l, const struct
 
 	time_iso_ms((struct timestamp){e->modified.s, e->modified.ns}, date);
 	xw_open(&r->xml, element);
-	xw_elem(&r->xml, "Key", shown(r, l, whole_key(r, l, item->key)));
+	xw_elem(&r->xml, "Key", s3_shown(r, l->url, whole_key(r, l, item->key)));
 	if (l->versions) {
 		xw_elem(&r->xml, "VersionId", STR("null"));
 		xw_elem_bool(&r->xml, "IsLatest", true);
@@ -154,12 +146,8 @@ static void contents_xml(struct s3_req *r, const struct listing *l, const struct
 	xw_elem(&r->xml, "ETag", s3_quoted(r, e->etag));
 	checksums_xml(r, e);
 	xw_elem_int(&r->xml, "Size", e->size);
-	if (l->owner) {
-		xw_open(&r->xml, "Owner");
-		xw_elem(&r->xml, "ID", STR("sluice"));
-		xw_elem(&r->xml, "DisplayName", STR("sluice"));
-		xw_close(&r->xml, "Owner");
-	}
+	if (l->owner)
+		s3_owner_xml(r, "Owner");
 	xw_elem(&r->xml, "StorageClass", STR("STANDARD"));
 	xw_close(&r->xml, element);
 	arena_rewind(r->a, mark);
@@ -171,32 +159,29 @@ static void items_xml(struct s3_req *r, const struct listing *l)
 		if (!l->page.items[i].is_prefix)
 			contents_xml(r, l, &l->page.items[i]);
 	for (size_t i = 0; i < l->page.n; i++)
-		if (l->page.items[i].is_prefix) {
-			xw_open(&r->xml, "CommonPrefixes");
-			xw_elem(&r->xml, "Prefix",
-				shown(r, l, whole_key(r, l, l->page.items[i].key)));
-			xw_close(&r->xml, "CommonPrefixes");
-		}
+		if (l->page.items[i].is_prefix)
+			s3_common_prefix_xml(
+				r, s3_shown(r, l->url, whole_key(r, l, l->page.items[i].key)));
 }
 
 static void v1_xml(struct s3_req *r, const struct listing *l)
 {
-	xw_elem(&r->xml, "Marker", shown(r, l, l->marker));
+	xw_elem(&r->xml, "Marker", s3_shown(r, l->url, l->marker));
 	/* S3 tells it with a delimiter only; without, the last key serves. lakeFS's branch listing is
 	 * one with a delimiter. */
 	if (l->page.truncated && (l->delimiter.n || !l->at.ref.p))
-		xw_elem(&r->xml, "NextMarker", shown(r, l, l->page.next));
+		xw_elem(&r->xml, "NextMarker", s3_shown(r, l->url, l->page.next));
 }
 
 static void versions_xml(struct s3_req *r, const struct listing *l)
 {
 	struct str version = s3_query(r, "version-id-marker");
 
-	xw_elem(&r->xml, "KeyMarker", shown(r, l, l->marker));
+	xw_elem(&r->xml, "KeyMarker", s3_shown(r, l->url, l->marker));
 	xw_elem(&r->xml, "VersionIdMarker", version);
 	if (!l->page.truncated)
 		return;
-	xw_elem(&r->xml, "NextKeyMarker", shown(r, l, l->page.next));
+	xw_elem(&r->xml, "NextKeyMarker", s3_shown(r, l->url, l->page.next));
 	if (!l->page.items[l->page.n - 1].is_prefix)
 		xw_elem(&r->xml, "NextVersionIdMarker", STR("null"));
 }
@@ -207,7 +192,7 @@ static void v2_xml(struct s3_req *r, const struct listing *l)
 	if (l->token.p)
 		xw_elem(&r->xml, "ContinuationToken", l->token);
 	if (l->start_after.p)
-		xw_elem(&r->xml, "StartAfter", shown(r, l, l->start_after));
+		xw_elem(&r->xml, "StartAfter", s3_shown(r, l->url, l->start_after));
 	if (l->page.truncated)
 		xw_elem(&r->xml, "NextContinuationToken", base64_encode(r->a, l->page.next));
 }
@@ -217,11 +202,11 @@ static void page_xml(struct s3_req *r, const struct listing *l)
 	const char *root = l->versions ? "ListVersionsResult" : "ListBucketResult";
 
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, root, "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_open_ns(&r->xml, root, S3_XMLNS);
 	xw_elem(&r->xml, "Name", r->at.bucket);
-	xw_elem(&r->xml, "Prefix", shown(r, l, l->prefix));
+	xw_elem(&r->xml, "Prefix", s3_shown(r, l->url, l->prefix));
 	if (l->delimiter.n)
-		xw_elem(&r->xml, "Delimiter", shown(r, l, l->delimiter));
+		xw_elem(&r->xml, "Delimiter", s3_shown(r, l->url, l->delimiter));
 	xw_elem_int(&r->xml, "MaxKeys", (int64_t)l->max);
 	if (l->url)
 		xw_elem(&r->xml, "EncodingType", STR("url"));
@@ -248,10 +233,7 @@ static rc list_objects(struct s3_req *r)
 	else
 		TRY(list_ref(r, &l));
 	page_xml(r, &l);
-	if (r->xml.overflow)
-		return err_set(&r->err, ERR_IO, "the listing's XML is larger than %zu bytes",
-			       r->xml.max);
-	return RC_OK;
+	return s3_listing_whole(r);
 }
 
 static void reply(struct s3_req *r)

@@ -233,7 +233,7 @@ static rc list_buckets(struct s3_req *r)
 
 	TRY(parse(r, l));
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "ListAllMyBucketsResult", "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_open_ns(&r->xml, "ListAllMyBucketsResult", S3_XMLNS);
 	owner_xml(r);
 	xw_open(&r->xml, "Buckets");
 	TRY(buckets_xml(r, l));
@@ -243,10 +243,7 @@ static rc list_buckets(struct s3_req *r)
 	if (l->prefix.n)
 		xw_elem(&r->xml, "Prefix", l->prefix);
 	xw_close(&r->xml, "ListAllMyBucketsResult");
-	if (r->xml.overflow)
-		return err_set(&r->err, ERR_IO, "the listing's XML is larger than %zu bytes",
-			       r->xml.max);
-	return RC_OK;
+	return s3_listing_whole(r);
 }
 
 static void reply_xml(struct s3_req *r)

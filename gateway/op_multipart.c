@@ -49,7 +49,7 @@ static rc create(struct s3_req *r)
 	in.metadata_n = attrs.metadata_n;
 	TRY(s3_write_missing(r, upload_create(&c, &r->repo, &in, made)));
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "InitiateMultipartUploadResult", XMLNS);
+	xw_open_ns(&r->xml, "InitiateMultipartUploadResult", S3_XMLNS);
 	s3_address_xml(r, made->id);
 	xw_close(&r->xml, "InitiateMultipartUploadResult");
 	return RC_OK;
@@ -60,7 +60,7 @@ static void reply_create(struct s3_req *r)
 	const struct upload *u = r->op_state;
 
 	if (!u->checksum_implied) {
-		s3_add_header(r, "x-amz-checksum-algorithm", s3_algorithm_name(r, u->checksum));
+		s3_add_header(r, "x-amz-checksum-algorithm", str_c(digest_title(u->checksum)));
 		s3_add_header(r, "x-amz-checksum-type", s3_checksum_type_name(u->checksum_full));
 	}
 	s3_reply_xml(r, 200);
@@ -122,7 +122,7 @@ static rc complete(struct s3_req *r)
 	TRY(s3_write_missing(r, upload_complete(&c, &r->repo, r->at.ref, r->at.path,
 						s3_query(r, "uploadId"), &how, &e)));
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "CompleteMultipartUploadResult", XMLNS);
+	xw_open_ns(&r->xml, "CompleteMultipartUploadResult", S3_XMLNS);
 	xw_elem(&r->xml, "Location",
 		arena_printf(r->a, "%s://" STR_FMT STR_FMT, http_req_tls(r->http) ? "https" : "http",
 			     STR_ARG(s3_header(r, "host")), STR_ARG(r->at.raw_path)));

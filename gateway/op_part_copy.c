@@ -13,22 +13,6 @@ struct part_copy {
 	bool gone;
 };
 
-static rc find_source(struct s3_req *r, struct part_copy *p)
-{
-	struct vcall c = s3_vcall(r);
-	rc found;
-
-	p->from_repo = r->repo;
-	if (!str_eq(p->from.repo, r->repo.id)) {
-		found = repo_get(&c, p->from.repo, &p->from_repo);
-		if (rc_is(found, NOT_FOUND) || rc_is(found, INVALID))
-			return s3_no_such_repo(r);
-		TRY(found);
-	}
-	found = object_stat(&c, &p->from_repo, p->from.ref, p->from.path, &p->entry);
-	return s3_read_missing(r, &p->from_repo, &p->from, found);
-}
-
 static rc plan(struct s3_req *r)
 {
 	struct part_copy *p = ARENA_NEW(r->a, struct part_copy);
@@ -39,7 +23,7 @@ static rc plan(struct s3_req *r)
 	TRY(s3_part_number(r, &p->put.number));
 	TRY(s3_copy_source(r, &p->from));
 	TRY(s3_the_upload(r, &p->upload));
-	TRY(find_source(r, p));
+	TRY(s3_find_source(r, &p->from, &p->from_repo, &p->entry));
 	TRY(s3_check_conditions(r, &p->entry, "x-amz-copy-source-"));
 	TRY(s3_copy_range(r, (uint64_t)p->entry.size, &p->source.offset, &p->source.length));
 	if (p->source.length > S3_MAX_PUT)
@@ -52,13 +36,9 @@ static rc plan(struct s3_req *r)
 
 static void finish(struct part_copy *p, rc result, const struct err *why)
 {
-	struct s3_req *r = p->r;
-
-	http_req_on_gone(r->http, NULL, NULL);
-	r->err = *why;
 	if (p->source.body)
 		body_close(p->source.body);
-	s3_done(r, rc_is(result, NOT_FOUND) ? err_default(&r->err, ERR_NoSuchUpload) : result);
+	s3_part_done(p->r, result, why);
 }
 
 static void put_done(struct upload_part_put *put)
@@ -79,24 +59,18 @@ static rc complete_part(struct upload_part_put *put, struct upload_part *part)
 static void opened(struct object_source *s)
 {
 	struct part_copy *p = s->ud;
-	struct s3_req *r = p->r;
 
 	if (!rc_ok(s->result)) {
 		finish(p, s->result, &s->err);
 		return;
 	}
 	p->put.done = put_done;
-	p->put.home = s->home;
-	p->put.v = s->v;
-	p->put.a = r->a;
-	p->put.repo = &r->repo;
-	p->put.upload = &p->upload;
 	p->put.relay = s->relay;
 	p->put.body = s->body;
 	p->put.digests = s->digests;
 	p->put.complete = complete_part;
 	p->put.ud = p;
-	upload_part_start(&p->put);
+	s3_part_start(p->r, &p->put, &p->upload);
 	if (p->gone)
 		upload_part_cancel(&p->put);
 }
@@ -141,7 +115,7 @@ static void reply(struct s3_req *r)
 
 	time_iso_ms(part->modified, date);
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "CopyPartResult", XMLNS);
+	xw_open_ns(&r->xml, "CopyPartResult", S3_XMLNS);
 	xw_elem(&r->xml, "LastModified", str_c(date));
 	xw_elem(&r->xml, "ETag", s3_quoted(r, part->etag));
 	s3_part_checksum_xml(r, &p->upload, part);

@@ -34,12 +34,8 @@ static rc complete_part(struct upload_part_put *op, struct upload_part *part)
 static void part_done(struct upload_part_put *op)
 {
 	struct part *p = op->ud;
-	struct s3_req *r = p->r;
 
-	http_req_on_gone(r->http, NULL, NULL);
-	r->err = op->err;
-	s3_done(r, rc_is(op->result, NOT_FOUND) ? err_default(&r->err, ERR_NoSuchUpload)
-						 : op->result);
+	s3_part_done(p->r, op->result, &op->err);
 }
 
 static void part_gone(void *ud)
@@ -76,17 +72,12 @@ static void start_part(struct s3_req *r)
 	}
 	p->r = r;
 	p->op.done = part_done;
-	p->op.home = loop_mailbox(http_req_loop(r->http));
-	p->op.v = r->g->o.versions;
-	p->op.a = r->a;
-	p->op.repo = &r->repo;
-	p->op.upload = &p->upload;
 	p->op.relay = u->relay;
 	p->op.body = u->head;
 	p->op.digests = u->digests;
 	p->op.complete = complete_part;
 	p->op.ud = p;
-	upload_part_start(&p->op);
+	s3_part_start(r, &p->op, &p->upload);
 	http_req_on_gone(r->http, part_gone, p);
 }
 
@@ -131,7 +122,7 @@ static rc list_parts(struct s3_req *r)
 	if (max)
 		TRY(upload_parts(&c, &upload, (unsigned)marker, max, &parts, &n, &more));
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "ListPartsResult", XMLNS);
+	xw_open_ns(&r->xml, "ListPartsResult", S3_XMLNS);
 	s3_address_xml(r, upload.id);
 	xw_elem_int(&r->xml, "PartNumberMarker", (int64_t)marker);
 	xw_elem_int(&r->xml, "NextPartNumberMarker", n ? parts[n - 1].number : (int64_t)marker);

@@ -3,8 +3,6 @@
  * take these for an answer where NotImplemented would end them. */
 #include "gateway/s3.h"
 
-#define XMLNS "http://s3.amazonaws.com/doc/2006-03-01/"
-
 /* X(operation, error) */
 #define ABSENT(X)                                                                                  \
 	X(GetBucketCors, NoSuchCORSConfiguration)                                                  \
@@ -45,7 +43,7 @@ ABSENT(X)
 static void empty_xml(struct s3_req *r, const char *root, const char *child, const char *text)
 {
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, root, XMLNS);
+	xw_open_ns(&r->xml, root, S3_XMLNS);
 	if (child)
 		xw_elem(&r->xml, child, str_c(text));
 	xw_close(&r->xml, root);
@@ -66,14 +64,12 @@ static void acl_xml(struct s3_req *r)
 {
 	static const char grantee[] =
 		"<Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" "
-		"xsi:type=\"CanonicalUser\"><ID>sluice</ID><DisplayName>sluice</DisplayName></Grantee>";
+		"xsi:type=\"CanonicalUser\"><ID>" S3_OWNER "</ID><DisplayName>" S3_OWNER
+		"</DisplayName></Grantee>";
 
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "AccessControlPolicy", XMLNS);
-	xw_open(&r->xml, "Owner");
-	xw_elem(&r->xml, "ID", STR("sluice"));
-	xw_elem(&r->xml, "DisplayName", STR("sluice"));
-	xw_close(&r->xml, "Owner");
+	xw_open_ns(&r->xml, "AccessControlPolicy", S3_XMLNS);
+	s3_owner_xml(r, "Owner");
 	xw_open(&r->xml, "AccessControlList");
 	xw_open(&r->xml, "Grant");
 	buf_add_cstr(&r->xml, grantee);
@@ -100,7 +96,7 @@ const struct s3_handlers handlers_GetObjectAcl = {.plan = object_there, .reply =
 static void reply_ownership(struct s3_req *r)
 {
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "OwnershipControls", XMLNS);
+	xw_open_ns(&r->xml, "OwnershipControls", S3_XMLNS);
 	xw_open(&r->xml, "Rule");
 	xw_elem(&r->xml, "ObjectOwnership", STR("BucketOwnerEnforced"));
 	xw_close(&r->xml, "Rule");

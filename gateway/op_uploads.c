@@ -1,5 +1,4 @@
 /* ListMultipartUploads. */
-#include "base/encode.h"
 #include "gateway/multipart.h"
 
 enum { MAX_UPLOADS = 1000 };
@@ -10,21 +9,12 @@ struct listing {
 	bool url;
 };
 
-static struct str shown(struct s3_req *r, const struct listing *l, struct str s)
-{
-	return l->url ? uri_encode(r->a, s, true) : s;
-}
-
 static rc parse(struct s3_req *r, struct listing *l)
 {
-	struct str encoding = s3_query(r, "encoding-type");
 	uint64_t max;
 
-	if (encoding.n && !str_eq(encoding, STR("url")))
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Invalid Encoding Method specified in Request");
+	TRY(s3_encoding_type(r, &l->url));
 	TRY(s3_query_u64(r, "max-uploads", MAX_UPLOADS, MAX_UPLOADS, &max));
-	l->url = encoding.n != 0;
 	l->q = (struct uploads_request){
 		.branch = r->at.ref_bucket ? r->at.ref : STR_NONE,
 		.prefix = s3_query(r, "prefix"),
@@ -42,7 +32,7 @@ static void upload_xml(struct s3_req *r, const struct listing *l, const struct u
 
 	time_iso_ms(it->created, date);
 	xw_open(&r->xml, "Upload");
-	xw_elem(&r->xml, "Key", shown(r, l, it->key));
+	xw_elem(&r->xml, "Key", s3_shown(r, l->url, it->key));
 	xw_elem(&r->xml, "UploadId", it->id);
 	s3_owners_xml(r);
 	xw_elem(&r->xml, "Initiated", str_c(date));
@@ -56,11 +46,8 @@ static void items_xml(struct s3_req *r, const struct listing *l)
 		if (!l->page.items[i].is_prefix)
 			upload_xml(r, l, &l->page.items[i]);
 	for (size_t i = 0; i < l->page.n; i++)
-		if (l->page.items[i].is_prefix) {
-			xw_open(&r->xml, "CommonPrefixes");
-			xw_elem(&r->xml, "Prefix", shown(r, l, l->page.items[i].key));
-			xw_close(&r->xml, "CommonPrefixes");
-		}
+		if (l->page.items[i].is_prefix)
+			s3_common_prefix_xml(r, s3_shown(r, l->url, l->page.items[i].key));
 }
 
 static void next_xml(struct s3_req *r, const struct listing *l)
@@ -70,7 +57,7 @@ static void next_xml(struct s3_req *r, const struct listing *l)
 	if (!l->page.truncated)
 		return;
 	last = &l->page.items[l->page.n - 1];
-	xw_elem(&r->xml, "NextKeyMarker", shown(r, l, last->key));
+	xw_elem(&r->xml, "NextKeyMarker", s3_shown(r, l->url, last->key));
 	xw_elem(&r->xml, "NextUploadIdMarker", last->is_prefix ? STR("") : last->id);
 }
 
@@ -82,24 +69,21 @@ static rc run(struct s3_req *r)
 	TRY(parse(r, &l));
 	TRY(uploads_list(&c, &r->repo, &l.q, &l.page));
 	xw_decl(&r->xml);
-	xw_open_ns(&r->xml, "ListMultipartUploadsResult", XMLNS);
+	xw_open_ns(&r->xml, "ListMultipartUploadsResult", S3_XMLNS);
 	xw_elem(&r->xml, "Bucket", r->at.bucket);
-	xw_elem(&r->xml, "KeyMarker", shown(r, &l, l.q.key_marker));
+	xw_elem(&r->xml, "KeyMarker", s3_shown(r, l.url, l.q.key_marker));
 	xw_elem(&r->xml, "UploadIdMarker", l.q.id_marker);
 	next_xml(r, &l);
-	xw_elem(&r->xml, "Prefix", shown(r, &l, l.q.prefix));
+	xw_elem(&r->xml, "Prefix", s3_shown(r, l.url, l.q.prefix));
 	if (l.q.delimiter.n)
-		xw_elem(&r->xml, "Delimiter", shown(r, &l, l.q.delimiter));
+		xw_elem(&r->xml, "Delimiter", s3_shown(r, l.url, l.q.delimiter));
 	if (l.url)
 		xw_elem(&r->xml, "EncodingType", STR("url"));
 	xw_elem_int(&r->xml, "MaxUploads", (int64_t)l.q.max);
 	xw_elem_bool(&r->xml, "IsTruncated", l.page.truncated);
 	items_xml(r, &l);
 	xw_close(&r->xml, "ListMultipartUploadsResult");
-	if (r->xml.overflow)
-		return err_set(&r->err, ERR_IO, "the listing's XML is larger than %zu bytes",
-			       r->xml.max);
-	return RC_OK;
+	return s3_listing_whole(r);
 }
 
 static void reply(struct s3_req *r)

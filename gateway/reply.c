@@ -161,7 +161,8 @@ static void count(struct s3_req *r)
 	static struct metric *by_op[S3_OPS][2];
 
 	if (r->op)
-		metric_outcome(by_op[r->op->id], "s3_requests_total", "S3 requests by operation and outcome", r->op->name,
+		metric_outcome(by_op[r->op->id], "s3_requests_total",
+			       "S3 requests by operation and outcome", r->op->name,
 			       r->err.code != ERR_NONE);
 }
 

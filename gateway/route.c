@@ -1,15 +1,15 @@
-/* From a request's head to its address, its parameters and its row of the table. */
+/* From a request's head to its parameters and its row of the table. */
 #include "base/encode.h"
 #include "gateway/s3.h"
 
 /* Query keys that belong to S3 requests without choosing an operation. A key without a value that is
  * not known is taken for a sub-resource that came after us: refused on writes, never ignored. */
 static const char *const plain_keys[] = {
-	"prefix",      "delimiter",  "marker",     "max-keys",	  "encoding-type",
-	"start-after", "fetch-owner", "continuation-token",	  "list-type", "versionId",
-	"partNumber",  "part-number-marker", "max-parts",	  "x-id",      "key-marker",
-	"upload-id-marker", "max-uploads", "max-buckets",	  "bucket-region", "AWSAccessKeyId", "Signature", "Expires",
-	"response-content-type", "response-content-language",	  "response-expires",
+	"prefix", "delimiter", "marker", "max-keys", "encoding-type", "start-after",
+	"fetch-owner", "continuation-token", "list-type", "versionId", "partNumber",
+	"part-number-marker", "max-parts", "x-id", "key-marker", "upload-id-marker",
+	"max-uploads", "max-buckets", "bucket-region", "AWSAccessKeyId", "Signature", "Expires",
+	"response-content-type", "response-content-language", "response-expires",
 	"response-cache-control", "response-content-disposition", "response-content-encoding",
 };
 
@@ -70,173 +70,6 @@ static void take_headers(struct s3_req *r)
 		if (str_starts(name, STR("x-amz-")))
 			all[r->headers_n++] = (struct http_header){name, r->params[i].value};
 	}
-}
-
-static struct str name_of(struct str host)
-{
-	if (host.n && host.p[0] == '[')
-		return str_head(host, str_index(host, ']') + 1);
-	return str_head(host, str_index(host, ':'));
-}
-
-static struct str host_name(struct s3_req *r)
-{
-	return name_of(s3_header(r, "host"));
-}
-
-bool gateway_owns_host(const struct gateway *g, struct str host)
-{
-	struct str name = name_of(host);
-
-	for (size_t i = 0; i < g->o.domains_n; i++) {
-		struct str d = g->domains[i]; /* with a leading dot */
-
-		if (str_eq_nocase(name, str_skip(d, 1)) ||
-		    (name.n > d.n && str_eq_nocase(str_skip(name, name.n - d.n), d)))
-			return true;
-	}
-	return false;
-}
-
-/* "repo.domain" for a configured domain: the part before the dot. Compared with the dot (TRAPS 26). */
-static struct str virtual_bucket(struct s3_req *r)
-{
-	struct str host = host_name(r);
-
-	for (size_t i = 0; i < r->g->o.domains_n; i++) {
-		struct str d = r->g->domains[i]; /* with a leading dot */
-
-		if (host.n > d.n && str_eq_nocase(str_skip(host, host.n - d.n), d))
-			return lower_case(r->a, str_head(host, host.n - d.n));
-	}
-	return STR_NONE;
-}
-
-void s3_split_address(struct str bucket, struct str key, struct s3_address *ret)
-{
-	size_t dot = str_index(bucket, '.');
-
-	ret->bucket = bucket;
-	ret->key = key;
-	ret->repo = str_head(bucket, dot);
-	ret->ref_bucket = dot < bucket.n;
-	if (ret->ref_bucket) {
-		ret->ref = str_skip(bucket, dot + 1);
-		ret->path = key;
-		return;
-	}
-	ret->ref = str_cut(key, '/', &ret->path);
-	if (!ret->path.p)
-		ret->path = STR("");
-}
-
-struct str s3_key_of(struct s3_req *r, const struct s3_address *at, struct str path)
-{
-	if (at->ref_bucket)
-		return path;
-	return arena_join(r->a, (struct str[]){at->ref, STR("/"), path}, 3);
-}
-
-/* S3's rule for keys with relative elements ("Naming Amazon S3 objects"): from left to right there are
- * never more of them than of others. Such keys are names like any other here, but clients and browsers
- * may resolve them, and then one that climbs out means another bucket's object. */
-static bool climbs_out(struct str key)
-{
-	size_t depth = 0;
-
-	while (key.p) {
-		struct str segment = str_cut(key, '/', &key);
-
-		if (str_eq(segment, STR("..")) && depth-- == 0)
-			return true;
-		if (segment.n && !str_eq(segment, STR("..")) && !str_eq(segment, STR(".")))
-			depth++;
-	}
-	return false;
-}
-
-/* Letters, digits and what repositories' and branches' names have besides; no address of the network's. */
-static bool may_be_bucket(struct str s)
-{
-	bool number = true;
-
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-		bool digit = (c >= '0' && c <= '9') || c == '.';
-
-		number &= digit;
-		if (!digit && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '-' && c != '_')
-			return false;
-	}
-	return s.n && !number;
-}
-
-/* By S3's rules, as whoever writes into a bucket that is a branch has them. A repository's key that is but a
- * branch is taken, too: there is no such object. */
-static rc check_source(struct s3_req *r, struct str bucket, struct str key)
-{
-	if (!may_be_bucket(bucket))
-		return err_argument(&r->err, "x-amz-copy-source", s3_header(r, "x-amz-copy-source"),
-				    "Invalid copy source bucket name");
-	if (!key.n || climbs_out(key) || str_eq(key, STR(".")))
-		return err_argument(&r->err, "x-amz-copy-source", key,
-				    "Invalid copy source object key");
-	return RC_OK;
-}
-
-rc s3_copy_source(struct s3_req *r, struct s3_address *ret)
-{
-	struct str source = s3_header(r, "x-amz-copy-source"), bucket, key;
-	size_t query = str_find(source, STR("?versionId="));
-
-	*ret = (struct s3_address){0};
-	if (query < source.n && !str_eq(str_skip(source, query), STR("?versionId=null")))
-		return err_default(&r->err, ERR_NoSuchVersion);
-	source = str_head(source, query);
-	if (!uri_decode(r->a, source, true, &source) || !str_is_utf8(source) ||
-	    (source.n && memchr(source.p, 0, source.n)))
-		return err_argument(&r->err, "x-amz-copy-source", s3_header(r, "x-amz-copy-source"),
-				    "Invalid copy source encoding");
-	if (source.n && source.p[0] == '/')
-		source = str_skip(source, 1);
-	bucket = str_cut(source, '/', &key);
-	s3_split_address(bucket, key, ret);
-	if (r->at.ref_bucket)
-		return check_source(r, bucket, key);
-	if (!ret->repo.n || !ret->ref.n || !ret->path.n)
-		return err_set(&r->err, ERR_InvalidArgument,
-			       "Copy Source must mention the source repository, ref and path: "
-			       "repository/ref/path");
-	return RC_OK;
-}
-
-static rc parse_address(struct s3_req *r)
-{
-	struct str path = r->at.raw_path, bucket = virtual_bucket(r), rest;
-
-	if (path.n == 0 || path.p[0] != '/')
-		return err_set(&r->err, ERR_InvalidURI, "The request's path must begin with '/'.");
-	rest = str_skip(path, 1);
-	r->at.virtual_host = bucket.n != 0;
-	if (!bucket.n) {
-		bucket = str_cut(rest, '/', &rest);
-		if (!rest.p)
-			rest = STR("");
-	}
-	if (!uri_decode(r->a, bucket, false, &bucket) || !uri_decode(r->a, rest, false, &rest))
-		return err_set(&r->err, ERR_InvalidURI,
-			       "The path has a malformed percent-encoding: " STR_FMT,
-			       STR_ARG(str_head(path, 100)));
-	if (memchr(rest.p, 0, rest.n) || memchr(bucket.p, 0, bucket.n))
-		return err_set(&r->err, ERR_InvalidURI, "The path has a NUL byte.");
-	if (!str_is_utf8(rest))
-		return err_set(&r->err, ERR_InvalidURI, "The key is not valid UTF-8.");
-	if (climbs_out(rest))
-		return err_set(&r->err, ERR_InvalidURI,
-			       "The key climbs out of its bucket: it has more '..' than names before "
-			       "them.");
-	s3_split_address(bucket, rest, &r->at);
-	return RC_OK;
 }
 
 /* How many of the row's conditions hold; -1: one does not. */
@@ -410,7 +243,7 @@ rc s3_route(struct s3_req *r)
 	r->at.raw_query = query.p ? query : STR("");
 	TRY(parse_query(r));
 	take_headers(r);
-	TRY(parse_address(r));
+	TRY(s3_parse_address(r));
 	level = r->at.bucket.n == 0 ? LEVEL_SERVICE
 		: r->at.key.n == 0  ? LEVEL_BUCKET
 				    : LEVEL_OBJECT;

@@ -6,7 +6,8 @@
  *   run                                                                     worker
  *   reply                                                                   loop
  *
- * Each operation is a row of ops.def and its struct s3_handlers. The dispatcher alone authenticates and authorizes; a handler can't be reached without.
+ * Each operation is a row of ops.def and its struct s3_handlers. The dispatcher alone authenticates and
+ * authorizes; a handler can't be reached without.
  */
 #pragma once
 
@@ -101,6 +102,9 @@ struct s3_address {
 enum { S3_MAX_PARAMS = 64 };
 /* Admits 10,000 parts with checksums, or 1,000 escaped keys of 1 KiB (TRAPS 25). */
 #define S3_MAX_XML ((size_t)8 << 20)
+/* Of everything, by the id that listings show; users are not owners. */
+#define S3_OWNER "sluice"
+#define S3_XMLNS "http://s3.amazonaws.com/doc/2006-03-01/"
 #define S3_MAX_PUT ((uint64_t)5 << 30)
 
 struct s3_req {
@@ -147,15 +151,33 @@ struct str s3_header(const struct s3_req *r, const char *name);
 rc s3_query_u64(struct s3_req *r, const char *key, uint64_t def, uint64_t max, uint64_t *ret);
 struct vcall s3_vcall(struct s3_req *r);
 
+/* listing.c: what listings have in common. encoding-type: "url" or none. InvalidArgument. */
+rc s3_encoding_type(struct s3_req *r, bool *ret_url);
+/* A key, or another text out of keys, as encoding-type=url shows it: '/' stays. */
+struct str s3_shown(struct s3_req *r, bool url, struct str s);
+void s3_common_prefix_xml(struct s3_req *r, struct str shown);
+/* <Owner>, or <Initiator>: S3_OWNER. */
+void s3_owner_xml(struct s3_req *r, const char *element);
+/* A listing that r->xml doesn't hold isn't cut short but fails. IO. */
+rc s3_listing_whole(struct s3_req *r);
+
 /* route.c: address, parameters, row. */
 rc s3_route(struct s3_req *r);
+/* address.c: r->at of the host and r->at.raw_path. InvalidURI. */
+rc s3_parse_address(struct s3_req *r);
+/* A key like "a/../../b", which S3 refuses. */
+bool s3_climbs_out(struct str key);
 /* Repository, ref and path of a bucket and a key. */
 void s3_split_address(struct str bucket, struct str key, struct s3_address *ret);
-/* x-amz-copy-source, "[/]repo/ref/path[?versionId=null]" encoded: the permission that is asked and the
- * object that is read must be of the same address, so both take it from here. */
-rc s3_copy_source(struct s3_req *r, struct s3_address *ret);
 /* The key that a client of this bucket knows a path of `at`'s ref by. */
 struct str s3_key_of(struct s3_req *r, const struct s3_address *at, struct str path);
+
+/* copy_source.c
+ * x-amz-copy-source, "[/]repo/ref/path[?versionId=null]" encoded: the permission that is asked and the
+ * object that is read must be of the same address, so both take it from here. */
+rc s3_copy_source(struct s3_req *r, struct s3_address *ret);
+/* The object there, and its repository. NoSuchBucket, NoSuchKey. */
+rc s3_find_source(struct s3_req *r, const struct s3_address *from, struct repo *ret_repo, struct entry *ret);
 
 /* missing.c: S3's words for what isn't there; any other result passes.
  * A read's NOT_FOUND or INVALID: NoSuchKey, or NoSuchBucket where the ref was the bucket's. */
@@ -229,15 +251,25 @@ struct upload_stream {
 /* Headers checked, chain built; max bytes allowed. Nothing is read yet. `also` is computed besides what the
  * client gave; DIGEST_KINDS: CRC64NVME where the client gave none, as S3 does. */
 rc s3_upload_open(struct s3_req *r, uint64_t max, enum digest_kind also, struct upload_stream **ret);
-/* checksums.c: x-amz-checksum-<kind>, not decoded; DIGEST_KINDS and STR_NONE without one. InvalidRequest. */
+/* checksums.c
+ * x-amz-checksum-<kind>, not decoded; DIGEST_KINDS and STR_NONE without one. InvalidRequest. */
 rc s3_given_checksum(struct s3_req *r, enum digest_kind *ret, struct str *ret_text);
 /* The body's: from header or trailer, into u. InvalidRequest. */
 rc s3_body_checksum(struct s3_req *r, struct upload_stream *u);
+/* x-amz-checksum-algorithm; DIGEST_KINDS without one. InvalidRequest. */
+rc s3_checksum_algorithm(struct s3_req *r, enum digest_kind *ret);
+/* FULL_OBJECT or COMPOSITE */
+struct str s3_checksum_type_name(bool full);
+void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
+			size_t parts);
+/* What is kept of an object's, as headers or as elements of r->xml. */
+void s3_write_checksums(struct s3_req *r, const struct entry *e);
+void s3_checksums_xml(struct s3_req *r, const struct entry *e);
 /* Reads a small body whole (an XML document) into r->xml, then next(r) on the loop; errors go to
  * s3_done. SlowDown where all requests' documents together are too much. */
 void s3_slurp(struct s3_req *r, size_t max, void (*next)(struct s3_req *r));
 
-/* objects' headers, shared: headers_in.c, headers_out.c */
+/* headers.c: objects' headers, in and out */
 struct object_attrs {
 	struct str content_type;
 	struct meta *metadata;
@@ -251,11 +283,6 @@ rc s3_set_redirect(struct s3_req *r, struct entry *e);
 /* What may not be dropped silently (TRAPS 27). */
 rc s3_refuse_unsupported(struct s3_req *r);
 void s3_write_attrs(struct s3_req *r, const struct entry *e);
-void s3_write_checksums(struct s3_req *r, const struct entry *e);
-/* The same as elements of r->xml. */
-void s3_checksums_xml(struct s3_req *r, const struct entry *e);
-/* x-amz-checksum-algorithm; DIGEST_KINDS without one. InvalidRequest. */
-rc s3_checksum_algorithm(struct s3_req *r, enum digest_kind *ret);
 /* x-amz-expected-bucket-owner and, of copies, x-amz-source-expected-bucket-owner: AccessDenied unless it
  * is the one owner that there is, by the id that listings show. */
 rc s3_check_owner(struct s3_req *r);
@@ -265,9 +292,6 @@ struct str s3_tagging(const struct entry *e);
 void s3_set_tagging(struct s3_req *r, struct entry *e, struct str text);
 /* x-amz-tagging, checked and encoded anew; "" without it. InvalidArgument, InvalidTag, BadRequest. */
 rc s3_read_tagging(struct s3_req *r, struct str *ret);
-struct str s3_checksum_text(struct s3_req *r, struct str raw, bool composite, size_t parts);
-void s3_checksum_header(struct s3_req *r, enum digest_kind k, struct str raw, bool composite,
-			size_t parts);
 
 /* conditions.c */
 struct s3_range {

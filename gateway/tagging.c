@@ -1,6 +1,7 @@
 #include "gateway/tagging.h"
 
 #include "base/encode.h"
+#include "gateway/s3.h"
 
 enum { KEY_CHARS = 128, VALUE_CHARS = 256 };
 
@@ -143,7 +144,7 @@ struct str tags_text(struct arena *a, const struct tags *t)
 void tags_write_xml(struct buf *to, const struct tags *t)
 {
 	xw_decl(to);
-	xw_open_ns(to, "Tagging", "http://s3.amazonaws.com/doc/2006-03-01/");
+	xw_open_ns(to, "Tagging", S3_XMLNS);
 	xw_open(to, "TagSet");
 	for (size_t i = 0; i < t->n; i++) {
 		xw_open(to, "Tag");

@@ -11,58 +11,14 @@
  * and from each of them to FAILED. Lines are collected in a small buffer; data goes from below straight
  * to the reader once the buffer is empty.
  */
-#include "sigv4/internal.h"
+#include "sigv4/dechunk.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#include "base/digest.h"
 #include "base/encode.h"
 
-enum {
-	CHUNK_HEAD_MAX = 1024,
-	TRAILERS_MAX_BYTES = 16 * 1024,
-	TRAILERS_MAX = 32,
-	BLANK_LINES_MAX = 4,
-	OVERRUN_MAX = 64 * 1024,
-	LINE_BUFFER = 4096,
-	MAGIC = 0x73347631,
-};
-
-enum state { HEAD, DATA, OVER, DATA_END, TRAILERS, TAIL, ENDED, FAILED };
-
-struct trailer {
-	struct trailer *next;
-	struct str name, value;
-};
-
-struct dechunk {
-	struct body body;
-	uint32_t magic;
-	enum state state;
-	struct sigv4 s;
-	struct str announced;
-	struct arena *arena;   /* the request's */
-	struct arena *scratch; /* the chunk's: digest and signature texts */
-	struct digest_set *hash; /* of the chunk's data or of the trailers; in scratch */
-	uint64_t decoded_left, chunk_left;
-	uint64_t over;         /* bytes of the chunk behind the decoded length: read, not passed on */
-	uint64_t least_chunk, last_chunk, chunks_n;
-	bool overran;
-	char chunk_signature[64], previous[64];
-	struct trailer *trailers;
-	unsigned trailers_n, blank_lines;
-	size_t trailer_bytes;
-	bool trailers_verified;
-	struct err failure;
-	size_t from, to; /* of what lies in the buffer */
-	char buffer[LINE_BUFFER];
-};
-
-static bool is_signed(const struct dechunk *d)
-{
-	return d->s.payload != SIGV4_CHUNKED_UNSIGNED_TRAILER;
-}
+enum { CHUNK_HEAD_MAX = 1024, BLANK_LINES_MAX = 4, OVERRUN_MAX = 64 * 1024 };
 
 static void scratch_drop(struct dechunk *d)
 {
@@ -71,43 +27,38 @@ static void scratch_drop(struct dechunk *d)
 	d->hash = NULL;
 }
 
-static void forget(struct dechunk *d)
+static void dechunk_forget(struct dechunk *d)
 {
 	scratch_drop(d);
 	explicit_bzero(d->s.signing_key, sizeof(d->s.signing_key));
 }
 
-static struct arena *scratch_of(struct dechunk *d)
+struct arena *dechunk_scratch(struct dechunk *d)
 {
 	if (!d->scratch)
 		d->scratch = arena_new();
 	return d->scratch;
 }
 
-static void hash_update(struct dechunk *d, struct str bytes)
+void dechunk_hash(struct dechunk *d, struct str bytes)
 {
 	if (!is_signed(d))
 		return;
 	if (!d->hash)
-		d->hash = digest_set_new(scratch_of(d), 1u << DIGEST_SHA256);
+		d->hash = digest_set_new(dechunk_scratch(d), 1u << DIGEST_SHA256);
 	digest_set_update(d->hash, bytes.p, bytes.n);
 }
 
 static struct str hash_hex(struct dechunk *d)
 {
-	hash_update(d, STR(""));
-	return hex_encode(scratch_of(d), digest_set_value(d->hash, DIGEST_SHA256));
+	dechunk_hash(d, STR(""));
+	return hex_encode(dechunk_scratch(d), digest_set_value(d->hash, DIGEST_SHA256));
 }
 
-typedef struct str signature_fn(const uint8_t signing_key[32], struct str amz_date,
-				struct str scope, struct str previous, struct str hash_hex,
-				struct arena *a);
-
-/* Whether `given` signs what was hashed since the last time; it is then the next one's previous. */
-static bool signature_ok(struct dechunk *d, signature_fn *fn, struct str given)
+bool dechunk_signature_ok(struct dechunk *d, signature_fn *fn, struct str given)
 {
 	struct str want = fn(d->s.signing_key, d->s.amz_date, d->s.scope,
-			     str_make(d->previous, 64), hash_hex(d), scratch_of(d));
+			     str_make(d->previous, 64), hash_hex(d), dechunk_scratch(d));
 	bool ok = const_time_eq(want, given);
 
 	memcpy(d->previous, want.p, 64);
@@ -117,7 +68,7 @@ static bool signature_ok(struct dechunk *d, signature_fn *fn, struct str given)
 
 static rc chunk_verify(struct dechunk *d, struct err *reterr)
 {
-	if (!is_signed(d) || signature_ok(d, chunk_signature, str_make(d->chunk_signature, 64)))
+	if (!is_signed(d) || dechunk_signature_ok(d, chunk_signature, str_make(d->chunk_signature, 64)))
 		return RC_OK;
 	return err_set(reterr, ERR_SignatureDoesNotMatch,
 		       "The signature of a chunk of the body does not match what was received, "
@@ -125,8 +76,7 @@ static rc chunk_verify(struct dechunk *d, struct err *reterr)
 		       (unsigned long long)d->decoded_left);
 }
 
-/* S3's words for whatever is wrong with the framing; Detail says what it was. */
-static rc bad_framing(struct err *reterr, const char *text)
+rc bad_framing(struct err *reterr, const char *text)
 {
 	rc failed = err_set(reterr, ERR_IncompleteBody, "The request body terminated unexpectedly");
 
@@ -210,127 +160,6 @@ static rc chunk_head_parse(struct dechunk *d, struct str line, struct err *reter
 	return chunk_verify(d, reterr);
 }
 
-static bool is_announced(const struct dechunk *d, struct str name)
-{
-	struct str rest = d->announced;
-
-	while (rest.n)
-		if (str_eq_nocase(str_trim(str_cut(rest, ',', &rest)), name))
-			return true;
-	return false;
-}
-
-struct str sigv4_body_trailer(struct body *b, struct str name)
-{
-	struct dechunk *d = (struct dechunk *)b;
-
-	assert(d->magic == MAGIC);
-	for (struct trailer *t = d->trailers; t; t = t->next)
-		if (str_eq(t->name, name))
-			return t->value;
-	return STR_NONE;
-}
-
-/* name: from the client, so that only what can be shown is. */
-static rc bad_trailer(struct err *reterr, const char *text, struct str name)
-{
-	char shown[65], detail[160];
-
-	snprintf(detail, sizeof(detail), "%s \"%s\".", text, printable(name, shown, sizeof(shown)));
-	return err_field(err_default(reterr, ERR_MalformedTrailer), reterr, "Detail", str_c(detail));
-}
-
-static bool name_ok(struct str name)
-{
-	for (size_t i = 0; i < name.n; i++)
-		if (name.p[i] <= ' ' || name.p[i] > '~')
-			return false;
-	return name.n > 0;
-}
-
-static rc trailers_check(struct dechunk *d, struct err *reterr)
-{
-	struct str rest = d->announced;
-
-	if (d->s.payload == SIGV4_CHUNKED)
-		return RC_OK;
-	while (rest.n) {
-		struct str name = str_trim(str_cut(rest, ',', &rest));
-
-		if (name.n && !sigv4_body_trailer(&d->body, lower_case(scratch_of(d), name)).p)
-			return bad_trailer(reterr, "It lacks the announced", name);
-	}
-	return RC_OK;
-}
-
-static rc trailer_signature_parse(struct dechunk *d, struct str value, struct err *reterr)
-{
-	if (d->trailers_verified)
-		return bad_trailer(reterr, "There is more than one", STR("x-amz-trailer-signature"));
-	if (value.n != 64)
-		return bad_framing(reterr, "The trailer's signature hasn't 64 digits.");
-	TRY(trailers_check(d, reterr));
-	if (!signature_ok(d, trailer_signature, value))
-		return err_set(reterr, ERR_SignatureDoesNotMatch,
-			       "The signature of the trailer does not match what was received.");
-	d->trailers_verified = true;
-	return RC_OK;
-}
-
-static rc trailer_parse(struct dechunk *d, struct str line, struct err *reterr)
-{
-	struct str value, name = str_cut(line, ':', &value);
-	bool sealed = d->s.payload == SIGV4_CHUNKED_TRAILER;
-	struct trailer *t;
-
-	value = str_trim(value);
-	if (!value.p || !name_ok(name))
-		return bad_trailer(reterr, "No \"name:value\":", line);
-	name = lower_case(scratch_of(d), name);
-	if (sealed && str_eq(name, STR("x-amz-trailer-signature")))
-		return trailer_signature_parse(d, value, reterr);
-	if (d->trailers_verified)
-		return bad_trailer(reterr, "After the signature comes", name);
-	if (sealed) {
-		hash_update(d, name);
-		hash_update(d, STR(":"));
-		hash_update(d, value);
-		hash_update(d, STR("\n"));
-	}
-	if (!is_announced(d, name) && sealed && d->trailers)
-		return bad_framing(reterr, "After the trailers comes no signature of theirs.");
-	if (!is_announced(d, name))
-		return bad_trailer(reterr, "x-amz-trailer doesn't announce", name);
-	if (sigv4_body_trailer(&d->body, name).p)
-		return bad_trailer(reterr, "There is more than one", name);
-	t = ARENA_NEW(d->arena, struct trailer);
-	*t = (struct trailer){d->trailers, arena_dup(d->arena, name), arena_dup(d->arena, value)};
-	d->trailers = t;
-	return RC_OK;
-}
-
-/* A line after the last chunk's; without its LF, with its CR. */
-static rc trailer_line(struct dechunk *d, struct str line, struct err *reterr)
-{
-	bool crlf = str_ends(line, STR("\r"));
-
-	d->trailer_bytes += line.n + 1;
-	line.n -= crlf;
-	if (line.n == 0 && crlf) {
-		if (d->s.payload != SIGV4_CHUNKED_TRAILER || d->trailers_verified ||
-		    ++d->blank_lines > 1)
-			d->state = TAIL;
-		return RC_OK;
-	}
-	if (d->s.payload == SIGV4_CHUNKED)
-		return bad_framing(reterr, "There is something after the last chunk.");
-	if (memchr(line.p, '\r', line.n))
-		return bad_framing(reterr, "A trailer has a CR that isn't its end.");
-	if (++d->trailers_n > TRAILERS_MAX || d->trailer_bytes > TRAILERS_MAX_BYTES)
-		return bad_trailer(reterr, "It is too long at", str_cut(line, ':', &(struct str){0}));
-	return trailer_parse(d, line, reterr);
-}
-
 /* After the end: nothing but an empty line more, which minio-go sends. */
 static rc tail_line(struct dechunk *d, struct str line, struct err *reterr)
 {
@@ -366,7 +195,7 @@ static rc ended(struct dechunk *d, struct err *reterr)
 	TRY(trailers_check(d, reterr));
 	if (d->s.payload == SIGV4_CHUNKED_TRAILER && !d->trailers_verified)
 		return bad_framing(reterr, "The trailers have no signature.");
-	forget(d);
+	dechunk_forget(d);
 	d->state = ENDED;
 	return RC_OK;
 }
@@ -381,7 +210,7 @@ static size_t line_max(const struct dechunk *d)
 	case TAIL:
 		return 2;
 	default:
-		return LINE_BUFFER;
+		return DECHUNK_LINE_MAX;
 	}
 }
 
@@ -448,7 +277,7 @@ static enum body_state data_step(struct dechunk *d, char *dst, size_t cap, size_
 		if (below != BODY_MORE)
 			return below;
 	}
-	hash_update(d, str_make(dst, n));
+	dechunk_hash(d, str_make(dst, n));
 	d->chunk_left -= n;
 	d->decoded_left -= n;
 	if (d->chunk_left == 0)
@@ -469,7 +298,7 @@ static enum body_state over_step(struct dechunk *d, rc *ret_rc, struct err *rete
 		return below;
 	}
 	n = n < d->over ? n : (size_t)d->over;
-	hash_update(d, str_make(d->buffer + d->from, n));
+	dechunk_hash(d, str_make(d->buffer + d->from, n));
 	d->from += n;
 	d->over -= n;
 	if (d->over == 0)
@@ -479,7 +308,7 @@ static enum body_state over_step(struct dechunk *d, rc *ret_rc, struct err *rete
 
 static enum body_state fail(struct dechunk *d, struct err *reterr)
 {
-	forget(d);
+	dechunk_forget(d);
 	d->state = FAILED;
 	if (reterr)
 		*reterr = d->failure;
@@ -492,7 +321,7 @@ static enum body_state dechunk_pull(struct body *b, void *dst, size_t cap, size_
 	struct dechunk *d = (struct dechunk *)b;
 	struct err *failure = &d->failure;
 
-	assert(d->magic == MAGIC && cap > 0);
+	assert(d->magic == DECHUNK_MAGIC && cap > 0);
 	while (d->state != ENDED) {
 		bool data = d->state == DATA;
 		enum body_state got = BODY_MORE;
@@ -518,7 +347,7 @@ static enum body_state dechunk_pull(struct body *b, void *dst, size_t cap, size_
 
 static void dechunk_release(void *arg)
 {
-	forget(arg);
+	dechunk_forget(arg);
 }
 
 static void dechunk_close(struct body *b)
@@ -546,7 +375,7 @@ struct body *sigv4_body_new(const struct sigv4 *s, struct arena *a, struct body 
 	assert(s->payload == SIGV4_CHUNKED_UNSIGNED_TRAILER || s->signature.n == 64);
 	body_init(&d->body, &dechunk_ops, below,
 		  decoded_length <= INT64_MAX ? (int64_t)decoded_length : -1);
-	d->magic = MAGIC;
+	d->magic = DECHUNK_MAGIC;
 	d->state = HEAD;
 	d->s = *s;
 	d->arena = a;
