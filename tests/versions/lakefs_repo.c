@@ -64,3 +64,14 @@ struct repo lakefs_repo(struct world *w)
 	assert_ok(refs_restore(&w->c, &r, &dump, false, NULL));
 	return r;
 }
+
+const struct json *lakefs_world(struct world *w, const char *name, size_t least, struct repo *ret)
+{
+	const struct json *said;
+
+	world_open(w, GUARDED);
+	*ret = lakefs_repo(w);
+	said = json_member(lakefs_expected(w->a), name);
+	assert_in_range(json_count(said), least, 100);
+	return said;
+}

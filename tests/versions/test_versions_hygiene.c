@@ -45,24 +45,6 @@ static struct hygiene_counts sweep_at(struct world *w, int64_t at_ms)
 	return n;
 }
 
-static size_t keys_in(struct world *w, struct str partition)
-{
-	struct kv_entry e;
-	struct kv_iter *it;
-	size_t n = 0;
-	bool end;
-
-	assert_ok(kv_scan(w->kv, partition, STR(""), 0, &it, &w->err));
-	for (;;) {
-		assert_ok(kv_iter_next(it, &e, &end, &w->err));
-		if (end)
-			break;
-		n++;
-	}
-	kv_iter_close(it);
-	return n;
-}
-
 static struct upload new_upload(struct world *w, const struct repo *r, struct str path)
 {
 	const struct upload in = {
@@ -76,18 +58,10 @@ static struct upload new_upload(struct world *w, const struct repo *r, struct st
 static struct upload_part put_part(struct world *w, const struct upload *u, unsigned number,
 				   struct str bytes, int64_t at_ms)
 {
-	struct upload_part p = {.number = number, .size = bytes.n, .modified = {.s = at_ms / 1000}};
-	struct backend_stat stat = {0};
-	struct backend_writer *writer;
-	uint8_t md5[DIGEST_MAX];
+	struct upload_part p;
 
-	assert_ok(w->store->blocking->mpu_open_part(w->store, &u->to, u->store_upload_id, number,
-						    &writer, &w->err));
-	assert_ok(w->store->blocking->write(writer, bytes.p, bytes.n, &w->err));
-	assert_ok(w->store->blocking->commit(writer, w->a, &stat, &w->err));
-	p.store_etag = stat.etag;
-	digest_of(DIGEST_MD5, bytes, md5);
-	p.etag = hex_encode(w->a, str_make(md5, 16));
+	assert_ok(world_store_part(w, w->a, u, number, bytes, &p));
+	p.modified = (struct timestamp){.s = at_ms / 1000};
 	assert_ok(kv_set(w->kv, PARTITION_PARTS, part_key(w->a, u->id, number),
 			 part_encode(&p, w->a), &w->err));
 	return p;
@@ -169,8 +143,8 @@ static void test_hygiene__uploads(void **state)
 	assert_ok(complete(&w, &r, &busy, &p, 1, &e));
 	n = sweep_at(&w, now + 30 * DAYS_MS);
 	assert_int_equal(n.uploads, 0);
-	assert_int_equal(keys_in(&w, PARTITION_MULTIPARTS), 0);
-	assert_int_equal(keys_in(&w, PARTITION_PARTS), 0);
+	assert_int_equal(world_keys(&w, PARTITION_MULTIPARTS), 0);
+	assert_int_equal(world_keys(&w, PARTITION_PARTS), 0);
 	reads(&w, &r, STR("done"), STR("done"));
 	reads(&w, &r, STR("busy"), STR("busy"));
 	world_close(&w);
@@ -194,7 +168,7 @@ static void test_hygiene__never(void **state)
 		assert_ok(hygiene_sweep(&o, now_ms() + (i + 1) * 3650 * DAYS_MS, &n, &w.err));
 	assert_int_equal(n.uploads + n.tokens, 0);
 	assert_true(upload_there(&w, &r, &u));
-	assert_int_equal(keys_in(&w, PARTITION_CLEANUP), 1);
+	assert_int_equal(world_keys(&w, PARTITION_CLEANUP), 1);
 	world_close(&w);
 }
 
@@ -217,12 +191,12 @@ static void test_hygiene__uploads_of_a_gone_repository(void **state)
 	v = new_upload(&w, &r, STR("x"));
 	put_part(&w, &v, 1, STR("one"), now + 8 * DAYS_MS);
 	assert_int_equal(sweep_at(&w, now + DAYS_MS).uploads, 0);
-	assert_int_equal(keys_in(&w, PARTITION_MULTIPARTS), 2);
+	assert_int_equal(world_keys(&w, PARTITION_MULTIPARTS), 2);
 	n = sweep_at(&w, now + 8 * DAYS_MS);
 	assert_int_equal(n.uploads, 1);
 	assert_int_equal(n.parts, 1);
 	assert_true(upload_there(&w, &r, &v));
-	assert_int_equal(keys_in(&w, PARTITION_PARTS), 1);
+	assert_int_equal(world_keys(&w, PARTITION_PARTS), 1);
 	world_close(&w);
 }
 
@@ -234,7 +208,7 @@ static void test_hygiene__uploads_of_lakefs(void **state)
 	world_open(&w, GUARDED);
 	assert_ok(kv_set(w.kv, PARTITION_MULTIPARTS, STR("lakefs-id"), upload_encode(&u, w.a), NULL));
 	assert_int_equal(sweep_at(&w, now_ms() + 100 * DAYS_MS).uploads, 0);
-	assert_int_equal(keys_in(&w, PARTITION_MULTIPARTS), 1);
+	assert_int_equal(world_keys(&w, PARTITION_MULTIPARTS), 1);
 	world_close(&w);
 }
 
@@ -260,7 +234,7 @@ static void test_hygiene__failures(void **state)
 	assert_true(n.uploads == 1 && n.failures == 2);
 	assert_rc(hygiene_sweep(&o, later, &n, &w.err), CORRUPT);
 	assert_true(n.uploads == 1 && n.failures == 1);
-	assert_int_equal(keys_in(&w, PARTITION_MULTIPARTS), 1);
+	assert_int_equal(world_keys(&w, PARTITION_MULTIPARTS), 1);
 	world_close(&w);
 }
 
@@ -283,7 +257,7 @@ static void test_hygiene__late_parts(void **state)
 	assert_int_equal(sweep_at(&w, now + HOURS / 2).parts, 0);
 	assert_int_equal(sweep_at(&w, now + 2 * HOURS).parts, 300);
 	assert_int_equal(sweep_at(&w, now + 4 * HOURS).parts, 300);
-	assert_int_equal(keys_in(&w, PARTITION_PARTS), 600);
+	assert_int_equal(world_keys(&w, PARTITION_PARTS), 600);
 	assert_true(upload_there(&w, &r, &open));
 	world_close(&w);
 }
@@ -302,8 +276,8 @@ static void after_stop(struct world *w, struct repo *r, const struct upload *u, 
 	else
 		assert_rc(object_stat(&w->c, r, STR("main"), STR("x"), &e), NOT_FOUND);
 	assert_false(upload_there(w, r, u) || store_has(w, u));
-	assert_int_equal(keys_in(w, PARTITION_MULTIPARTS), 0);
-	assert_int_equal(keys_in(w, PARTITION_PARTS), 0);
+	assert_int_equal(world_keys(w, PARTITION_MULTIPARTS), 0);
+	assert_int_equal(world_keys(w, PARTITION_PARTS), 0);
 }
 
 static void arm(struct world *w, bool in_store, uint64_t nth, enum err_code code, bool after)
@@ -396,19 +370,19 @@ static void test_hygiene__tokens(void **state)
 	stage(&w, &r, STR("dev"), STR("b"));
 	assert_ok(branch_get(&w.c, &r, STR("dev"), &b));
 	assert_ok(branch_delete(&w.c, &r, STR("dev")));
-	assert_int_equal(keys_in(&w, PARTITION_CLEANUP), 1);
+	assert_int_equal(world_keys(&w, PARTITION_CLEANUP), 1);
 	assert_int_equal(sweep_at(&w, now).tokens, 0);
-	assert_int_equal(keys_in(&w, PARTITION_DROPPED), 1);
+	assert_int_equal(world_keys(&w, PARTITION_DROPPED), 1);
 	/* Other processes, and this one after a restart, count from the same time. */
 	world_restart(&w);
 	assert_int_equal(sweep_at(&w, now + HOURS - 1000).tokens, 0);
-	assert_int_equal(keys_in(&w, b.staging_token), 2);
+	assert_int_equal(world_keys(&w, b.staging_token), 2);
 	n = sweep_at(&w, now + HOURS);
 	assert_int_equal(n.tokens, 1);
 	assert_int_equal(n.staged, 2);
-	assert_int_equal(keys_in(&w, b.staging_token), 0);
-	assert_int_equal(keys_in(&w, PARTITION_CLEANUP), 0);
-	assert_int_equal(keys_in(&w, PARTITION_DROPPED), 0);
+	assert_int_equal(world_keys(&w, b.staging_token), 0);
+	assert_int_equal(world_keys(&w, PARTITION_CLEANUP), 0);
+	assert_int_equal(world_keys(&w, PARTITION_DROPPED), 0);
 	assert_ok(object_stat(&w.c, &r, STR("main"), STR("kept"), &e));
 	world_close(&w);
 }
@@ -422,7 +396,7 @@ static void test_hygiene__times_without_a_token(void **state)
 	assert_ok(kv_set(w.kv, PARTITION_DROPPED, STR("repo1-b:uuid"), STR("12345"), NULL));
 	queue(&w, STR("repo1-c:uuid"));
 	assert_int_equal(sweep_at(&w, now_ms()).tokens, 0);
-	assert_int_equal(keys_in(&w, PARTITION_DROPPED), 1);
+	assert_int_equal(world_keys(&w, PARTITION_DROPPED), 1);
 	/* A clock that was ahead doesn't keep it for ever. */
 	assert_ok(kv_set(w.kv, PARTITION_DROPPED, STR("repo1-c:uuid"), STR("99999999999999"), NULL));
 	assert_int_equal(sweep_at(&w, now_ms()).tokens, 0);
@@ -459,7 +433,7 @@ static void test_hygiene__tokens_still_named(void **state)
 	world_move_sealed(&w.c, &r, STR("d-e"));
 	assert_int_equal(sweep_at(&w, now + 4 * HOURS + HOURS / 2).tokens, 0);
 	assert_int_equal(sweep_at(&w, now + 5 * HOURS).tokens, 1);
-	assert_int_equal(keys_in(&w, PARTITION_CLEANUP), 1);
+	assert_int_equal(world_keys(&w, PARTITION_CLEANUP), 1);
 	assert_ok(object_stat(&w.c, &r, STR("d-e"), STR("sealed"), &e));
 	assert_ok(object_stat(&w.c, &r, STR("d-e"), STR("top"), &e));
 	world_close(&w);
@@ -483,13 +457,13 @@ static void test_hygiene__tokens_that_are_none(void **state)
 	queue(&w, r.partition);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		queue(&w, names[i]);
-	before = keys_in(&w, r.partition);
+	before = world_keys(&w, r.partition);
 	sweep_at(&w, now);
 	o = options(&w);
 	assert_rc(hygiene_sweep(&o, now + 2 * HOURS, &n, &w.err), INVALID);
-	assert_int_equal(keys_in(&w, r.partition), before);
-	assert_true(keys_in(&w, PARTITION_GRAVELER) && keys_in(&w, STR("auth")));
-	assert_int_equal(keys_in(&w, STR("no-colon")), 1);
+	assert_int_equal(world_keys(&w, r.partition), before);
+	assert_true(world_keys(&w, PARTITION_GRAVELER) && world_keys(&w, STR("auth")));
+	assert_int_equal(world_keys(&w, STR("no-colon")), 1);
 	world_close(&w);
 }
 
@@ -518,7 +492,7 @@ static void test_hygiene__bounded(void **state)
 	o.max = 300;
 	o.stop = &stop;
 	assert_ok(hygiene_sweep(&o, now + HOURS, &n, &w.err));
-	assert_int_equal(keys_in(&w, token), 1300);
+	assert_int_equal(world_keys(&w, token), 1300);
 	stop = false;
 	do {
 		assert_ok(hygiene_sweep(&o, now + HOURS, &n, &w.err));
@@ -528,7 +502,7 @@ static void test_hygiene__bounded(void **state)
 	} while (n.more);
 	assert_int_equal(staged, 1300);
 	assert_int_equal(sweeps, 5);
-	assert_int_equal(keys_in(&w, PARTITION_CLEANUP) + keys_in(&w, token), 0);
+	assert_int_equal(world_keys(&w, PARTITION_CLEANUP) + world_keys(&w, token), 0);
 	world_close(&w);
 }
 
@@ -559,9 +533,9 @@ static void test_hygiene__tokens_stopped(void **state)
 			kv_fault_arm(w.kv, KV_CALL_ANY, 0, ERR_IO, false);
 			sweep_at(&w, now + HOURS);
 			sweep_at(&w, now + 2 * HOURS);
-			assert_int_equal(keys_in(&w, token), 0);
-			assert_int_equal(keys_in(&w, PARTITION_CLEANUP), 0);
-			assert_int_equal(keys_in(&w, PARTITION_DROPPED), 0);
+			assert_int_equal(world_keys(&w, token), 0);
+			assert_int_equal(world_keys(&w, PARTITION_CLEANUP), 0);
+			assert_int_equal(world_keys(&w, PARTITION_DROPPED), 0);
 			assert_ok(object_stat(&w.c, &r, STR("main"), STR("kept"), &e));
 			world_close(&w);
 			assert_in_range(nth, 0, 100);
@@ -582,7 +556,7 @@ static void half_create(struct world *w)
 	kv_fault_arm(w->kv, KV_CALL_SET_IF, 3, ERR_IO, false);
 	assert_rc(repo_create(&w->c, &one, &r), IO);
 	assert_rc(repo_get(&w->c, STR("repo1"), &r), NOT_FOUND);
-	assert_int_equal(keys_in(w, PARTITION_NAMESPACES), 1);
+	assert_int_equal(world_keys(w, PARTITION_NAMESPACES), 1);
 }
 
 static bool has_dummy(struct world *w)
@@ -606,11 +580,11 @@ static void test_hygiene__claims(void **state)
 	assert_int_equal(sweep_at(&w, now + CLAIM_LIFE_MS / 2).namespaces, 0);
 	assert_rc(repo_create(&w.c, &other, &r), INVALID);
 	assert_int_equal(sweep_at(&w, now + CLAIM_LIFE_MS + 2000).namespaces, 1);
-	assert_int_equal(keys_in(&w, PARTITION_NAMESPACES), 0);
+	assert_int_equal(world_keys(&w, PARTITION_NAMESPACES), 0);
 	assert_false(has_dummy(&w));
 	assert_ok(repo_create(&w.c, &other, &r));
 	assert_int_equal(sweep_at(&w, now + DAYS_MS).namespaces, 0);
-	assert_int_equal(keys_in(&w, PARTITION_NAMESPACES), 1);
+	assert_int_equal(world_keys(&w, PARTITION_NAMESPACES), 1);
 	assert_true(has_dummy(&w));
 	assert_rc(repo_create(&w.c, &one, &r), INVALID);
 	world_close(&w);
@@ -629,7 +603,7 @@ static void test_hygiene__claim_of_another_namespace(void **state)
 	assert_ok(repo_create(&w.c, &elsewhere, &r));
 	assert_rc(repo_create(&w.c, &other, &r), INVALID);
 	assert_int_equal(sweep_at(&w, now_ms() + CLAIM_LIFE_MS + 2000).namespaces, 1);
-	assert_int_equal(keys_in(&w, PARTITION_NAMESPACES), 1);
+	assert_int_equal(world_keys(&w, PARTITION_NAMESPACES), 1);
 	assert_ok(repo_create(&w.c, &other, &r));
 	assert_ok(repo_get(&w.c, STR("repo1"), &r));
 	world_close(&w);
@@ -657,7 +631,7 @@ static void test_hygiene__claims_stopped(void **state)
 			calm = rc_ok(res) ? calm + 1 : 0;
 			arm(&w, kind & 1, 0, ERR_IO, false);
 			sweep_at(&w, now + 3 * CLAIM_LIFE_MS);
-			assert_int_equal(keys_in(&w, PARTITION_NAMESPACES), 0);
+			assert_int_equal(world_keys(&w, PARTITION_NAMESPACES), 0);
 			assert_false(has_dummy(&w));
 			assert_ok(repo_create(&w.c, nth & 1 ? &one : &other, &r));
 			assert_in_range(nth, 0, 100);
@@ -680,7 +654,7 @@ static void test_hygiene__claim_taken_while_dissolved(void **state)
 	assert_rc(hygiene_sweep(&o, now_ms() + CLAIM_LIFE_MS + 2000, &n, &w.err), IO);
 	/* By the clock of the sweep it is nobody's, and young. */
 	assert_int_equal(sweep_at(&w, now_ms() + CLAIM_LIFE_MS + 4000).namespaces, 0);
-	assert_int_equal(keys_in(&w, PARTITION_NAMESPACES), 1);
+	assert_int_equal(world_keys(&w, PARTITION_NAMESPACES), 1);
 	assert_true(has_dummy(&w));
 	assert_int_equal(sweep_at(&w, now_ms() + 3 * CLAIM_LIFE_MS).namespaces, 1);
 	assert_ok(repo_create(&w.c, &one, &r));
@@ -745,19 +719,19 @@ static void test_hygiene__two_at_once(void **state)
 	}
 	sweep_twice_at_once(&w, now);
 	sweep_twice_at_once(&w, now + 8 * DAYS_MS);
-	assert_int_equal(keys_in(&w, PARTITION_MULTIPARTS) + keys_in(&w, PARTITION_PARTS), 0);
-	assert_int_equal(keys_in(&w, PARTITION_CLEANUP), 0);
-	assert_int_equal(keys_in(&w, PARTITION_NAMESPACES), 1);
+	assert_int_equal(world_keys(&w, PARTITION_MULTIPARTS) + world_keys(&w, PARTITION_PARTS), 0);
+	assert_int_equal(world_keys(&w, PARTITION_CLEANUP), 0);
+	assert_int_equal(world_keys(&w, PARTITION_NAMESPACES), 1);
 	for (unsigned i = 0; i < 100; i++) {
 		struct str token = arena_printf(w.a, "repo3-b%u:d7e0f1c2-0000-4000-8000-0", i);
 
-		assert_int_equal(keys_in(&w, token), 0);
+		assert_int_equal(world_keys(&w, token), 0);
 		if (i % 10 == 0)
 			reads(&w, &r, arena_printf(w.a, "u/%u", i), STR("one"));
 	}
 	/* A sweep may have seen a token that the other one just finished. */
 	sweep_at(&w, now + 9 * DAYS_MS);
-	assert_int_equal(keys_in(&w, PARTITION_DROPPED), 0);
+	assert_int_equal(world_keys(&w, PARTITION_DROPPED), 0);
 	world_close(&w);
 }
 
@@ -838,9 +812,9 @@ static void test_hygiene__thread(void **state)
 	o = options(&w);
 	o.tokens_ms = 1;
 	h = hygiene_start(&o, 20);
-	for (began = mono_ms(); mono_ms() - began < 20000 && keys_in(&w, PARTITION_CLEANUP);)
+	for (began = mono_ms(); mono_ms() - began < 20000 && world_keys(&w, PARTITION_CLEANUP);)
 		usleep(10000);
-	assert_int_equal(keys_in(&w, PARTITION_CLEANUP), 0);
+	assert_int_equal(world_keys(&w, PARTITION_CLEANUP), 0);
 	hygiene_stop(h);
 	o = options(&w);
 	h = hygiene_start(&o, 365 * DAYS_MS);

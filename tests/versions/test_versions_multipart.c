@@ -32,26 +32,12 @@ static struct upload new_upload(struct world *w, const struct repo *r, enum dige
 	return u;
 }
 
-/* What part_put.c does, without its loop: test_versions_put.c has that. */
 static struct upload_part put_part(struct world *w, const struct upload *u, unsigned number,
 				   struct str bytes)
 {
-	struct upload_part p = {.number = number, .size = bytes.n, .modified = wall_now()};
-	uint8_t *sum = arena_alloc(w->a, DIGEST_MAX), md5[DIGEST_MAX];
-	struct backend_writer *writer;
-	struct backend_stat stat = {0};
+	struct upload_part p;
 
-	assert_ok(w->store->blocking->mpu_open_part(w->store, &u->to, u->store_upload_id, number,
-						    &writer, &w->err));
-	assert_ok(w->store->blocking->write(writer, bytes.p, bytes.n, &w->err));
-	assert_ok(w->store->blocking->commit(writer, w->a, &stat, &w->err));
-	p.store_etag = stat.etag;
-	digest_of(DIGEST_MD5, bytes, md5);
-	p.etag = hex_encode(w->a, str_make(md5, 16));
-	if (u->checksum != DIGEST_KINDS) {
-		digest_of(u->checksum, bytes, sum);
-		p.checksum[u->checksum] = str_make(sum, digest_size(u->checksum));
-	}
+	assert_ok(world_store_part(w, w->a, u, number, bytes, &p));
 	assert_ok(kv_set(w->kv, STR("sluice-parts"), part_key(w->a, u->id, number),
 			 part_encode(&p, w->a), &w->err));
 	return p;

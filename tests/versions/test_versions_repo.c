@@ -162,24 +162,6 @@ static void test_repo__list(void **state)
 	world_close(&w);
 }
 
-static size_t keys_in(struct world *w, struct str partition)
-{
-	struct kv_iter *it;
-	struct kv_entry e;
-	size_t n = 0;
-	bool end;
-
-	assert_ok(kv_scan(w->kv, partition, STR(""), 0, &it, &w->err));
-	for (;;) {
-		assert_ok(kv_iter_next(it, &e, &end, &w->err));
-		if (end)
-			break;
-		n++;
-	}
-	kv_iter_close(it);
-	return n;
-}
-
 static void test_repo__delete(void **state)
 {
 	struct world w;
@@ -195,9 +177,9 @@ static void test_repo__delete(void **state)
 	assert_ok(repo_delete(&w.c, STR("repo1")));
 	assert_rc(repo_get(&w.c, STR("repo1"), &again), NOT_FOUND);
 	assert_rc(repo_delete(&w.c, STR("repo1")), NOT_FOUND);
-	assert_int_equal(keys_in(&w, r.partition), 0);
-	assert_int_equal(keys_in(&w, STR("graveler")), 0);
-	assert_int_equal(keys_in(&w, STR("cleanup-tokens")), 3);
+	assert_int_equal(world_keys(&w, r.partition), 0);
+	assert_int_equal(world_keys(&w, STR("graveler")), 0);
+	assert_int_equal(world_keys(&w, STR("cleanup-tokens")), 3);
 	assert_ok(kv_get(w.kv, KV_BLOCK, STR("cleanup-tokens"), b.sealed[0], w.a, &value, NULL));
 	assert_str(value, STR("stub-value"));
 	world_close(&w);
@@ -223,9 +205,9 @@ static void after_create(struct world *w, rc created)
 	assert_rc(seen, NOT_FOUND);
 	assert_ok(repo_create(&w->c, &one, &r));
 	assert_ok(branch_get(&w->c, &r, STR("main"), &b));
-	assert_int_equal(keys_in(w, STR("sluice-namespaces")), 1);
+	assert_int_equal(world_keys(w, STR("sluice-namespaces")), 1);
 	assert_ok(repo_delete(&w->c, STR("repo1")));
-	assert_int_equal(keys_in(w, STR("sluice-namespaces")), 0);
+	assert_int_equal(world_keys(w, STR("sluice-namespaces")), 0);
 }
 
 static void test_repo__create_stopped_in_kv(void **state)
@@ -303,8 +285,8 @@ static void test_repo__delete_stopped(void **state)
 
 				assert_true(rc_ok(again) || rc_is(again, NOT_FOUND));
 			}
-			assert_int_equal(keys_in(&w, r.partition), 0);
-			assert_int_equal(keys_in(&w, STR("graveler")), 0);
+			assert_int_equal(world_keys(&w, r.partition), 0);
+			assert_int_equal(world_keys(&w, STR("graveler")), 0);
 			world_close(&w);
 			if (rc_ok(deleted) && nth > 10)
 				break;
@@ -404,7 +386,7 @@ static void test_branch__delete(void **state)
 	assert_ok(branch_get(&w.c, &r, STR("dev"), &b));
 	assert_ok(branch_delete(&w.c, &r, STR("dev")));
 	assert_rc(branch_get(&w.c, &r, STR("dev"), &b), NOT_FOUND);
-	assert_int_equal(keys_in(&w, STR("cleanup-tokens")), 2);
+	assert_int_equal(world_keys(&w, STR("cleanup-tokens")), 2);
 	assert_ok(kv_get(w.kv, KV_BLOCK, STR("cleanup-tokens"), b.staging_token, w.a, &value, NULL));
 	assert_ok(branch_create(&w.c, &r, STR("dev"), STR_NONE));
 	world_close(&w);
@@ -426,7 +408,7 @@ static void test_branch__delete_stopped(void **state)
 			IGNORE_RC(branch_delete(&w.c, &r, STR("dev")));
 			kv_fault_arm(w.kv, KV_CALL_WRITES, 0, ERR_IO, false);
 			if (rc_ok(branch_get(&w.c, &r, STR("dev"), &b)))
-				assert_int_equal(keys_in(&w, STR("cleanup-tokens")), 0);
+				assert_int_equal(world_keys(&w, STR("cleanup-tokens")), 0);
 			world_close(&w);
 		}
 	}

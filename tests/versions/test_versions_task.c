@@ -200,29 +200,11 @@ static struct task wait_done(struct vcall *c, const struct repo *r, struct str i
 	return t;
 }
 
-static size_t keys_in(struct world *w, struct str partition)
-{
-	struct kv_entry e;
-	struct kv_iter *it;
-	size_t n = 0;
-	bool end;
-
-	assert_ok(kv_scan(w->kv, partition, STR("\x01"), 0, &it, &w->err));
-	for (;;) {
-		assert_ok(kv_iter_next(it, &e, &end, &w->err));
-		if (end)
-			break;
-		n++;
-	}
-	kv_iter_close(it);
-	return n;
-}
-
 static void wait_no_index(struct world *w)
 {
-	for (unsigned i = 0; i < 1000 && keys_in(w, PARTITION_TASKS); i++)
+	for (unsigned i = 0; i < 1000 && world_keys(w, PARTITION_TASKS); i++)
 		usleep(10000);
-	assert_int_equal(keys_in(w, PARTITION_TASKS), 0);
+	assert_int_equal(world_keys(w, PARTITION_TASKS), 0);
 }
 
 static struct str submit_commit(struct vcall *c, const struct repo *r)
@@ -279,7 +261,7 @@ static void test_task__commit(void **state)
 	assert_str(t.result, STR(""));
 	wait_no_index(&w);
 	server_close(&s);
-	assert_int_equal(keys_in(&w, PARTITION_CATALOG), 0);
+	assert_int_equal(world_keys(&w, PARTITION_CATALOG), 0);
 	world_close(&w);
 }
 
@@ -458,7 +440,7 @@ static void test_task__cancel_waiting(void **state)
 	wait_at_gate(&s.gate);
 	assert_ok(task_submit_dump(&s.c, &r, &waiting));
 	assert_rc(task_submit_dump(&s.c, &r, &id), SlowDown);
-	assert_int_equal(keys_in(&w, PARTITION_TASKS), 2);
+	assert_int_equal(world_keys(&w, PARTITION_TASKS), 2);
 	assert_ok(task_cancel(&s.c, &r, TASK_DUMP, waiting));
 	assert_ok(task_get(&s.c, &r, TASK_DUMP, waiting, &t));
 	assert_true(t.done && t.cancelled && !t.started);
@@ -496,7 +478,7 @@ static void test_task__heartbeat(void **state)
 	assert_true(later.updated.s * 1000 + later.updated.ns / 1000000 >
 		    t.updated.s * 1000 + t.updated.ns / 1000000 + LOST_MS / 2);
 	assert_str(later.owner, t.owner);
-	assert_int_equal(keys_in(&w, PARTITION_CATALOG), 1);
+	assert_int_equal(world_keys(&w, PARTITION_CATALOG), 1);
 	open_gate(&s.gate);
 	t = wait_done(&w.c, &r, id);
 	assert_str(t.owner, later.owner);
@@ -713,7 +695,7 @@ static void test_task__expiry(void **state)
 	assert_ok(task_list(&s.c, &r, STR_NONE, 10, &list, &tasks, &more));
 	assert_int_equal(tasks, 0);
 	server_close(&s);
-	assert_int_equal(keys_in(&w, PARTITION_CATALOG), 0);
+	assert_int_equal(world_keys(&w, PARTITION_CATALOG), 0);
 	world_close(&w);
 }
 

@@ -31,22 +31,10 @@ static rc put_part(struct world *w, struct arena *a, const struct repo *r, const
 {
 	struct err err;
 	struct vcall c = {.v = w->v, .a = a, .err = &err};
-	struct upload_part p = {.number = number, .size = bytes.n, .modified = wall_now()};
-	uint8_t *sum = arena_alloc(a, DIGEST_MAX), md5[DIGEST_MAX];
-	struct backend_writer *writer;
-	struct backend_stat stat = {0};
+	struct upload_part p;
 	struct upload_record now;
 
-	TRY(w->store->blocking->mpu_open_part(w->store, &u->to, u->store_upload_id, number, &writer,
-					      &err));
-	if (!rc_ok(w->store->blocking->write(writer, bytes.p, bytes.n, &err)))
-		abort();
-	TRY(w->store->blocking->commit(writer, a, &stat, &err));
-	p.store_etag = stat.etag;
-	digest_of(DIGEST_MD5, bytes, md5);
-	p.etag = hex_encode(a, str_make(md5, 16));
-	digest_of(u->checksum, bytes, sum);
-	p.checksum[u->checksum] = str_make(sum, digest_size(u->checksum));
+	TRY(world_store_part(w, a, u, number, bytes, &p));
 	TRY(upload_read(&c, r, u->branch, u->path, u->id, &now));
 	if (now.completing.n)
 		return RC(NoSuchUpload);

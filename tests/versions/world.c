@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/encode.h"
+#include "versions/multipart.h"
+
 enum { MOVE_MAX = 1000 };
 
 /* A driver without guarded sets, over one that has them. */
@@ -253,6 +256,52 @@ void world_move_sealed(struct vcall *c, const struct repo *r, struct str name)
 			    branch_encode(&moved, c->a), KV_IF_VALUE, b.raw, c->err));
 	for (size_t i = 0; i < b.sealed_n; i++)
 		move(c, b.sealed[i], STR_NONE);
+}
+
+size_t world_keys(struct world *w, struct str partition)
+{
+	struct kv_entry e;
+	struct kv_iter *it;
+	size_t n = 0;
+	bool end;
+
+	assert_ok(kv_scan(w->kv, partition, STR(""), 0, &it, &w->err));
+	for (;;) {
+		assert_ok(kv_iter_next(it, &e, &end, &w->err));
+		if (end)
+			break;
+		n++;
+	}
+	kv_iter_close(it);
+	return n;
+}
+
+rc world_store_part(struct world *w, struct arena *a, const struct upload *u, unsigned number,
+		    struct str bytes, struct upload_part *ret)
+{
+	const struct backend_blocking_ops *store = w->store->blocking;
+	uint8_t *sum = arena_alloc(a, DIGEST_MAX), md5[DIGEST_MAX];
+	struct backend_stat stat = {0};
+	struct backend_writer *writer;
+	struct err err;
+
+	TRY(store->mpu_open_part(w->store, &u->to, u->store_upload_id, number, &writer, &err));
+	if (!rc_ok(store->write(writer, bytes.p, bytes.n, &err)))
+		abort();
+	TRY(store->commit(writer, a, &stat, &err));
+	digest_of(DIGEST_MD5, bytes, md5);
+	*ret = (struct upload_part){
+		.number = number,
+		.size = bytes.n,
+		.modified = wall_now(),
+		.etag = hex_encode(a, str_make(md5, 16)),
+		.store_etag = stat.etag,
+	};
+	if (u->checksum != DIGEST_KINDS) {
+		digest_of(u->checksum, bytes, sum);
+		ret->checksum[u->checksum] = str_make(sum, digest_size(u->checksum));
+	}
+	return RC_OK;
 }
 
 struct entry some_entry(struct arena *a, unsigned seed)

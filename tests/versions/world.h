@@ -45,6 +45,16 @@ void world_seal(struct vcall *c, const struct repo *r, struct str branch);
  * moment to the next and, worse than in a real one, gone from the old ones at once. One at a time. */
 void world_move_sealed(struct vcall *c, const struct repo *r, struct str branch);
 
+/* How many keys a partition has. */
+size_t world_keys(struct world *w, struct str partition);
+
+/* A part's bytes into the store, and what its record says of them, as part_put.c does it without its loop
+ * (test_versions_put.c has that); the record is the caller's to write. On any thread. */
+struct upload;
+struct upload_part;
+rc world_store_part(struct world *w, struct arena *a, const struct upload *u, unsigned number,
+		    struct str bytes, struct upload_part *ret);
+
 /* Of a PLAIN world: hook(ud) just before the n-th get or scan from now. */
 void world_hook(struct world *w, unsigned nth, void (*hook)(void *ud), void *ud);
 /* Just before the n-th set, conditional or not. */
