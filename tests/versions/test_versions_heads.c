@@ -9,6 +9,7 @@
 
 #include "versions/compare.h"
 #include "versions/head.h"
+#include "versions/hygiene.h"
 #include "versions/internal.h"
 #include "versions/listing.h"
 #include "versions/object.h"
@@ -396,6 +397,174 @@ static void test_heads__metaranges_are_named_by_digits(void **state)
 	world_close(&w);
 }
 
+/* Two processes on one KV, whose writes now and then end with an unknown outcome, or which come between each other's
+ * calls; and the clean-up right behind them. Each writes paths of its own, so that it is known what may be there. */
+
+enum { OWN = 8, TURNS = 150 };
+
+struct process {
+	struct versions *v;
+	/* what each of its paths may hold: versions, 0 for nothing */
+	unsigned may[OWN][64], may_n[OWN];
+};
+
+struct two {
+	struct world w;
+	struct repo r;
+	struct process p[2];
+	unsigned rnd, seed, turn, version;
+	int64_t now_ms;
+};
+
+static unsigned rnd(struct two *t, unsigned n)
+{
+	t->rnd = t->rnd * 1664525u + 1013904223u;
+	return (t->rnd >> 9) % n;
+}
+
+static struct versions *process_new(struct world *w)
+{
+	struct versions *v = versions_new(&(struct versions_options){
+		.kv = w->kv,
+		.registry = w->registry,
+		.meta = w->meta,
+		.data = w->data,
+		.repo_cache_size = 10,
+		.block_prefix = STR("_lakefs"),
+		.max_range_bytes = 4096,
+		.range_raggedness = 5,
+	});
+
+	versions_open_tables(v, &(struct tables_options){.block_cache_bytes = 64 * 1024, .open_max = 20});
+	return v;
+}
+
+static struct str path_of(struct arena *a, unsigned who, unsigned i)
+{
+	return arena_printf(a, "p%u/%u", who, i);
+}
+
+static void write_one(struct two *t, struct vcall *c, unsigned who)
+{
+	struct process *p = &t->p[who];
+	unsigned i = rnd(t, OWN), version = rnd(t, 4) ? ++t->version : 0;
+	struct str path = path_of(c->a, who, i);
+	rc res = version ? put(c, &t->r, "main", path, version) : object_delete(c, &t->r, STR("main"), path);
+
+	if (rc_ok(res))
+		p->may_n[i] = 0;
+	else if (!rc_is(res, UNKNOWN_OUTCOME))
+		assert_rc(res, SlowDown);
+	p->may[i][p->may_n[i]++] = version;
+}
+
+static void commit_one(struct two *t, struct vcall *c)
+{
+	struct commit_request q = {.branch = STR("main"), .committer = STR("c"), .message = STR("m")};
+	struct commit made;
+	rc res;
+
+	if (rnd(t, 3) == 0)
+		q.source_metarange = STR("none"); /* it seals, and fails */
+	res = branch_commit(c, &t->r, &q, &made);
+	if (!rc_ok(res) && !rc_is(res, NoChanges) && !rc_is(res, DirtyBranch) && !rc_is(res, NOT_FOUND) &&
+	    !rc_is(res, SlowDown))
+		assert_rc(res, UNKNOWN_OUTCOME);
+}
+
+/* As if nobody were slow. */
+static void clean_up(struct two *t)
+{
+	const struct hygiene_options o = {.versions = t->p[0].v, .tokens_ms = 1, .max = 100000};
+	struct hygiene_counts counts;
+
+	for (int i = 0; i < 2; i++)
+		assert_ok(hygiene_sweep(&o, t->now_ms += 1000, &counts, &t->w.err));
+}
+
+static void act(struct two *t, struct vcall *c, unsigned who)
+{
+	switch (rnd(t, 3)) {
+	case 0: commit_one(t, c); break;
+	default: write_one(t, c, who);
+	}
+}
+
+static void other_acts(void *ud)
+{
+	struct two *t = ud;
+	struct err err = {0};
+	struct vcall c = {.v = t->p[1].v, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
+
+	for (unsigned n = 1 + rnd(t, 4); n; n--)
+		act(t, &c, 1);
+	clean_up(t);
+	arena_free(c.a);
+}
+
+/* What is there is one of what may be, and from now on nothing else is. */
+static void check_path(struct two *t, struct vcall *c, unsigned who, unsigned i)
+{
+	struct process *p = &t->p[who];
+	struct entry e;
+	rc res = object_stat(c, &t->r, STR("main"), path_of(c->a, who, i), &e);
+	unsigned is = rc_ok(res) ? (unsigned)e.size : 0, n = 0;
+
+	if (!rc_ok(res))
+		assert_rc(res, NOT_FOUND);
+	while (n < p->may_n[i] && p->may[i][n] != is)
+		n++;
+	if (n == p->may_n[i])
+		fail_msg("seed %u, turn %u: p%u/%u is %u, not %u", t->seed, t->turn, who, i, is, p->may[i][0]);
+	p->may[i][0] = is;
+	p->may_n[i] = 1;
+}
+
+static void take_turn(struct two *t)
+{
+	unsigned who = rnd(t, 2);
+	struct err err = {0};
+	struct vcall c = {.v = t->p[who].v, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
+
+	if (rnd(t, 3) == 0)
+		kv_fault_arm(t->w.kv, KV_CALL_WRITES, 1 + rnd(t, 6), ERR_UNKNOWN_OUTCOME, rnd(t, 2));
+	else if (who == 0 && t->w.plain && rnd(t, 2))
+		(rnd(t, 2) ? world_hook : world_hook_writes)(&t->w, 1 + rnd(t, 12), other_acts, t);
+	act(t, &c, who);
+	kv_fault_arm(t->w.kv, 0, 0, ERR_IO, false);
+	if (t->w.plain)
+		world_hook(&t->w, 0, other_acts, t);
+	if (rnd(t, 3) == 0)
+		clean_up(t);
+	for (unsigned k = 0; k < 2 * OWN; k++)
+		check_path(t, &(struct vcall){.v = t->p[rnd(t, 2)].v, .a = c.a, .wait = KV_BLOCK, .err = &err}, k % 2, k / 2);
+	arena_free(c.a);
+}
+
+static void test_heads__two_processes(void **state)
+{
+	const char *want = getenv("SLUICE_HEADS_SEEDS");
+	unsigned seeds = want ? (unsigned)atoi(want) : 12;
+	struct two *t = malloc(sizeof(*t));
+
+	for (unsigned seed = 1; seed <= seeds; seed++) {
+		*t = (struct two){.seed = seed, .rnd = seed * 2654435761u, .now_ms = 1700000000000};
+		world_open(&t->w, seed % 3 ? PLAIN : GUARDED);
+		t->r = world_repo(&t->w);
+		for (unsigned who = 0; who < 2; who++) {
+			t->p[who].v = process_new(&t->w);
+			for (unsigned i = 0; i < OWN; i++)
+				t->p[who].may_n[i] = 1;
+		}
+		for (t->turn = 0; t->turn < TURNS; t->turn++)
+			take_turn(t);
+		versions_free(t->p[0].v);
+		versions_free(t->p[1].v);
+		world_close(&t->w);
+	}
+	free(t);
+}
+
 /* Actions. */
 
 static void test_heads__actions_are_no_open_gate(void **state)
@@ -630,6 +799,7 @@ int main(void)
 		cmocka_unit_test(test_heads__reset_beside_commit),
 		cmocka_unit_test(test_heads__staged_prefixes_are_told_once),
 		cmocka_unit_test(test_heads__metaranges_are_named_by_digits),
+		cmocka_unit_test(test_heads__two_processes),
 		cmocka_unit_test(test_heads__actions_are_no_open_gate),
 		cmocka_unit_test(test_heads__threads),
 		cmocka_unit_test(test_heads__threads_without_guards),
