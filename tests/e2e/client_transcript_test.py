@@ -18,8 +18,9 @@ from replay import Chunks, Signer, amz_date, now, send, sign_v2
 THEIR_KEY = "AKIAIOSFODNN7EXAMPLE"
 HEADERS = ("content-type", "etag", "accept-ranges", "content-range", "x-content-type-options", "x-frame-options",
            "content-security-policy", "x-amz-missing-meta")
-LOST = b"\xff\x01\xfe"
 ID = re.compile("[0-9a-f]{64}")
+ADDRESS = re.compile("local://[^', ]*/data/[^', ]*")
+SIGNATURE = re.compile(",[A-Za-z0-9_-]{43}")
 DATE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 # What differs wherever it can: (why, the difference). Each must be seen.
@@ -49,7 +50,6 @@ DIFFERENCES = [
     ("pages of the web interface", "397", ["status 200 -> 403", "code AccessDenied"]),
     ("credentials of REST, which pages read objects with: until then, S3's answer to a scheme that it doesn't know",
      "414", ["status 200 -> 400", "code InvalidArgument"]),
-    ("addresses for uploads past the server", "465-466", ["status 200 -> 404"]),
 
     ("the message goes on with what is meant and what would be right", "125,388",
      ["Message: 'A header you provided implies functionality that is not implemented' -> 'A header you provided "
@@ -174,10 +174,11 @@ DIFFERENCES = [
       "metadata/::sluice::content-disposition: None -> 'attachment'",
       "metadata/::sluice::content-encoding: None -> 'gzip'", "metadata/::sluice::tagging: None -> 'a=b'"]),
     ("of 360", "461", ["status 200 -> 404"]),
+    ("a fault of lakeFS: what proves that an address was given isn't part of it", "466",
+     ["physical_address: '<address>,<signature>' -> '<address>'"]),
     ("the message says what is lost", "467",
      ["Message: 'Indicates that the version ID specified in the request does not match an existing version.' -> "
       "\"The object's data is not in its store any more.\""]),
-    ("of 466: an object that had bytes", "468", ["etag: '\"abc\"' -> '\"c1a728dd16dd03fe6febbb4e5ecb3239\"'"]),
     ("a copy within a repository is of the entry: both have one body, which isn't read", "469",
      ["status 400 -> 200", "Error -> CopyObjectResult"]),
 
@@ -334,19 +335,11 @@ class Replay:
             x["method"], f"http://host{path}?{query}", headers, when)
         return f"{query}&X-Amz-Signature={signature}"
 
-    def put(self, path, method="PUT", body=b""):
+    def put(self, path, method="PUT"):
         """An object of our own comes, or goes."""
         url = f"{self.server.url}{path}"
-        status, _, text = send(self.server.port, method, path, {**sign(method, url), "Host": url.split("/")[2]}, body)
+        status, _, text = send(self.server.port, method, path, {**sign(method, url), "Host": url.split("/")[2]}, b"")
         assert status in (200, 204), text
-
-    def put_without_bytes(self, path):
-        """An object whose bytes are lost."""
-        self.put(path, body=LOST)
-        files = [os.path.join(at, name) for at, _, names in os.walk(self.server.path("objects")) for name in names]
-        files = [f for f in files if os.path.getsize(f) == len(LOST) and open(f, "rb").read() == LOST]
-        assert len(files) == 1, files
-        os.remove(files[0])
 
     def learn_rest(self, theirs, mine):
         """Commits, which may be asked for by ten digits, and addresses."""
@@ -398,7 +391,7 @@ def rest_differences(x, status, headers, body, replay):
     for at in sorted(a.keys() | b.keys()):
         if a.get(at) != b.get(at):
             out.append(f"{at[1:]}: {a.get(at)!r} -> {b.get(at)!r}")
-    return out
+    return [SIGNATURE.sub(",<signature>", ADDRESS.sub("<address>", d)) for d in out]
 
 
 def tree(text):
@@ -513,8 +506,6 @@ def replayed():
                 replay.put(f"{x['path']}/main/keep", "DELETE")
             if x["api"] == "rest":
                 found[x["n"]] = x, rest_differences(x, status, headers, body, replay)
-                if "whose bytes were never uploaded" in x["name"] and status != 200:
-                    replay.put_without_bytes("/repo1/main/nobytes")
                 continue
             replay.learn(x["response_body"] or "", body)
             found[x["n"]] = x, differences(x, status, headers, body, replay)
