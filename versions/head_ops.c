@@ -180,7 +180,7 @@ static rc make_merge(struct move *m, const struct commit *head, struct commit *r
 	TRY(merge_ranges(m, head->meta_range_id, source.meta_range_id, base.meta_range_id, q->strategy,
 			 &meta_range));
 	*ret = next_commit(m, head, q->squash ? STR_NONE : source.id, meta_range, q->committer);
-	if (source.generation >= ret->generation && !q->squash)
+	if (source.generation >= ret->generation)
 		ret->generation = source.generation + 1;
 	ret->message = q->with.message.p
 			       ? q->with.message
