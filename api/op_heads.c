@@ -158,6 +158,9 @@ static rc parse_pick(struct api_req *r, const char *schema, bool parent_required
 	TRY(api_body_object(r, schema));
 	TRY(api_body_str(r, schema, "ref", true, &q->ref));
 	TRY(parse_parent(r, schema, parent_required, &q->parent));
+	/* lakectl sends 0 when nobody said; of a merge, lakeFS then picks what it is to its first parent. */
+	if (!parent_required && q->parent == 0 && json_member(r->doc, "parent_number"))
+		q->parent = 1;
 	TRY(parse_overrides(r, json_member(r->doc, "commit_overrides"), &q->with));
 	TRY(api_body_bool(r, schema, "allow_empty", &q->allow_empty));
 	return api_body_bool(r, schema, "force", &q->force);
