@@ -7,8 +7,9 @@ import base64
 import json
 import sys
 
-import client_rest_transcript_test as transcript
+import client_rest_transcript_test as rest
 from harness import Server, main
+from transcript import Systematic, by_number, complaints, exchanges, show
 
 PAIR = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 EXTRA = 'auth: {encrypt: {secret_key: "encrypt-encrypt-encrypt"}, ui_config: {rbac: none}}\n'
@@ -57,7 +58,7 @@ class FreshServer(Server):
         self.configure()
 
 
-class Replay(transcript.Replay):
+class Replay(rest.Replay):
     token = cookie = None
 
     def authorization(self, x):
@@ -81,14 +82,14 @@ def asked(x):
         return False
     if x.get("op") == "getConfig":
         return False
-    return x.get("op") in transcript.OF_AUTH or any(x["auth"].startswith(a) for a in ("bearer", "cookie", "bad-"))
+    return x.get("op") in rest.OF_AUTH or any(x["auth"].startswith(a) for a in ("bearer", "cookie", "bad-"))
 
 
 def replayed():
     found = {}
     with FreshServer(repos=()) as server:
         replay = Replay(server)
-        for x in transcript.exchanges():
+        for x in exchanges("lakefs_rest.jsonl"):
             if not asked(x):
                 continue
             status, headers, body = replay.ask(x)
@@ -97,7 +98,7 @@ def replayed():
                 replay.token = json.loads(body)["token"]
                 x = dict(x, response_body=json.dumps(dict(json.loads(x["response_body"]), token=replay.token,
                                                           token_expiration=json.loads(body)["token_expiration"])))
-            found[x["n"]] = x, transcript.differences(x, status, headers, body, replay)
+            found[x["n"]] = x, rest.differences(x, status, headers, body, replay)
     return found
 
 
@@ -109,14 +110,8 @@ def check_login(answer, cookie):
 
 
 def test_transcript():
-    found, table, wrong = replayed(), {}, []
-    for _, numbers, expected in DIFFERENCES:
-        for n in transcript.expand(numbers):
-            table[n] = expected
-    for n, (x, out) in found.items():
-        if out != table.get(n, []):
-            wrong.append(f"{n} {x['name']}\n   expected {table.get(n, [])}\n   found    {out}")
-    wrong += [f"{n} isn't asked" for n in table if n not in found]
+    found = replayed()
+    wrong = complaints(found, by_number(DIFFERENCES), Systematic([]))
     assert not wrong, "\n".join(wrong)
     assert len(found) == 95, len(found)
 
@@ -124,9 +119,7 @@ def test_transcript():
 if __name__ == "__main__":
     if "--show" in sys.argv:
         rows = replayed()
-        for number, (what, how) in rows.items():
-            if how:
-                print(number, what["name"], how)
+        show(rows)
         print(len(rows))
     else:
         main(globals())

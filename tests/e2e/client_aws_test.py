@@ -6,15 +6,7 @@ import urllib.error
 import urllib.request
 import ssl
 
-from harness import Server, aws_programs, main, md5
-
-
-def tree(root, files):
-    for name, data in files.items():
-        path = os.path.join(root, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as f:
-            f.write(data)
+from harness import Server, aws_programs, main, md5, write_tree
 
 
 FILES = {
@@ -31,7 +23,7 @@ def round_trip(s, aws):
     base = "s3://example/main/" + os.path.basename(os.path.dirname(aws)) + "/"
     with tempfile.TemporaryDirectory() as d:
         src, dst = os.path.join(d, "src"), os.path.join(d, "dst")
-        tree(src, FILES)
+        write_tree(src, FILES)
         s.aws(aws, "s3", "sync", src, base)
         s.aws(aws, "s3", "sync", base, dst)
         for name in FILES:

@@ -5,19 +5,9 @@ import os
 import threading
 import urllib.request
 
-from botocore.exceptions import ClientError
-
-from harness import Server, main, md5
+from harness import Server, error, main, md5
 
 B = "example"
-
-
-def error(fn, **kw):
-    try:
-        fn(**kw)
-    except ClientError as e:
-        return e.response["Error"]["Code"], e.response["ResponseMetadata"]["HTTPStatusCode"]
-    raise AssertionError("no error")
 
 
 def put_get_head(c):

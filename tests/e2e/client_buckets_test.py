@@ -3,25 +3,13 @@ import threading
 
 from botocore.exceptions import ClientError
 
-from harness import Server, aws_programs, main
+from harness import Server, aws_programs, error, main, refusal
 
 BRANCHES = "gateways: {s3: {list_branch_buckets: true}}\n"
 
 
-def error(fn, **kw):
-    try:
-        fn(**kw)
-    except ClientError as e:
-        return e.response["Error"]["Code"], e.response["ResponseMetadata"]["HTTPStatusCode"]
-    raise AssertionError("no error")
-
-
 def message(fn, **kw):
-    try:
-        fn(**kw)
-    except ClientError as e:
-        return e.response["Error"]["Message"]
-    raise AssertionError("no error")
+    return refusal(fn, **kw).response["Error"]["Message"]
 
 
 def names(c, **kw):

@@ -2,8 +2,8 @@
 import json
 import os
 
-from cli_tools import FILES, Tool, every_place, fetch, same_tree, started, write_tree
-from harness import KEY, SECRET, go_tool, main, md5
+from cli_tools import FILES, Tool, every_place, fetch, same_tree, started
+from harness import KEY, SECRET, go_tool, main, md5, write_tree
 
 
 class Mc(Tool):

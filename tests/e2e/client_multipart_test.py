@@ -10,9 +10,8 @@ import zlib
 import boto3
 from awscrt import checksums as crt
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
-from harness import KEY, REGION, SECRET, Server, aws_programs, clean_env, main
+from harness import KEY, REGION, SECRET, Server, aws_programs, clean_env, main, refusal
 
 B = "example"
 MIB = 1 << 20
@@ -42,11 +41,8 @@ def plain(s):
 
 
 def error(call, **kw):
-    try:
-        call(**kw)
-    except ClientError as e:
-        return e.response["Error"]["Code"], e.response["Error"]["Message"]
-    raise AssertionError("no error")
+    said = refusal(call, **kw).response["Error"]
+    return said["Code"], said["Message"]
 
 
 def single(s):

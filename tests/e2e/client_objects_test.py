@@ -5,19 +5,9 @@ import hashlib
 import json
 import os
 
-from botocore.exceptions import ClientError
-
-from harness import Server, aws_programs, main, md5
+from harness import Server, aws_programs, error, main, md5
 
 A, B = "first", "second"
-
-
-def error(fn, **kw):
-    try:
-        fn(**kw)
-    except ClientError as e:
-        return e.response["Error"]["Code"], e.response["ResponseMetadata"]["HTTPStatusCode"]
-    raise AssertionError("no error")
 
 
 def tags(*pairs):

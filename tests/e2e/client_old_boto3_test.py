@@ -10,9 +10,8 @@ import urllib.error
 import urllib.request
 
 import boto3
-from botocore.exceptions import ClientError
 
-from harness import SECRET, Server, main_in_venvs, md5, sign
+from harness import SECRET, Server, main_in_venvs, md5, refusal, sign
 
 OLD = "2022" in os.environ.get("TEST_VENV", "")
 PLACES = (("example", "main/"), ("example.main", ""))
@@ -29,11 +28,7 @@ KEYS = [
 
 
 def code(fn, **kw):
-    try:
-        fn(**kw)
-    except ClientError as e:
-        return e.response["Error"]["Code"]
-    raise AssertionError("no error")
+    return refusal(fn, **kw).response["Error"]["Code"]
 
 
 def open_url(s, url, data=None, method=None, headers=None):

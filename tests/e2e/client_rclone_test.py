@@ -3,8 +3,8 @@ import filecmp
 import json
 import os
 
-from cli_tools import FILES, MIB, Tool, every_place, fetch, same_tree, started, write_tree
-from harness import KEY, REGION, SECRET, main, md5
+from cli_tools import FILES, MIB, Tool, every_place, fetch, same_tree, started
+from harness import KEY, REGION, SECRET, main, md5, write_tree
 
 
 class Rclone(Tool):

@@ -6,13 +6,13 @@ so does a row whose difference is gone.
 After a change:  client_rest_transcript_test.py --show  prints what differs now."""
 import base64
 import json
-import os
 import re
 import sys
 import time
 
-from harness import KEY, SECRET, SOURCE, Server, main
+from harness import KEY, SECRET, Server, main
 from replay import send
+from transcript import Systematic, by_number, complaints, exchanges, show
 
 HEADERS = ("content-type", "etag", "accept-ranges", "content-range", "content-disposition", "cache-control",
            "x-content-type-options", "x-frame-options", "content-security-policy", "location", "expires")
@@ -47,7 +47,7 @@ OF_AUTH = {
 # Ways to say who one is that client_auth_transcript_test.py asks with.
 OTHER_AUTH = ("bearer", "cookie")
 
-# What differs wherever it can: (why, the difference). Each must be seen.
+# transcript.Systematic
 SYSTEMATIC = [
     ("an object may be a page, and shares the origin of pages: it is put into a sandbox",
      r"content-security-policy: \"default-src 'none'\" -> \"default-src 'none'; sandbox\""),
@@ -268,11 +268,6 @@ DIFFERENCES = [
 ]
 
 
-def exchanges():
-    with open(os.path.join(SOURCE, "tests", "data", "lakefs_rest.jsonl")) as f:
-        return [json.loads(line) for line in f]
-
-
 def payload(text, encoding):
     if encoding == "base64":
         return base64.b64decode(text)
@@ -425,7 +420,7 @@ def replayed():
     found, absent, skipped = {}, set(), 0
     with Server(repos=()) as server:
         replay = Replay(server)
-        for x in exchanges():
+        for x in exchanges("lakefs_rest.jsonl"):
             if not x["path"].startswith("/api/v1") or x["n"] == BY_CHANCE:
                 continue
             if x.get("op") in OF_AUTH:
@@ -442,64 +437,21 @@ def replayed():
     return found, absent, skipped
 
 
-def explained(why):
-    for i, (_, pattern) in enumerate(SYSTEMATIC):
-        if re.fullmatch(pattern, why, re.S):
-            seen.add(i)
-            return True
-    return False
-
-
-seen = set()
-
-
-def spans(numbers):
-    """1,2,3,7 as 1-3,7."""
-    out = []
-    for n in sorted(numbers):
-        if out and out[-1][1] == n - 1:
-            out[-1][1] = n
-        else:
-            out.append([n, n])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in out)
-
-
-def expand(text):
-    out = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        out |= set(range(int(first), int(last or first) + 1))
-    return out
-
-
-def remaining():
-    found, absent, skipped = replayed()
-    rest = {n: (x, [d for d in out if not explained(d)]) for n, (x, out) in found.items()}
-    return rest, absent, skipped, [SYSTEMATIC[i] for i in range(len(SYSTEMATIC)) if i not in seen]
+systematic = Systematic(SYSTEMATIC)
 
 
 def test_transcript():
-    found, absent, skipped, unseen = remaining()
+    found, absent, skipped = replayed()
     assert absent == NOT_SERVED, f"new: {absent - NOT_SERVED}, served by now: {NOT_SERVED - absent}"
-    table, wrong = {}, [f"systematic, but nowhere: {rule}" for rule in unseen]
-    for _, numbers, expected in DIFFERENCES:
-        for n in expand(numbers):
-            assert n not in table, f"{n} is there twice"
-            table[n] = expected
-    for n, (x, out) in found.items():
-        if out != table.get(n, []):
-            wrong.append(f"{n} {x['name']}\n   expected {table.get(n, [])}\n   found    {out}")
-    wrong += [f"{n} isn't asked" for n in table if n not in found]
+    wrong = complaints(systematic.remaining(found), by_number(DIFFERENCES), systematic)
     assert not wrong, "\n".join(wrong)
     assert (len(found), skipped) == (728, 9), (len(found), skipped)
 
 
 if __name__ == "__main__":
     if "--show" in sys.argv:
-        rows, missing, unasked, _ = remaining()
-        for number, (what, how) in rows.items():
-            if how:
-                print(number, what["name"], how)
+        rows, missing, unasked = replayed()
+        show(systematic.remaining(rows))
         print(sorted(missing), len(rows), unasked)
     else:
         main(globals())

@@ -2,8 +2,8 @@
 import os
 import re
 
-from cli_tools import FILES, MIB, Tool, every_place, fetch, same_tree, started, write_tree
-from harness import KEY, SECRET, main, md5
+from cli_tools import FILES, MIB, Tool, every_place, fetch, same_tree, started
+from harness import KEY, SECRET, main, md5, write_tree
 
 
 class S3cmd(Tool):

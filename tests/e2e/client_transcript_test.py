@@ -6,14 +6,14 @@ After a change:  client_transcript_test.py --show  prints what differs now."""
 import base64
 import hashlib
 import json
-import os
 import re
 import sys
 import urllib.parse
 import xml.etree.ElementTree as ElementTree
 
-from harness import KEY, SECRET, SOURCE, Server, main, sign
+from harness import KEY, SECRET, Server, main, sign
 from replay import Chunks, Signer, amz_date, now, send, sign_v2
+from transcript import Systematic, by_number, complaints, exchanges, show
 
 THEIR_KEY = "AKIAIOSFODNN7EXAMPLE"
 HEADERS = ("content-type", "etag", "accept-ranges", "content-range", "x-content-type-options", "x-frame-options",
@@ -23,7 +23,7 @@ ADDRESS = re.compile("local://[^', ]*/data/[^', ]*")
 SIGNATURE = re.compile(",[A-Za-z0-9_-]{43}")
 DATE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
-# What differs wherever it can: (why, the difference). Each must be seen.
+# transcript.Systematic
 SYSTEMATIC = [
     ("no body, no type", r"content-type: '(application/xml|text/xml; charset=utf-8)' -> None"),
     ("S3's type, whatever Accept says", r"content-type: 'text/xml(; charset=utf-8)?' -> 'application/xml'"),
@@ -240,11 +240,6 @@ DIFFERENCES = [
     ("pieces and trailer may be signed both", "457", ["status 403 -> 200"]),
     ("of 441 and 442", "458-459", ["status 200 -> 404"]),
 ]
-
-
-def exchanges():
-    with open(os.path.join(SOURCE, "tests", "data", "lakefs_s3.jsonl")) as f:
-        return [json.loads(line) for line in f]
 
 
 def body_of(x):
@@ -498,7 +493,7 @@ def replayed():
     found = {}
     with Server(repos=()) as server:
         replay = Replay(server)
-        for x in exchanges():
+        for x in exchanges("lakefs_s3.jsonl"):
             if x["name"] == "DELETE bucket":  # which works here; what follows wants it kept
                 replay.put(f"{x['path']}/main/keep")
             status, headers, body = replay.ask(x)
@@ -512,61 +507,22 @@ def replayed():
     return found
 
 
-def explained(why):
-    """Whether a difference is one of the systematic ones; notes which."""
-    for i, (_, pattern) in enumerate(SYSTEMATIC):
-        if re.fullmatch(pattern, why):
-            seen.add(i)
-            return True
-    return False
-
-
-seen = set()
-
-
-def spans(numbers):
-    """1,2,3,7 as 1-3,7."""
-    out = []
-    for n in sorted(numbers):
-        if out and out[-1][1] == n - 1:
-            out[-1][1] = n
-        else:
-            out.append([n, n])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in out)
-
-
-def expand(text):
-    out = set()
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        out |= set(range(int(first), int(last or first) + 1))
-    return out
+systematic = Systematic(SYSTEMATIC)
 
 
 def remaining():
-    """{number: (exchange, differences that aren't systematic)}, and what is systematic and wasn't seen."""
-    found = {n: (x, [d for d in out if not explained(d)]) for n, (x, out) in replayed().items()}
-    return found, [SYSTEMATIC[i] for i in range(len(SYSTEMATIC)) if i not in seen]
+    return systematic.remaining(replayed())
 
 
 def test_transcript():
-    found, unseen = remaining()
-    table, wrong = {}, [f"systematic, but nowhere: {rule}" for rule in unseen]
-    for why, numbers, expected in DIFFERENCES:
-        for n in expand(numbers):
-            assert n not in table, f"{n} is there twice"
-            table[n] = expected
-    for n, (x, out) in found.items():
-        if out != table.get(n, []):
-            wrong.append(f"{n} {x['name']}\n   expected {table.get(n, [])}\n   found    {out}")
+    found = remaining()
+    wrong = complaints(found, by_number(DIFFERENCES), systematic)
     assert not wrong, "\n".join(wrong)
     assert len(found) == 469, len(found)
 
 
 if __name__ == "__main__":
     if "--show" in sys.argv:
-        for number, (what, how) in remaining()[0].items():
-            if how:
-                print(number, what["name"], how)
+        show(remaining())
     else:
         main(globals())

@@ -200,6 +200,31 @@ auth: {{encrypt: {{secret_key: "encrypt-encrypt-encrypt"}}}}
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
 
+def refusal(fn, **kw):
+    """The botocore ClientError that the call ends in; it must."""
+    from botocore.exceptions import ClientError
+    try:
+        fn(**kw)
+    except ClientError as e:
+        return e
+    raise AssertionError(f"{kw} was not refused")
+
+
+def error(fn, **kw):
+    """(code, status) of the call's refusal."""
+    answer = refusal(fn, **kw).response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def write_tree(root, files):
+    """{path: bytes} below root."""
+    for name, data in files.items():
+        path = os.path.join(root, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            f.write(data)
+
+
 def aws_programs():
     return [p for p in ("/usr/bin/aws", os.path.join(VENV, "aws")) if os.path.exists(p)]
 
