@@ -25,35 +25,16 @@ static void stream_close(struct stream *s)
 	mr_iter_close(s->base);
 }
 
-static rc look_up(struct mr_iter *it, struct str key, struct record *ret, struct err *reterr)
-{
-	*ret = (struct record){0};
-	if (!it)
-		return RC_OK;
-	TRY(mr_iter_seek(it, key, reterr));
-	if (mr_iter_at(it) == MR_HEAD && str_eq(mr_iter_key(it), key))
-		TRY(mr_iter_next(it, reterr));
-	if (mr_iter_at(it) == MR_RECORD && str_eq(mr_iter_key(it), key))
-		*ret = *mr_iter_record(it);
-	return RC_OK;
-}
-
-static bool same(const struct record *a, const struct record *b)
-{
-	if (!a->identity.p || !b->identity.p)
-		return !a->identity.p && !b->identity.p;
-	return str_eq(a->identity, b->identity);
-}
-
 /* A staged change, seen from left and base. *ret_differs false: no difference to tell. */
 static rc judge(struct stream *s, struct diff_item *ret, bool *ret_differs, struct err *reterr)
 {
 	*ret = (struct diff_item){.key = s->change.key, .right = s->change};
-	TRY(look_up(s->left, ret->key, &ret->left, reterr));
-	TRY(look_up(s->base, ret->key, &ret->base, reterr));
-	*ret_differs = !same(&ret->left, &ret->right) &&
-		       !(s->base && same(&ret->base, &ret->right));
-	ret->type = s->base && !same(&ret->base, &ret->left) ? DIFF_CONFLICT
+	TRY(mr_iter_find(s->left, ret->key, &ret->left, reterr));
+	if (s->base)
+		TRY(mr_iter_find(s->base, ret->key, &ret->base, reterr));
+	*ret_differs = !record_same(&ret->left, &ret->right) &&
+		       !(s->base && record_same(&ret->base, &ret->right));
+	ret->type = s->base && !record_same(&ret->base, &ret->left) ? DIFF_CONFLICT
 		    : !ret->left.identity.p		      ? DIFF_ADDED
 		    : !ret->right.identity.p		      ? DIFF_REMOVED
 							      : DIFF_CHANGED;

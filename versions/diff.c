@@ -124,34 +124,16 @@ static rc next_two(struct diff *d, struct diff_item *ret, bool *ret_end, struct 
 	}
 }
 
-/* What the third has for the key, if anything. */
-static rc find_base(struct diff *d, struct diff_item *item, struct err *reterr)
-{
-	TRY(mr_iter_seek(d->base, item->key, reterr));
-	if (mr_iter_at(d->base) == MR_HEAD && str_eq(mr_iter_key(d->base), item->key))
-		TRY(mr_iter_next(d->base, reterr));
-	if (mr_iter_at(d->base) == MR_RECORD && str_eq(mr_iter_key(d->base), item->key))
-		item->base = *mr_iter_record(d->base);
-	return RC_OK;
-}
-
-static bool same(const struct record *a, const struct record *b)
-{
-	if (!a->identity.p || !b->identity.p)
-		return !a->identity.p && !b->identity.p;
-	return str_eq(a->identity, b->identity);
-}
-
 rc diff_next(struct diff *d, struct diff_item *ret, bool *ret_end, struct err *reterr)
 {
 	for (;;) {
 		TRY(next_two(d, ret, ret_end, reterr));
 		if (*ret_end || !d->base)
 			return RC_OK;
-		TRY(find_base(d, ret, reterr));
-		if (same(&ret->base, &ret->right))
+		TRY(mr_iter_find(d->base, ret->key, &ret->base, reterr));
+		if (record_same(&ret->base, &ret->right))
 			continue; /* left's own change */
-		if (!same(&ret->base, &ret->left))
+		if (!record_same(&ret->base, &ret->left))
 			ret->type = DIFF_CONFLICT;
 		return RC_OK;
 	}

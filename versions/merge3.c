@@ -109,42 +109,23 @@ static rc two_ranges(struct walk *m, bool *ret_done)
 
 /* Records. */
 
-static rc conflict(struct walk *m, struct str key)
+static void conflict(struct walk *m, struct str key)
 {
 	if (m->sum->first_n < MERGE_CONFLICTS_NAMED)
 		m->sum->first[m->sum->first_n++] = arena_dup(m->a, key);
 	m->sum->conflicts++;
-	return RC_OK;
-}
-
-/* What base has for the key: NULL for nothing. */
-static rc base_record(struct walk *m, struct str key, const struct record **ret)
-{
-	*ret = NULL;
-	TRY(mr_iter_seek(m->base, key, m->err));
-	if (at_end(m->base) || !str_eq(mr_iter_key(m->base), key))
-		return RC_OK;
-	if (at_head(m->base))
-		TRY(mr_iter_next(m->base, m->err));
-	if (!at_end(m->base) && !at_head(m->base) && str_eq(mr_iter_key(m->base), key))
-		*ret = mr_iter_record(m->base);
-	return RC_OK;
-}
-
-static bool same(const struct record *a, const struct record *b)
-{
-	return b && str_eq(a->identity, b->identity);
 }
 
 static rc only_dest(struct walk *m)
 {
-	const struct record *d = mr_iter_record(m->dest), *b;
+	const struct record *d = mr_iter_record(m->dest);
+	struct record b;
 	bool keep;
 
-	TRY(base_record(m, d->key, &b));
-	keep = !b;
-	if (b && !same(d, b)) {
-		TRY(conflict(m, d->key));
+	TRY(mr_iter_find(m->base, d->key, &b, m->err));
+	keep = !b.identity.p;
+	if (!keep && !record_same(d, &b)) {
+		conflict(m, d->key);
 		keep = m->strategy == MERGE_DEST_WINS;
 	}
 	if (keep)
@@ -156,13 +137,14 @@ static rc only_dest(struct walk *m)
 
 static rc only_source(struct walk *m)
 {
-	const struct record *s = mr_iter_record(m->source), *b;
+	const struct record *s = mr_iter_record(m->source);
+	struct record b;
 	bool take;
 
-	TRY(base_record(m, s->key, &b));
-	take = !b;
-	if (b && !same(s, b)) {
-		TRY(conflict(m, s->key));
+	TRY(mr_iter_find(m->base, s->key, &b, m->err));
+	take = !b.identity.p;
+	if (!take && !record_same(s, &b)) {
+		conflict(m, s->key);
 		take = m->strategy == MERGE_SOURCE_WINS;
 	}
 	if (take)
@@ -173,14 +155,15 @@ static rc only_source(struct walk *m)
 
 static rc both(struct walk *m)
 {
-	const struct record *d = mr_iter_record(m->dest), *s = mr_iter_record(m->source), *b;
+	const struct record *d = mr_iter_record(m->dest), *s = mr_iter_record(m->source);
 	bool take_source = false;
+	struct record b;
 
 	if (!str_eq(d->identity, s->identity)) {
-		TRY(base_record(m, d->key, &b));
-		take_source = same(d, b);
-		if (!take_source && !same(s, b)) {
-			TRY(conflict(m, d->key));
+		TRY(mr_iter_find(m->base, d->key, &b, m->err));
+		take_source = record_same(d, &b);
+		if (!take_source && !record_same(s, &b)) {
+			conflict(m, d->key);
 			take_source = m->strategy == MERGE_SOURCE_WINS;
 		}
 	}

@@ -251,6 +251,24 @@ rc mr_iter_seek(struct mr_iter *it, struct str key, struct err *reterr)
 	return next_record(it, reterr);
 }
 
+rc mr_iter_find(struct mr_iter *it, struct str key, struct record *ret, struct err *reterr)
+{
+	*ret = (struct record){0};
+	TRY(mr_iter_seek(it, key, reterr));
+	if (it->at == MR_HEAD && str_eq(it->range.min, key))
+		TRY(mr_iter_next(it, reterr));
+	if (it->at == MR_RECORD && str_eq(it->record.key, key))
+		*ret = it->record;
+	return RC_OK;
+}
+
+bool record_same(const struct record *a, const struct record *b)
+{
+	if (!a->identity.p || !b->identity.p)
+		return !a->identity.p && !b->identity.p;
+	return str_eq(a->identity, b->identity);
+}
+
 enum mr_at mr_iter_at(const struct mr_iter *it)
 {
 	assert(it->started);

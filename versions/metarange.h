@@ -34,6 +34,11 @@ rc mr_iter_next_range(struct mr_iter *it, struct err *reterr);
  * Never backward: a key that lies behind changes nothing. */
 rc mr_iter_seek(struct mr_iter *it, struct str key, struct err *reterr);
 
+/* What it has for a key: identity NULL for nothing. Seeks there; the bytes live until the next call. */
+rc mr_iter_find(struct mr_iter *it, struct str key, struct record *ret, struct err *reterr);
+/* Whether two such are the same: equal identities, or nothing both times. */
+bool record_same(const struct record *a, const struct record *b);
+
 enum mr_at mr_iter_at(const struct mr_iter *it);
 /* The range it stands in (head or record). Lives until the iterator leaves the range. */
 const struct range_info *mr_iter_range(const struct mr_iter *it);

@@ -166,15 +166,10 @@ struct str *branch_tokens(struct arena *a, const struct branch *b, size_t *ret_n
 
 static rc change_differs(struct mr_iter *it, const struct record *change, bool *ret, struct err *reterr)
 {
-	bool there;
+	struct record there;
 
-	TRY(mr_iter_seek(it, change->key, reterr));
-	if (mr_iter_at(it) == MR_HEAD && str_eq(mr_iter_key(it), change->key))
-		TRY(mr_iter_next(it, reterr));
-	there = mr_iter_at(it) == MR_RECORD && str_eq(mr_iter_key(it), change->key);
-	*ret = there ? !change->identity.p ||
-			       !str_eq(change->identity, mr_iter_record(it)->identity)
-		     : change->identity.p != NULL;
+	TRY(mr_iter_find(it, change->key, &there, reterr));
+	*ret = !record_same(change, &there);
 	return RC_OK;
 }
 
