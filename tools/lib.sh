@@ -6,7 +6,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config libh2o-evloop-dev librocksdb-dev
   libcurl4-openssl-dev libssl-dev libxml2-dev libyaml-dev libjansson-dev libprotobuf-c-dev
   protobuf-c-compiler libsodium-dev libisal-dev libsnappy-dev libxxhash-dev)
-test_packages=(libcmocka-dev python3 python3-venv awscli rclone s3cmd openssl curl)
+test_packages=(libcmocka-dev python3 python3-venv awscli rclone s3cmd openssl curl ca-certificates)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 as_root() {
