@@ -299,10 +299,17 @@ static rc pour(struct backend *b, struct backend_writer *w, struct body *body, s
 	}
 }
 
+void backend_size_from(struct backend_put_options *o, const struct body *body)
+{
+	o->sized = body->length >= 0;
+	o->size = o->sized ? (uint64_t)body->length : 0;
+}
+
 rc backend_write_now(struct backend *b, const struct object_ptr *to,
 		     const struct backend_put_options *o, struct body *body,
 		     struct backend_writer **ret, struct err *reterr)
 {
+	struct backend_put_options sized = o ? *o : (struct backend_put_options){0};
 	struct backend_writer *w;
 	struct err own = {0};
 	struct err *e = reterr ? reterr : &own;
@@ -311,7 +318,8 @@ rc backend_write_now(struct backend *b, const struct object_ptr *to,
 	assert(!on_loop());
 	if (!b->blocking)
 		return unsupported(b, reterr);
-	TRY(b->blocking->open_writer(b, to, o, &w, e));
+	backend_size_from(&sized, body);
+	TRY(b->blocking->open_writer(b, to, &sized, &w, e));
 	r = pour(b, w, body, e);
 	if (rc_ok(r))
 		*ret = w;

@@ -5,9 +5,10 @@
  *
  * Two forms. The *asynchronous* one is for loops: the caller owns a struct backend_op, which lives
  * until its done(), always later, always on op->home's loop. The *blocking* one is for workers
- * (asserts !on_loop()). An adapter implements the one that is natural to it (local and mem: blocking;
- * s3, azure, gcs: asynchronous over the loop's libcurl) and backend.c derives the other: blocking
- * calls run on the `data` worker pool, or a worker waits for the loop.
+ * (asserts !on_loop()). An adapter implements the blocking one, as plain sequential code, and backend.c
+ * derives the other, as jobs of the store's pool: `data` for local ones; a remote store has a pool of
+ * its own, so that one that hangs takes no other's workers. A job never waits for a client: writers and
+ * readers rest between jobs.
  *
  * Writes: a put is all or nothing. Until done() says RC_OK nobody sees the object; a body that fails
  * (BODY_FAIL, a mismatching digest) leaves nothing behind. RC_OK means durable: it survives a crash.
@@ -33,7 +34,8 @@ struct object_ptr {
 /* Capability bits. */
 enum {
 	BACKEND_CAP_FILE = 1,     /* get may answer with a file descriptor (sendfile) */
-	BACKEND_CAP_BLOCKING = 2, /* the blocking form needs no loop: a worker may do all of it */
+	BACKEND_CAP_BLOCKING = 2, /* the blocking form is quick (a disk's, memory's): any worker may do all
+				   * of it, instead of one of the store's pool */
 	BACKEND_CAP_COPY = 4,     /* copy inside the store without the bytes passing through here */
 	BACKEND_CAP_PRESIGN = 8,
 	BACKEND_CAP_MULTIPART = 16,
@@ -53,6 +55,10 @@ struct backend_put_options {
 	struct str content_type;  /* STR_NONE: the store's default */
 	struct str storage_class; /* STR_NONE */
 	bool if_absent;           /* EXISTS when there is one (stores that can; else INVALID) */
+	/* How many bytes will be written, where that is known: a hint to plan with. Writing more or fewer
+	 * fails (IO). backend.c sets it from the body's length. */
+	bool sized;
+	uint64_t size;
 };
 
 struct backend_part {
@@ -71,6 +77,7 @@ struct backend_list_entry {
 /* Blocking form. Bodies are pulled to the end on the calling worker and must never answer BODY_WAIT
  * (memory, a whole relay, a file); streaming bodies go through the asynchronous form or a writer. */
 struct backend_writer;
+struct backend_reader;
 
 /* One of several writers that are committed together. */
 struct backend_commit {
@@ -117,6 +124,16 @@ struct backend_blocking_ops {
 	/* Reads [offset, offset + n) into dst; fewer only at the object's end. */
 	rc (*read)(struct backend *b, const struct object_ptr *p, uint64_t offset, void *dst,
 		   size_t n, size_t *ret_n, struct err *reterr);
+	/* Optional, for stores where each read costs a round trip: the bytes [offset, offset + length) as a
+	 * stream (length UINT64_MAX: to the end). ret tells of the whole object. InvalidRange as
+	 * backend_get. read_next fills dst, with fewer bytes only at the end; a stream that breaks off
+	 * fails. One thread at a time; close also on loops. */
+	rc (*open_reader)(struct backend *b, const struct object_ptr *p, uint64_t offset,
+			  uint64_t length, struct arena *a, struct backend_reader **ret,
+			  struct backend_stat *ret_stat, struct err *reterr);
+	rc (*read_next)(struct backend_reader *r, void *dst, size_t n, size_t *ret_n,
+			struct err *reterr);
+	void (*close_reader)(struct backend_reader *r);
 	/* An open file positioned anywhere (CAP_FILE); the caller closes it. */
 	rc (*open_file)(struct backend *b, const struct object_ptr *p, int *ret_fd,
 			struct backend_stat *ret, struct err *reterr);
@@ -141,7 +158,8 @@ struct backend_blocking_ops {
 			 const struct backend_put_options *o, struct arena *a,
 			 struct str *ret_upload_id, struct err *reterr);
 	rc (*mpu_open_part)(struct backend *b, const struct object_ptr *to, struct str upload_id,
-			    unsigned number, struct backend_writer **ret, struct err *reterr);
+			    unsigned number, const struct backend_put_options *o,
+			    struct backend_writer **ret, struct err *reterr);
 	rc (*mpu_complete)(struct backend *b, const struct object_ptr *to, struct str upload_id,
 			   const struct backend_part *parts, size_t n, struct arena *a,
 			   struct backend_stat *ret, struct err *reterr);
@@ -150,6 +168,10 @@ struct backend_blocking_ops {
 	/* Optional, NULL: this kind of store leaves nothing behind that it could find. Several at once
 	 * do no harm. A failure doesn't end it; the first one is the answer. */
 	rc (*sweep)(struct backend *b, struct backend_sweep *s);
+	/* Optional: whether the store answers and lets us see where the namespace is (its bucket,
+	 * container); space STR_NONE: whether it answers at all. NOT_FOUND: no such bucket;
+	 * AccessDenied: not for us; else as any call. NULL: always. */
+	rc (*probe)(struct backend *b, struct str space, struct err *reterr);
 };
 
 /* Asynchronous form (one shape for all): fill `in`, call the function, wait for done(). */

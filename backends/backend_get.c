@@ -27,7 +27,8 @@ struct reader {
 	struct mailbox *home;
 	struct arena *a;     /* the pointer's own copy */
 	struct object_ptr p;
-	int fd;              /* -1: through b's read */
+	int fd;              /* -1: through the stream, or b's read */
+	struct backend_reader *stream; /* or NULL */
 	uint64_t at, end;    /* what is to be read yet */
 	struct slot slots[2];
 	unsigned front;
@@ -47,13 +48,23 @@ struct get {
 	struct reader *r;
 };
 
+/* What is at its end needs no file and no connection. */
+static void let_go(struct reader *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	if (r->stream)
+		r->b->blocking->close_reader(r->stream);
+	r->stream = NULL;
+}
+
 static void reader_free(struct reader *r)
 {
 	pthread_mutex_lock(&r->lock); /* the job that told may still hold it */
 	pthread_mutex_unlock(&r->lock);
 	pthread_mutex_destroy(&r->lock);
-	if (r->fd >= 0)
-		close(r->fd);
+	let_go(r);
 	free(r->slots[0].p);
 	free(r->slots[1].p);
 	backend_unref(r->b);
@@ -92,6 +103,8 @@ static rc fill(struct reader *r, struct slot *s)
 		abort();
 	if (r->fd >= 0)
 		TRY(read_file(r, s->p, n, &got));
+	else if (r->stream)
+		TRY(r->b->blocking->read_next(r->stream, s->p, n, &got, &r->err));
 	else
 		TRY(r->b->blocking->read(r->b, &r->p, r->at, s->p, n, &got, &r->err));
 	if (got < n)
@@ -108,6 +121,8 @@ static void ahead_run(struct work *w)
 	struct reader *r = CONTAINER(w, struct reader, work);
 
 	r->result = fill(r, &r->slots[!r->front]);
+	if (r->at == r->end)
+		let_go(r);
 }
 
 static bool closed(struct reader *r)
@@ -290,16 +305,23 @@ static struct reader *reader_new(struct backend *b, const struct backend_op *op)
 	return r;
 }
 
+static rc get_open(struct backend *b, struct backend_op *op, struct reader *r)
+{
+	if (b->caps & BACKEND_CAP_FILE)
+		return b->blocking->open_file(b, &op->from, &r->fd, &op->stat, &op->err);
+	if (b->blocking->open_reader && op->length)
+		return b->blocking->open_reader(b, &op->from, op->offset, op->length, op->a, &r->stream,
+						&op->stat, &op->err);
+	return b->blocking->head(b, &op->from, op->a, &op->stat, &op->err);
+}
+
 static rc get_begin(struct backend *b, struct backend_op *op)
 {
 	struct reader *r = ((struct get *)op->impl)->r;
 	uint64_t size, left;
 	rc done;
 
-	if (b->caps & BACKEND_CAP_FILE)
-		TRY(b->blocking->open_file(b, &op->from, &r->fd, &op->stat, &op->err));
-	else
-		TRY(b->blocking->head(b, &op->from, op->a, &op->stat, &op->err));
+	TRY(get_open(b, op, r));
 	size = op->stat.size;
 	if (op->offset > size || (op->offset == size && op->offset > 0))
 		return err_set(&op->err, ERR_InvalidRange,
@@ -313,10 +335,8 @@ static rc get_begin(struct backend *b, struct backend_op *op)
 	done = fill(r, &r->slots[0]);
 	if (!rc_ok(done))
 		op->err = r->err;
-	if (r->at == r->end && r->fd >= 0) {
-		close(r->fd);
-		r->fd = -1;
-	}
+	if (r->at == r->end)
+		let_go(r);
 	return done;
 }
 

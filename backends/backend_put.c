@@ -21,11 +21,13 @@ static rc put_open(struct put *p)
 
 	if (p->writer)
 		return RC_OK;
+	backend_size_from(&op->put, op->body);
 	if (!p->part)
 		return ops->open_writer(p->job.b, &op->to, &op->put, &p->writer, &op->err);
 	if (!ops->mpu_open_part)
 		return err_default(&op->err, ERR_UNSUPPORTED);
-	return ops->mpu_open_part(p->job.b, &op->to, op->upload_id, op->part, &p->writer, &op->err);
+	return ops->mpu_open_part(p->job.b, &op->to, op->upload_id, op->part, &op->put, &p->writer,
+				  &op->err);
 }
 
 static rc put_commit(struct put *p)

@@ -95,13 +95,15 @@ static rc fault_open_writer(struct backend *b, const struct object_ptr *to,
 }
 
 static rc fault_mpu_open_part(struct backend *b, const struct object_ptr *to, struct str upload_id,
-			      unsigned number, struct backend_writer **ret, struct err *reterr)
+			      unsigned number, const struct backend_put_options *o,
+			    struct backend_writer **ret, struct err *reterr)
 {
 	struct fault *f = of(b);
 	struct backend_writer *next = NULL;
 	rc r = GUARDED(
 		f, BACKEND_CALL_MPU,
-		f->next->blocking->mpu_open_part(f->next, to, upload_id, number, &next, reterr),
+		f->next->blocking->mpu_open_part(f->next, to, upload_id, number, o, &next,
+						 reterr),
 		reterr);
 
 	return wrap(f, BACKEND_CALL_MPU, r, next, ret);

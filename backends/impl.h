@@ -49,6 +49,9 @@ void job_post(struct job *j, void (*deliver)(struct mail *m));
 void job_finish(struct job *j);
 void job_refuse(struct job *j);
 
+/* What a put may know of its body beforehand. */
+void backend_size_from(struct backend_put_options *o, const struct body *body);
+
 void backend_derived_put(struct backend *b, struct backend_op *op, bool part);
 void backend_derived_get(struct backend *b, struct backend_op *op);
 

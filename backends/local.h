@@ -168,7 +168,8 @@ rc local_mpu_create(struct backend *b, const struct object_ptr *to,
 		    const struct backend_put_options *o, struct arena *a, struct str *ret_upload_id,
 		    struct err *reterr);
 rc local_mpu_open_part(struct backend *b, const struct object_ptr *to, struct str upload_id,
-		       unsigned number, struct backend_writer **ret, struct err *reterr);
+		       unsigned number, const struct backend_put_options *o,
+			    struct backend_writer **ret, struct err *reterr);
 rc local_mpu_complete(struct backend *b, const struct object_ptr *to, struct str upload_id,
 		      const struct backend_part *parts, size_t n, struct arena *a,
 		      struct backend_stat *ret, struct err *reterr);

@@ -90,7 +90,8 @@ static struct part_name part_name(unsigned number, struct str etag)
 }
 
 rc local_mpu_open_part(struct backend *b, const struct object_ptr *to, struct str upload_id,
-		       unsigned number, struct backend_writer **ret, struct err *reterr)
+		       unsigned number, const struct backend_put_options *o,
+			    struct backend_writer **ret, struct err *reterr)
 {
 	struct upload_path up;
 	struct part_name name;

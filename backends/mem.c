@@ -465,7 +465,8 @@ static struct str part_name(struct str upload, unsigned number, struct str etag)
 }
 
 static rc mem_mpu_open_part(struct backend *b, const struct object_ptr *to, struct str upload_id,
-			    unsigned number, struct backend_writer **ret, struct err *reterr)
+			    unsigned number, const struct backend_put_options *o,
+			    struct backend_writer **ret, struct err *reterr)
 {
 	struct mem *m = of(b);
 	struct mem_writer *w;

@@ -21,14 +21,11 @@
 
 #include "base/arena.h"
 #include "base/body.h"
+#include "http/header.h"
 #include "http/loop.h"
 
 struct http_req;
 struct http_server;
-
-struct http_header {
-	struct str name, value; /* request: name in lower case, value trimmed */
-};
 
 /* Limits and time-outs; zero means the default given here. */
 struct http_limits {
@@ -67,7 +64,7 @@ void http_server_stop(struct http_server *s, unsigned grace_ms);
 unsigned http_server_loops(const struct http_server *s);
 struct loop *http_server_loop(struct http_server *s, unsigned i);
 
-/* The head. Repeated headers stay separate entries, in order. */
+/* The head. Repeated headers stay separate entries, in order, names in lower case, values trimmed. */
 struct str http_req_method(const struct http_req *r);
 struct str http_req_target(const struct http_req *r); /* as sent: path and query, nothing decoded */
 size_t http_req_headers(const struct http_req *r, const struct http_header **ret);

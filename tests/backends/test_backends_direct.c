@@ -102,7 +102,7 @@ static struct backend_part put_part(const struct object_ptr *to, struct str id, 
 	struct backend_writer *w;
 	struct backend_stat st;
 
-	ok(s.b->blocking->mpu_open_part(s.b, to, id, number, &w, &test_err));
+	ok(s.b->blocking->mpu_open_part(s.b, to, id, number, NULL, &w, &test_err));
 	ok(s.b->blocking->write(w, bytes.p, bytes.n, &test_err));
 	ok(s.b->blocking->commit(w, a, &st, &test_err));
 	return (struct backend_part){.number = number, .etag = st.etag, .size = bytes.n};

@@ -522,7 +522,7 @@ static void upload_parts(struct str bytes)
 		struct backend_writer *w;
 		struct backend_stat st;
 
-		ok(s.b->blocking->mpu_open_part(s.b, &to, upload, i + 1, &w, &test_err));
+		ok(s.b->blocking->mpu_open_part(s.b, &to, upload, i + 1, NULL, &w, &test_err));
 		ok(s.b->blocking->write(w, bytes.p + i * 1000, 1000, &test_err));
 		ok(s.b->blocking->commit(w, a, &st, &test_err));
 		parts[i] = (struct backend_part){.number = i + 1, .etag = st.etag, .size = 1000};

@@ -220,7 +220,7 @@ static struct backend_part put_part(struct str id, unsigned number, struct str b
 	struct backend_writer *w;
 	struct backend_stat st;
 
-	ok(s.b->blocking->mpu_open_part(s.b, &to, id, number, &w, &test_err));
+	ok(s.b->blocking->mpu_open_part(s.b, &to, id, number, NULL, &w, &test_err));
 	ok(s.b->blocking->write(w, bytes.p, bytes.n, &test_err));
 	ok(s.b->blocking->commit(w, a, &st, &test_err));
 	assert_true(st.etag.n > 0);
@@ -275,17 +275,17 @@ static void test_store__multipart_ended(void)
 
 	ok(ops->mpu_create(s.b, &to, NULL, a, &id, &test_err));
 	part = put_part(id, 1, STR("one"));
-	ok(ops->mpu_open_part(s.b, &to, id, 2, &late, &test_err));
+	ok(ops->mpu_open_part(s.b, &to, id, 2, NULL, &late, &test_err));
 	ok(ops->write(late, "late", 4, &test_err));
 	ok(ops->mpu_abort(s.b, &to, id, &test_err));
 	fails(ops->commit(late, a, &st, &test_err), NOT_FOUND);
-	fails(ops->mpu_open_part(s.b, &to, id, 3, &w, &test_err), NOT_FOUND);
+	fails(ops->mpu_open_part(s.b, &to, id, 3, NULL, &w, &test_err), NOT_FOUND);
 	fails(ops->mpu_complete(s.b, &to, id, &part, 1, a, &st, &test_err), NOT_FOUND);
-	fails(ops->mpu_open_part(s.b, &to, STR("../tmp"), 1, &w, &test_err), NOT_FOUND);
+	fails(ops->mpu_open_part(s.b, &to, STR("../tmp"), 1, NULL, &w, &test_err), NOT_FOUND);
 	fails(backend_head_now(s.b, &to, a, &st, &test_err), NOT_FOUND);
 	ok(ops->mpu_create(s.b, &to, NULL, a, &id, &test_err));
-	fails(ops->mpu_open_part(s.b, &to, id, 0, &w, &test_err), INVALID);
-	fails(ops->mpu_open_part(s.b, &to, id, 10001, &w, &test_err), INVALID);
+	fails(ops->mpu_open_part(s.b, &to, id, 0, NULL, &w, &test_err), INVALID);
+	fails(ops->mpu_open_part(s.b, &to, id, 10001, NULL, &w, &test_err), INVALID);
 	ok(ops->mpu_abort(s.b, &to, id, &test_err));
 	if (s.root[0])
 		assert_int_equal(store_files(s.root), 0);
@@ -325,7 +325,7 @@ static rc scenario(struct str bytes)
 	TRY(put_bytes(&s, "put", bytes));
 	TRY(ops->copy(s.b, &from, &copy, a, &st, &test_err));
 	TRY(ops->mpu_create(s.b, &to, NULL, a, &id, &test_err));
-	TRY(ops->mpu_open_part(s.b, &to, id, 1, &w, &test_err));
+	TRY(ops->mpu_open_part(s.b, &to, id, 1, NULL, &w, &test_err));
 	r = ops->write(w, bytes.p, bytes.n, &test_err);
 	if (!rc_ok(r)) {
 		ops->abort(w);

@@ -191,7 +191,7 @@ static struct str new_upload(struct object_ptr *p)
 	struct str id;
 
 	ok(s.b->blocking->mpu_create(s.b, p, NULL, a, &id, &test_err));
-	ok(s.b->blocking->mpu_open_part(s.b, p, id, 1, &w, &test_err));
+	ok(s.b->blocking->mpu_open_part(s.b, p, id, 1, NULL, &w, &test_err));
 	ok(s.b->blocking->write(w, "part", 4, &test_err));
 	ok(s.b->blocking->commit(w, a, &st, &test_err));
 	return arena_printf(a, ".sluice/multipart/%.*s\x1f%.*s", STR_ARG(id), STR_ARG(st.etag));

@@ -1,358 +1,400 @@
-/* libcurl on an event loop, against the server of this project: both directions, failures, ends at any time. */
+/* The client against the server of this project: both directions, failures, ends at any time. */
 #include "tests/http/rig.h"
 
+#include "base/work.h"
 #include "http/client.h"
-#include "http/loop_priv.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct rig g;
-static struct loop *loop;
-static struct http_client *client;
+static struct http_pool *pool;
+static struct err err;
 
-/* One exchange, driven on the loop, watched from the test's thread. */
-struct exchange {
-	struct mail mail;
-	struct http_call call;
-	struct arena *a;
-	struct buf got;
-	struct body *body;
-	struct err err;
-	unsigned pause_at; /* stops pulling once after so many bytes */
-	bool paused, close_at_head;
-	enum body_state end;
-	atomic_uint over;
-};
-
-static void finish(struct exchange *x, enum body_state end)
+static int setup_with(struct http_pool_options o)
 {
-	x->end = end;
-	if (x->body)
-		body_close(x->body);
-	http_call_close(&x->call);
-	atomic_store(&x->over, 1);
-}
-
-static void pull_on(void *ud)
-{
-	struct exchange *x = ud;
-	enum body_state state;
-	size_t n;
-
-	do {
-		char *to = buf_reserve(&x->got, 50000);
-
-		assert_non_null(to);
-		state = body_pull(x->call.got, to, 50000, &n, &x->err);
-		if (state == BODY_MORE)
-			x->got.n += n;
-		if (x->pause_at && !x->paused && x->got.n >= x->pause_at) {
-			x->paused = true;
-			usleep(20000); /* the peer fills what it may meanwhile */
-		}
-	} while (state == BODY_MORE);
-	if (state == BODY_WAIT)
-		body_arm(x->call.got, pull_on, x);
-	else
-		finish(x, state);
-}
-
-static void on_answer(struct http_call *call)
-{
-	struct exchange *x = CONTAINER_OF(call, struct exchange, call);
-
-	if (!rc_ok(call->result) || x->close_at_head) {
-		x->err = call->err;
-		finish(x, BODY_FAIL);
-	} else {
-		pull_on(x);
-	}
-}
-
-static void begin(struct mail *m)
-{
-	struct exchange *x = CONTAINER_OF(m, struct exchange, mail);
-
-	x->call.answered = on_answer;
-	x->call.a = x->a;
-	x->call.body = x->body;
-	http_call_start(client, &x->call);
-}
-
-static void start(struct exchange *x, const char *method, const char *path)
-{
-	x->a = x->a ? x->a : arena_new();
-	buf_init(&x->got, 64 << 20);
-	x->call.method = str_c(method);
-	x->call.url = arena_printf(x->a, "http://127.0.0.1:%u%s", http_server_port(g.server), path);
-	x->mail.deliver = begin;
-	mailbox_post(loop_mailbox(loop), &x->mail);
-}
-
-static void await(struct exchange *x)
-{
-	rig_await(&x->over, 1);
-}
-
-static void end(struct exchange *x)
-{
-	buf_deinit(&x->got);
-	arena_free(x->a);
-}
-
-static void enter(void *ud)
-{
-	client = http_client_new(loop);
-}
-
-struct leaving {
-	struct mail mail;
-	atomic_uint done;
-};
-
-static void leave(struct mail *m)
-{
-	http_client_free(client);
-	loop_quit(loop);
+	rig_start(&g, (struct http_limits){0});
+	pool = http_pool_new(&o);
+	return 0;
 }
 
 static int setup(void **state)
 {
-	struct err err;
+	return setup_with((struct http_pool_options){0});
+}
 
-	rig_start(&g, (struct http_limits){0});
-	assert_true(rc_ok(loop_new(99, &loop, &err)));
-	assert_true(rc_ok(loop_start(loop, enter, NULL, &err)));
-	return 0;
+static int setup_impatient(void **state)
+{
+	return setup_with((struct http_pool_options){.stall_ms = 400});
 }
 
 static int teardown(void **state)
 {
-	struct mail m = {.deliver = leave};
-
-	mailbox_post(loop_mailbox(loop), &m);
-	loop_join(loop);
-	loop_free(loop);
+	http_pool_free(pool);
 	rig_stop(&g);
 	return 0;
+}
+
+static struct str url(struct arena *a, const char *path)
+{
+	return arena_printf(a, "http://127.0.0.1:%u%s", http_server_port(g.server), path);
+}
+
+static rc ask(struct arena *a, const char *method, const char *path, struct http_answer *w)
+{
+	const struct http_request q = {.method = str_c(method), .url = url(a, path)};
+
+	return http_ask(pool, &q, 64 << 20, a, w, &err);
 }
 
 static void test_client__gets(void **state)
 {
 	for (int i = 0; i < 3; i++) {
-		struct exchange x = {0};
+		struct arena *a = arena_new();
+		struct http_answer w;
 
-		start(&x, "GET", "/hello");
-		await(&x);
-		assert_int_equal(x.end, BODY_END);
-		assert_int_equal(x.call.status, 200);
-		assert_true(x.got.n > 0);
-		assert_true(http_call_header(&x.call, "content-length").n > 0);
-		end(&x);
+		assert_true(rc_ok(ask(a, "GET", "/hello", &w)));
+		assert_int_equal(w.status, 200);
+		assert_true(w.body.n > 0);
+		assert_int_equal(w.length, w.body.n);
+		assert_true(http_answer_header(&w, "content-length").n > 0);
+		arena_free(a);
 	}
 }
 
-static void test_client__large_answers_pause(void **state)
+static void test_client__uses_connections_again(void **state)
 {
-	struct exchange x = {.pause_at = 1 << 20};
+	struct arena *a = arena_new();
+	struct http_answer w;
+	unsigned before;
 
-	start(&x, "GET", "/bytes?20000000");
-	await(&x);
-	assert_int_equal(x.end, BODY_END);
-	assert_int_equal(x.got.n, 20000000);
-	for (size_t i = 0; i < x.got.n; i += 9973)
-		assert_int_equal(x.got.p[i], rig_byte(i));
-	end(&x);
+	assert_true(rc_ok(ask(a, "GET", "/hello", &w)));
+	before = open_descriptors();
+	for (int i = 0; i < 50; i++)
+		assert_true(rc_ok(ask(a, "GET", i % 2 ? "/bytes?100000" : "/hello", &w)));
+	assert_in_range(open_descriptors(), 1, before + 2); /* the server's side comes and goes a little later */
+	arena_free(a);
+}
+
+/* Pulled in pieces that fit nothing, with a pause in which the peer fills what it may. */
+static void test_client__large_answers_in_pieces(void **state)
+{
+	struct arena *a = arena_new();
+	const struct http_request q = {.method = STR("GET"), .url = url(a, "/bytes?20000000")};
+	struct http_exchange *x = http_open(pool, &q);
+	char *buf = malloc(50021);
+	struct http_answer w;
+	size_t at = 0, n;
+
+	assert_true(rc_ok(http_answer(x, a, &w, &err)));
+	assert_int_equal(w.length, 20000000);
+	do {
+		size_t want = at % 3 ? 50021 : 4099;
+
+		assert_true(rc_ok(http_read(x, buf, want, &n, &err)));
+		assert_true(n == want || at + n == 20000000);
+		for (size_t i = 0; i < n; i += 97)
+			assert_int_equal(buf[i], rig_byte(at + i));
+		if (at < 1000000 && at + n >= 1000000)
+			usleep(20000);
+		at += n;
+	} while (n);
+	assert_int_equal(at, 20000000);
+	http_close(x);
+	free(buf);
+	arena_free(a);
 }
 
 static void test_client__head_has_no_body(void **state)
 {
-	struct exchange x = {0};
+	struct arena *a = arena_new();
+	struct http_answer w;
 
-	start(&x, "HEAD", "/bytes?5000");
-	await(&x);
-	assert_int_equal(x.end, BODY_END);
-	assert_int_equal(x.got.n, 0);
-	assert_str(http_call_header(&x.call, "content-length"), STR("5000"));
-	end(&x);
+	assert_true(rc_ok(ask(a, "HEAD", "/bytes?5000", &w)));
+	assert_int_equal(w.status, 200);
+	assert_int_equal(w.length, 5000);
+	assert_int_equal(w.body.n, 0);
+	arena_free(a);
 }
 
-/* A body that waits now and then, by way of the loop's timer. */
-struct slow {
-	struct body body;
-	struct loop_timer timer;
-	size_t at, size, fail_at;
-	bool ready;
-	body_ready_fn *fn;
-	void *ud;
-};
-
-static enum body_state slow_pull(struct body *b, void *dst, size_t cap, size_t *ret_n,
-				 struct err *reterr)
+static void test_client__too_much_is_an_error(void **state)
 {
-	struct slow *s = CONTAINER_OF(b, struct slow, body);
-	char *to = dst;
+	struct arena *a = arena_new();
+	const struct http_request q = {.method = STR("GET"), .url = url(a, "/bytes?5000")};
+	struct http_answer w;
 
-	if (s->fail_at && s->at >= s->fail_at) {
-		IGNORE_RC(err_set(reterr, ERR_BadDigest, "the source broke")); /* the state says it */
-		return BODY_FAIL;
+	assert_int_equal(http_ask(pool, &q, 4999, a, &w, &err).code, ERR_IO);
+	assert_true(rc_ok(http_ask(pool, &q, 5000, a, &w, &err)));
+	arena_free(a);
+}
+
+static void sink(size_t size, bool chunked, size_t piece)
+{
+	struct arena *a = arena_new();
+	const struct http_request q = {.method = STR("PUT"),
+				       .url = url(a, "/sink"),
+				       .body = HTTP_SENT,
+				       .length = chunked ? -1 : (int64_t)size};
+	struct http_exchange *x = http_open(pool, &q);
+	char *buf = calloc(1, size + 1), count[32] = "";
+	struct http_answer w;
+	size_t n;
+
+	for (size_t i = 0; i < size; i++)
+		buf[i] = rig_byte(i);
+	for (size_t at = 0; at < size; at += n) {
+		n = size - at < piece ? size - at : piece;
+		assert_true(rc_ok(http_send(x, buf + at, n, &err)));
 	}
-	if (s->at == s->size)
-		return BODY_END;
-	if (!s->ready)
-		return BODY_WAIT;
-	s->ready = false;
-	*ret_n = s->size - s->at < cap ? s->size - s->at : cap;
-	for (size_t i = 0; i < *ret_n; i++)
-		to[i] = rig_byte(s->at + i);
-	s->at += *ret_n;
-	return BODY_MORE;
+	if (!rc_ok(http_answer(x, a, &w, &err)))
+		fail_msg("%zu bytes, chunked %d, in %zu: %s", size, chunked, piece, err.msg);
+	assert_int_equal(w.status, 200);
+	assert_true(rc_ok(http_read(x, count, sizeof(count) - 1, &n, &err)));
+	assert_int_equal(strtoull(count, NULL, 10), size);
+	http_close(x);
+	free(buf);
+	arena_free(a);
 }
 
-static void slow_fire(struct loop_timer *t)
+static void test_client__sends(void **state)
 {
-	struct slow *s = CONTAINER_OF(t, struct slow, timer);
-
-	s->ready = true;
-	s->fn(s->ud);
-}
-
-static void slow_arm(struct body *b, body_ready_fn *fn, void *ud)
-{
-	struct slow *s = CONTAINER_OF(b, struct slow, body);
-
-	s->fn = fn;
-	s->ud = ud;
-	loop_timer_set(loop, &s->timer, 1, slow_fire);
-}
-
-static void slow_close(struct body *b)
-{
-	loop_timer_cancel(&CONTAINER_OF(b, struct slow, body)->timer);
-}
-
-static const struct body_ops slow_ops = {"slow", slow_pull, slow_arm, slow_close};
-
-static void put(struct exchange *x, struct slow *s, size_t size, bool chunked, const char *path)
-{
-	s->size = size;
-	body_init(&s->body, &slow_ops, NULL, chunked ? -1 : (int64_t)size);
-	x->body = &s->body;
-	start(x, "PUT", path);
-	await(x);
-}
-
-static void test_client__puts(void **state)
-{
-	static const size_t sizes[] = {0, 1, 100000, 3000000};
+	static const size_t sizes[] = {0, 1, 100000};
 
 	for (int chunked = 0; chunked < 2; chunked++)
-		for (size_t i = 0; i < 4; i++) {
-			struct exchange x = {0};
-			struct slow s = {0};
-
-			put(&x, &s, sizes[i], chunked, "/echo");
-			assert_int_equal(x.end, BODY_END);
-			assert_int_equal(x.call.status, 200);
-			assert_int_equal(x.got.n, sizes[i]);
-			for (size_t k = 0; k < x.got.n; k += 997)
-				assert_int_equal(x.got.p[k], rig_byte(k));
-			end(&x);
+		for (size_t i = 0; i < 3; i++) {
+			sink(sizes[i], chunked, 1000);
+			sink(sizes[i], chunked, 70000);
 		}
 }
 
-static void test_client__a_failed_source_ends_the_call(void **state)
+/* A success that can't know the whole body is none. */
+static void test_client__early_success(void **state)
 {
-	struct exchange x = {0};
-	struct slow s = {.fail_at = 500000};
+	struct arena *a = arena_new();
+	const struct http_request q = {
+		.method = STR("PUT"), .url = url(a, "/echo"), .body = HTTP_SENT, .length = 50000000};
+	struct http_exchange *x = http_open(pool, &q);
+	char *buf = calloc(1, 1000000);
+	struct http_answer w;
 
-	put(&x, &s, 3000000, false, "/sink");
-	assert_int_equal(x.end, BODY_FAIL);
-	assert_int_equal(x.err.code, ERR_BadDigest);
-	end(&x);
+	for (int i = 0; i < 20; i++)
+		assert_true(rc_ok(http_send(x, buf, 1000000, &err)));
+	assert_int_equal(http_answer(x, a, &w, &err).code, ERR_IO);
+	http_close(x);
+	free(buf);
+	arena_free(a);
+}
+
+static void test_client__sends_much(void **state)
+{
+	sink(30000000, false, 300000);
+	sink(30000000, true, 300000);
+}
+
+static void test_client__bytes(void **state)
+{
+	struct arena *a = arena_new();
+	const struct http_request q = {
+		.method = STR("PUT"), .url = url(a, "/echo"), .body = HTTP_BYTES, .bytes = STR("hello")};
+	struct http_answer w;
+
+	assert_true(rc_ok(http_ask(pool, &q, 100, a, &w, &err)));
+	assert_str(w.body, STR("hello"));
+	arena_free(a);
 }
 
 static void test_client__early_refusal(void **state)
 {
-	struct exchange x = {0};
-	struct slow s = {0};
+	struct arena *a = arena_new();
+	const struct http_request q = {
+		.method = STR("PUT"), .url = url(a, "/deny"), .body = HTTP_SENT, .length = 50000000};
+	struct http_exchange *x = http_open(pool, &q);
+	char *buf = calloc(1, 1000000);
+	struct http_answer w;
 
-	put(&x, &s, 50000000, false, "/deny");
-	assert_int_equal(x.call.status, 403);
-	end(&x);
+	for (int i = 0; i < 50; i++)
+		assert_true(rc_ok(http_send(x, buf, 1000000, &err)));
+	assert_true(rc_ok(http_answer(x, a, &w, &err)));
+	assert_int_equal(w.status, 403);
+	http_close(x);
+	free(buf);
+	arena_free(a);
 }
 
 static void test_client__broken_answers_fail(void **state)
 {
-	struct exchange x = {0};
+	struct arena *a = arena_new();
+	struct http_answer w;
 
-	start(&x, "GET", "/fail?1000,1");
-	await(&x);
-	assert_int_equal(x.end, BODY_FAIL);
-	assert_int_equal(x.err.code, ERR_IO);
-	end(&x);
+	assert_int_equal(ask(a, "GET", "/fail?1000,1", &w).code, ERR_IO);
+	arena_free(a);
 }
 
 static void test_client__nobody_there(void **state)
 {
-	struct exchange x = {.a = arena_new(), .call = {.connect_ms = 500}};
+	struct arena *a = arena_new();
+	const struct http_request q = {.method = STR("GET"), .url = STR("http://127.0.0.1:1/?secret")};
+	struct http_answer w;
 
-	buf_init(&x.got, 100);
-	x.call.method = STR("GET");
-	x.call.url = STR("http://127.0.0.1:1/"); /* refused */
-	x.mail.deliver = begin;
-	mailbox_post(loop_mailbox(loop), &x.mail);
-	await(&x);
-	assert_int_equal(x.end, BODY_FAIL);
-	assert_int_equal(x.err.code, ERR_IO);
-	assert_non_null(strstr(x.err.msg, "127.0.0.1"));
-	end(&x);
+	assert_int_equal(http_ask(pool, &q, 100, a, &w, &err).code, ERR_ServiceUnavailable);
+	assert_non_null(strstr(err.msg, "127.0.0.1"));
+	assert_null(strstr(err.msg, "secret"));
+	arena_free(a);
 }
 
-static void test_client__closed_at_the_head(void **state)
+/* Somebody who listens and says nothing. */
+static void test_client__stalls_end(void **state)
 {
-	for (int i = 0; i < 20; i++) {
-		struct exchange x = {.close_at_head = true};
+	struct arena *a = arena_new();
+	struct http_answer w;
 
-		start(&x, "GET", "/bytes?5000000");
-		await(&x);
-		end(&x);
+	assert_int_equal(ask(a, "GET", "/hold", &w).code, ERR_IO);
+	assert_non_null(strstr(err.msg, "nothing came"));
+	g.release = true;
+	arena_free(a);
+}
+
+/* A consumer that takes its time isn't a stall. */
+static void test_client__own_pauses_are_no_stalls(void **state)
+{
+	struct arena *a = arena_new();
+	const struct http_request q = {.method = STR("GET"), .url = url(a, "/bytes?3000000")};
+	struct http_exchange *x = http_open(pool, &q);
+	char *buf = malloc(3000001);
+	struct http_answer w;
+	size_t n;
+
+	assert_true(rc_ok(http_answer(x, a, &w, &err)));
+	usleep(900 * 1000);
+	assert_true(rc_ok(http_read(x, buf, 3000001, &n, &err)));
+	assert_int_equal(n, 3000000);
+	http_close(x);
+	free(buf);
+	arena_free(a);
+}
+
+static void *stop_soon(void *ud)
+{
+	rig_await(&g.started, 1);
+	http_pool_stop(pool);
+	return NULL;
+}
+
+static void test_client__stopped(void **state)
+{
+	struct arena *a = arena_new();
+	struct http_answer w;
+	pthread_t t;
+
+	pthread_create(&t, NULL, stop_soon, NULL);
+	assert_int_equal(ask(a, "GET", "/hold", &w).code, ERR_CANCELLED);
+	pthread_join(t, NULL);
+	g.release = true;
+	arena_free(a);
+}
+
+/* At every point of an exchange. */
+static void test_client__closed_any_time(void **state)
+{
+	char buf[1000];
+	size_t n;
+
+	for (int i = 0; i < 20; i++) {
+		struct arena *a = arena_new();
+		const struct http_request get = {.method = STR("GET"), .url = url(a, "/bytes?5000000")};
+		const struct http_request put = {
+			.method = STR("PUT"), .url = url(a, "/sink"), .body = HTTP_SENT, .length = 100000};
+		struct http_exchange *x = http_open(pool, i % 2 ? &get : &put);
+		struct http_answer w;
+
+		if (i % 2 == 0 && i > 5)
+			assert_true(rc_ok(http_send(x, buf, sizeof(buf), &err)));
+		if (i % 2 && i > 3)
+			assert_true(rc_ok(http_answer(x, a, &w, &err)));
+		if (i % 2 && i > 11)
+			assert_true(rc_ok(http_read(x, buf, sizeof(buf), &n, &err)));
+		http_close(x);
+		arena_free(a);
 	}
+}
+
+/* The peer closes what it had kept: the next request must not fail of it. */
+static void test_client__kept_connection_has_died(void **state)
+{
+	struct arena *a = arena_new();
+	const struct http_request q = {
+		.method = STR("PUT"), .url = url(a, "/echo"), .body = HTTP_BYTES, .bytes = STR("again")};
+	struct http_answer w;
+
+	for (int i = 0; i < 5; i++) {
+		assert_true(rc_ok(http_ask(pool, &q, 100, a, &w, &err)));
+		usleep(60 * 1000); /* twice the server's patience */
+	}
+	arena_free(a);
+}
+
+static int setup_hasty_server(void **state)
+{
+	rig_start(&g, (struct http_limits){.idle_ms = 30});
+	pool = http_pool_new(&(struct http_pool_options){0});
+	return 0;
+}
+
+static void *ask_often(void *ud)
+{
+	struct err own;
+
+	for (int i = 0; i < 10; i++) {
+		struct arena *a = arena_new();
+		const struct http_request q = {.method = STR("GET"),
+					       .url = url(a, i % 2 ? "/bytes?300000" : "/worker")};
+		struct http_answer w;
+
+		assert_true(rc_ok(http_ask(pool, &q, 1 << 20, a, &w, &own)));
+		assert_int_equal(w.status, 200);
+		if (i % 2)
+			assert_int_equal(w.body.n, 300000);
+		arena_free(a);
+	}
+	return NULL;
 }
 
 static void test_client__many_at_once(void **state)
 {
-	enum { N = 64 };
-	struct exchange *x = calloc(N, sizeof(*x));
+	enum { N = 24 };
+	pthread_t t[N];
 
 	for (size_t i = 0; i < N; i++)
-		start(&x[i], "GET", i % 2 ? "/bytes?300000" : "/worker");
-	for (size_t i = 0; i < N; i++) {
-		await(&x[i]);
-		assert_int_equal(x[i].end, BODY_END);
-		assert_int_equal(x[i].call.status, 200);
-		if (i % 2)
-			assert_int_equal(x[i].got.n, 300000);
-		end(&x[i]);
-	}
-	free(x);
+		assert_int_equal(pthread_create(&t[i], NULL, ask_often, NULL), 0);
+	for (size_t i = 0; i < N; i++)
+		pthread_join(t[i], NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_client__##name, setup, teardown)
+#define TEST_WITH(setup_fn, name) cmocka_unit_test_setup_teardown(test_client__##name, setup_fn, teardown)
+#define TEST(name) TEST_WITH(setup, name)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(gets),
-		TEST(large_answers_pause),
+		TEST(uses_connections_again),
+		TEST(large_answers_in_pieces),
 		TEST(head_has_no_body),
-		TEST(puts),
-		TEST(a_failed_source_ends_the_call),
+		TEST(too_much_is_an_error),
+		TEST(sends),
+		TEST(sends_much),
+		TEST(bytes),
 		TEST(early_refusal),
+		TEST(early_success),
 		TEST(broken_answers_fail),
 		TEST(nobody_there),
-		TEST(closed_at_the_head),
+		TEST_WITH(setup_impatient, stalls_end),
+		TEST_WITH(setup_impatient, own_pauses_are_no_stalls),
+		TEST(stopped),
+		TEST(closed_any_time),
+		TEST_WITH(setup_hasty_server, kept_connection_has_died),
 		TEST(many_at_once),
 	};
 

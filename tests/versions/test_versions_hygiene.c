@@ -87,7 +87,7 @@ static bool upload_there(struct world *w, const struct repo *r, const struct upl
 static bool store_has(struct world *w, const struct upload *u)
 {
 	struct backend_writer *writer;
-	rc r = w->store->blocking->mpu_open_part(w->store, &u->to, u->store_upload_id, 9, &writer,
+	rc r = w->store->blocking->mpu_open_part(w->store, &u->to, u->store_upload_id, 9, NULL, &writer,
 						 &w->err);
 
 	if (rc_ok(r))

@@ -285,7 +285,7 @@ rc world_store_part(struct world *w, struct arena *a, const struct upload *u, un
 	struct backend_writer *writer;
 	struct err err;
 
-	TRY(store->mpu_open_part(w->store, &u->to, u->store_upload_id, number, &writer, &err));
+	TRY(store->mpu_open_part(w->store, &u->to, u->store_upload_id, number, NULL, &writer, &err));
 	if (!rc_ok(store->write(writer, bytes.p, bytes.n, &err)))
 		abort();
 	TRY(store->commit(writer, a, &stat, &err));
