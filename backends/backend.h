@@ -226,6 +226,7 @@ struct backend {
 	/* The last user has gone. */
 	void (*free)(struct backend *b);
 	/* private to backend*.c */
+	bool own_pool; /* free() ends it */
 	_Atomic unsigned refs;
 	struct backend_writer *_Atomic orphans;
 };

@@ -88,6 +88,7 @@ void remote_init(struct remote *r, const char *type, const struct remote_options
 	remote_reader_ops(&r->blocking);
 	backend_init(&r->b, type, r->o.id, work_pool_new(type, r->o.workers, r->o.queue), &r->blocking);
 	r->b.caps = caps;
+	r->b.own_pool = true;
 }
 
 void remote_deinit(struct remote *r)
@@ -157,6 +158,8 @@ void remote_fill(const struct remote_call *c, struct http_request *q)
 		.body = c->streamed ? HTTP_SENT : c->bytes.p ? HTTP_BYTES : HTTP_NO_BODY,
 		.bytes = c->bytes,
 		.length = (int64_t)c->size,
+		.answer_ms = c->answer_ms,
+		.fresh = !c->repeatable && !c->streamed, /* libcurl would send it again on its own */
 	};
 }
 

@@ -59,6 +59,7 @@ struct remote_call {
 	bool streamed;
 	uint64_t size;
 	bool repeatable;
+	unsigned answer_ms; /* the service may think for so long; 0: stall_ms */
 	struct str what;   /* for messages: the bucket, the object */
 	void *ud;          /* the adapter's: what sign needs (a bucket's region ...) */
 };
@@ -79,7 +80,8 @@ struct remote_ops {
 	rc (*refuse)(struct remote *r, const struct remote_call *c, const struct http_answer *w,
 		     struct err *reterr);
 	/* Optional: after a refusal, whether something was learnt that makes another attempt worth it at
-	 * once (another region, a new token). Asked once a call. */
+	 * once (another region, a new token). Asked once a call; of a body that was streamed only for
+	 * the next call's sake. */
 	bool (*learn)(struct remote *r, struct remote_call *c, const struct http_answer *w);
 	/* The call that writes an object of c->size bytes in one request; c is initialised, method and the
 	 * body apart. */

@@ -235,29 +235,38 @@ static rc write_parts(struct writer *w, const char *p, size_t n, struct err *ret
 
 /* As a stream. */
 
-/* Until the first bytes have gone out another connection may be tried. */
+static rc start_once(struct writer *w, const void *p, size_t n, struct err *reterr)
+{
+	struct http_request q;
+	rc r;
+
+	TRY(w->r->ops->sign(w->r, &w->call, reterr));
+	remote_fill(&w->call, &q);
+	w->x = http_open(w->r->http, &q);
+	r = http_send(w->x, p, n, reterr);
+	if (!rc_ok(r)) {
+		http_close(w->x);
+		w->x = NULL;
+	}
+	return r;
+}
+
+/* While the first bytes are at hand another connection may be tried. */
 static rc start(struct writer *w, const void *p, size_t n, struct err *reterr)
 {
 	struct err own = {0}, *e = reterr ? reterr : &own;
 	struct remote_attempts t;
-	struct http_request q;
 
 	TRY(build(w, &w->call, w->a, reterr));
 	w->call.streamed = true;
 	w->call.size = w->o.size;
 	remote_attempts_init(&t, w->r);
 	for (;;) {
-		rc r;
+		rc r = start_once(w, p, n, e);
 
-		TRY(w->r->ops->sign(w->r, &w->call, reterr));
-		remote_fill(&w->call, &q);
-		w->x = http_open(w->r->http, &q);
-		r = http_send(w->x, p, n, e);
-		if (rc_ok(r))
-			return r;
-		http_close(w->x);
-		w->x = NULL;
-		if (!rc_is(r, ServiceUnavailable) || !remote_attempt_again(&t, &w->call, e->msg))
+		/* The store has less than all of the body, whatever happened: nothing was done. */
+		if (rc_ok(r) || !(rc_is(r, ServiceUnavailable) || rc_is(r, IO)) ||
+		    !remote_attempt_again(&t, &w->call, e->msg))
 			return r;
 	}
 }
@@ -282,8 +291,12 @@ static rc stored(struct writer *w, struct arena *a, struct backend_stat *ret, st
 
 	if (rc_ok(r))
 		r = http_answer(w->x, w->call.a, &got, reterr);
-	if (rc_ok(r) && got.status >= 300)
-		return remote_told(w->r, &w->call, w->x, &got, reterr);
+	if (rc_ok(r) && got.status >= 300) {
+		r = remote_told(w->r, &w->call, w->x, &got, reterr);
+		if (w->r->ops->learn)
+			w->r->ops->learn(w->r, &w->call, &got);
+		return r;
+	}
 	if (!rc_ok(r)) {
 		w->call.repeatable = false; /* by us: the bytes are gone */
 		return remote_outcome(w->r, &w->call, r, !rc_is(r, ServiceUnavailable), reterr);
