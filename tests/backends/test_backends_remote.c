@@ -359,18 +359,6 @@ static void test_remote__answers_break_off(void **state)
 	}
 }
 
-/* The same namespace by another store. */
-static void reopen(enum store_kind k, struct store_twist t)
-{
-	struct str space = arena_dup(a, s.space);
-
-	backend_free(s.b);
-	t.port = relay.port;
-	store_open_twisted(&s, k, &t);
-	snprintf(s.memory, sizeof(s.memory), STR_FMT, STR_ARG(space));
-	s.space = str_c(s.memory);
-}
-
 static void test_remote__truncated_answer_without_retries(void **state)
 {
 	EACH_KIND (k) {
@@ -378,7 +366,7 @@ static void test_remote__truncated_answer_without_retries(void **state)
 
 		open_relayed(k, (struct store_twist){0});
 		ok(put_pattern("k", 4 * MIB, 3, true));
-		reopen(k, (struct store_twist){.no_retries = true});
+		store_reopen(&s, k, (struct store_twist){.port = relay.port, .no_retries = true});
 		assert_true(absent("other")); /* it has met the service */
 		relay_cut(&relay, UINT64_MAX, MIB, 1);
 		fails(read_range("k", 0, UINT64_MAX, 65536, &got), IO);
