@@ -296,13 +296,16 @@ static void test_remote__wrong_key(void **state)
 		struct str id;
 		size_t n;
 		bool more;
+		rc r;
 
 		open_kind(k, &(struct store_twist){.wrong_key = true, .max_retries = 1});
 		p = at(&s, "k");
 		/* Not AccessDenied: the client has done nothing wrong. */
 		fails(put_pattern("k", 10, 1, true), ServiceUnavailable);
 		says("store \"store\"");
-		fails(put_pattern("k", 3 * MIB, 1, true), ServiceUnavailable);
+		/* Who refuses in the middle of a body may reset the connection over its own answer. */
+		r = put_pattern("k", 3 * MIB, 1, true);
+		assert_true(rc_is(r, ServiceUnavailable) || rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
 		fails(backend_head_now(s.b, &p, a, &st, &test_err), ServiceUnavailable);
 		fails(read_range("k", 0, 10, 10, &id), ServiceUnavailable);
 		fails(backend_remove_now(s.b, &p, &test_err), ServiceUnavailable);
