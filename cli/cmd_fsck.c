@@ -150,8 +150,8 @@ static rc check_here(struct check *k, struct fsck_counts *n, struct err *reterr)
 /* There. */
 
 /* The server of this configuration, on this machine: no proxy leads there. */
-static rc ask_server(struct check *k, struct str method, struct str path, unsigned ms, struct arena *a,
-		     struct http_answer *ret, struct err *reterr)
+static rc ask_server(struct check *k, struct str method, struct str path, unsigned ms, bool as_user,
+		     struct arena *a, struct http_answer *ret, struct err *reterr)
 {
 	struct str pair = arena_printf(a, "%s:%s", k->user ? k->user : "", k->password ? k->password : "");
 	const struct http_header h = {
@@ -161,7 +161,7 @@ static rc ask_server(struct check *k, struct str method, struct str path, unsign
 		.method = method,
 		.url = arena_printf(a, "%s" STR_FMT, k->endpoint, STR_ARG(path)),
 		.headers = &h,
-		.headers_n = k->user ? 1 : 0,
+		.headers_n = as_user ? 1 : 0,
 		.body = str_eq(method, STR("POST")) ? HTTP_BYTES : HTTP_NO_BODY,
 		.bytes = STR(""),
 	};
@@ -178,7 +178,7 @@ static rc ask(struct check *k, struct str method, struct str path, struct arena 
 	struct http_answer got;
 	rc parsed;
 
-	TRY(ask_server(k, method, path, ASK_MS, a, &got, reterr));
+	TRY(ask_server(k, method, path, ASK_MS, true, a, &got, reterr));
 	parsed = json_parse(a, got.body, ret, reterr);
 	if (got.status >= 200 && got.status < 300)
 		return parsed;
@@ -273,7 +273,7 @@ static bool answers(struct check *k)
 {
 	struct http_answer got;
 
-	return rc_ok(ask_server(k, STR("GET"), STR("/_health"), 5000, k->a, &got, NULL)) && got.status == 200;
+	return rc_ok(ask_server(k, STR("GET"), STR("/_health"), 5000, false, k->a, &got, NULL)) && got.status == 200;
 }
 
 static rc check(struct check *k, struct fsck_counts *n, struct err *reterr)
