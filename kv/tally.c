@@ -94,6 +94,12 @@ bool kv_tally_add(struct kv_tally *t, const struct kv_record *r, struct kv_tally
 	return begins;
 }
 
+bool kv_tally_close(struct kv_tally *t, struct kv_tally_partition *ret)
+{
+	end_partition(t, ret);
+	return ret->name.p != NULL;
+}
+
 bool kv_tally_end(struct kv_tally *t, struct kv_tally_partition *ret_last, struct kv_totals *ret)
 {
 	end_partition(t, ret_last);

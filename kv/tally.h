@@ -26,6 +26,8 @@ void kv_tally_free(struct kv_tally *t); /* NULL is allowed */
 /* In order. True: the record begins a partition, and *ret_before is the one that it ended (if there was
  * one: its name is STR_NONE else). */
 bool kv_tally_add(struct kv_tally *t, const struct kv_record *r, struct kv_tally_partition *ret_before);
+/* Ends the partition (false: there is none); the next add begins one. */
+bool kv_tally_close(struct kv_tally *t, struct kv_tally_partition *ret);
 /* Ends the last partition, as above. No add after it. */
 bool kv_tally_end(struct kv_tally *t, struct kv_tally_partition *ret_last, struct kv_totals *ret);
 void kv_digest_hex(const uint8_t digest[KV_DIGEST_SIZE], char out[KV_DIGEST_HEX]);
