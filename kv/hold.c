@@ -76,8 +76,9 @@ static rc look(struct watch *w, bool *ret_alive, bool *ret_maybe, struct err *re
 	}
 	if (*ret_alive)
 		IGNORE_RC(writers_named(now, alive, n,
-					"the database is in use (stop these servers, or make them read-only "
-					"with --freeze)",
+					w->o->why.n ? "the database is in use (stop these servers, or make "
+						      "them read-only with --freeze)"
+						    : "the database is in use (stop these servers)",
 					reterr));
 	arena_free(a);
 	return r;

@@ -8,7 +8,7 @@
 struct kv_hold_options {
 	/* Ask those who write to become read-only, instead of refusing. */
 	bool freeze;
-	struct str why; /* a sentence for those whose writes are refused */
+	struct str why; /* a sentence for those whose writes are refused; STR_NONE: freezing is no way out */
 	int64_t watch_ms; /* a heartbeat that doesn't move for so long is dead; 0: KV_WATCH_MS */
 	/* A line for people while something is waited for; may be NULL. */
 	void (*tell)(void *ud, const char *line);

@@ -230,6 +230,7 @@ static void test_gate__a_kv_that_is_being_filled(void **state)
 	fill(from, 20);
 	assert_rc(migrate(from, f->kv, false, &out, &f->err), SlowDown);
 	assert_non_null(strstr(f->err.msg, "the target: "));
+	assert_null(strstr(f->err.msg, "--freeze"));
 	assert_non_null(strstr(f->err.msg, "host a, process 1"));
 	assert_true(usable(f->kv));
 	await(f, ERR_NONE);
