@@ -32,7 +32,7 @@ static const struct row rows[] = {
 	{STR("sluice-dropped-tokens"), {""}},
 	{STR("sluice-namespaces"), {""}},
 	{STR("sluice-parts"), {""}},
-	{STR("sluice-tasks"), {"tasks/"}},
+	{STR("sluice-tasks"), {""}},
 };
 
 static const struct row repository = {
