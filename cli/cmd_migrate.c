@@ -37,10 +37,13 @@ static rc still_held(void *ud, struct err *reterr)
 
 static rc open_both(struct move *m, struct err *reterr)
 {
-	m->to_is_new = database_is_new(&m->to);
+	rc r;
+
 	TRY(database_open(&m->from, true, false, reterr));
-	if (!m->dry_run || !m->to_is_new)
-		TRY(database_open(&m->to, m->dry_run, true, reterr));
+	r = database_open(&m->to, m->dry_run, true, reterr);
+	m->to_is_new = m->dry_run && rc_is(r, NOT_FOUND);
+	if (!m->to_is_new)
+		TRY(r);
 	if (!m->dry_run)
 		TRY(database_hold(&m->from, m->freeze,
 				  "the database is being moved: it can be read, and written to again where it "

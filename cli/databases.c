@@ -1,13 +1,12 @@
 #include "cli/databases.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
 #include "kv/marks.h"
 
 int database_exit_code(rc r)
 {
-	return rc_ok(r) ? 0 : rc_is(r, CONFIG) || rc_is(r, INVALID) ? 2 : 1;
+	return rc_ok(r) ? 0 : rc_is(r, CONFIG) || rc_is(r, INVALID) || rc_is(r, NOT_FOUND) ? 2 : 1;
 }
 
 bool database_configure(struct database *d, const char *path)
@@ -52,23 +51,6 @@ rc database_open(struct database *d, bool existing, bool filling, struct err *re
 	if (rc_ok(r) && !filling)
 		r = kv_check_incoming(d->app.kv, reterr);
 	return rc_ok(r) ? r : err_wrap(r, reterr, STR_FMT, STR_ARG(d->name));
-}
-
-bool database_is_new(const struct database *d)
-{
-	DIR *folder;
-	struct dirent *e;
-	bool empty = true;
-
-	if (!is_local(d))
-		return false;
-	folder = opendir(arena_cstr(d->app.a, d->app.conf->database.local.path));
-	if (!folder)
-		return true;
-	while (empty && (e = readdir(folder)))
-		empty = e->d_name[0] == '.' || str_eq(str_c(e->d_name), STR("lost+found"));
-	closedir(folder);
-	return empty;
 }
 
 rc database_hold(struct database *d, bool freeze, const char *why, struct meter *m, struct err *reterr)

@@ -17,11 +17,9 @@ struct database {
 int database_exit_code(rc r);
 /* Reads the configuration; findings go to stderr. False: exit code 2. */
 bool database_configure(struct database *d, const char *path);
-/* Opens its KV. `existing`: nothing is made; one that isn't there is CONFIG. CONFIG, too, when it keeps nothing
+/* Opens its KV. `existing`: nothing is made; one that isn't there is NOT_FOUND. CONFIG when it keeps nothing
  * or is being filled (`filling`: that is what the command is for). */
 rc database_open(struct database *d, bool existing, bool filling, struct err *reterr);
-/* Whether opening it would make a new one: a local folder that isn't there, or is empty. */
-bool database_is_new(const struct database *d);
 /* Nobody writes to it from here on (kv/hold.h), or an error that says why not. */
 rc database_hold(struct database *d, bool freeze, const char *why, struct meter *m, struct err *reterr);
 rc database_still_held(struct database *d, struct err *reterr);

@@ -92,7 +92,7 @@ static rc not_a_folder(const char *path, struct err *reterr)
 
 static rc no_kv(const char *path, struct err *reterr)
 {
-	return err_set(reterr, ERR_CONFIG,
+	return err_set(reterr, ERR_NOT_FOUND,
 		       "database.local.path: there is no KV in %s; name the folder of one", path);
 }
 

@@ -21,7 +21,7 @@ struct gate {
 	struct str key; /* of the heartbeat; in `a` */
 	struct str about;
 	struct arena *a;
-	int64_t beat_ms, lease_ms;
+	int64_t beat_ms, lease_ms, sweep_ms;
 	_Atomic uint64_t writing;  /* writes under way */
 	_Atomic bool closed;
 	_Atomic int64_t good_until_ms; /* the lease's end */
@@ -35,6 +35,10 @@ struct gate {
 	/* the thread's alone */
 	uint64_t beats;
 	char frozen[64]; /* the freeze that is kept to */
+	struct arena *seen_arena; /* what the last sweep saw */
+	struct kv_writer *seen;
+	size_t seen_n;
+	int64_t swept_ms;
 };
 
 /* Writes. */
@@ -220,6 +224,37 @@ static rc beat(struct gate *g, struct arena *a, struct err *reterr)
 	return RC_OK;
 }
 
+/* Those that stand where the last sweep saw them. */
+static rc remove_dead(struct gate *g, const struct kv_writer *now, size_t n, struct err *reterr)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < g->seen_n; k++)
+			if (str_eq(now[i].key, g->seen[k].key) && now[i].beats == g->seen[k].beats)
+				TRY(g->next->ops->delete(g->next, KV_MARKS, now[i].key, reterr));
+	return RC_OK;
+}
+
+static rc sweep(struct gate *g, struct err *reterr)
+{
+	struct arena *a;
+	struct kv_writer *now;
+	size_t n;
+	rc r;
+
+	if (mono_ms() - g->swept_ms < g->sweep_ms)
+		return RC_OK;
+	a = arena_new();
+	r = kv_writers_list(g->next, a, &now, &n, reterr);
+	if (rc_ok(r) || rc_is(r, UNSUPPORTED)) /* too many: the first of them, then */
+		r = remove_dead(g, now, n, reterr);
+	arena_free(g->seen_arena);
+	g->seen_arena = a;
+	g->seen = now;
+	g->seen_n = n;
+	g->swept_ms = mono_ms();
+	return r;
+}
+
 static bool wait_a_beat(struct gate *g)
 {
 	struct timespec until;
@@ -248,7 +283,7 @@ static void *run(void *ud)
 		struct arena *a = arena_new();
 		struct err err = {};
 
-		if (!rc_ok(beat(g, a, &err)))
+		if (!rc_ok(beat(g, a, &err)) || !rc_ok(sweep(g, &err)))
 			log_event(LOG_WARN, "kv", "the heartbeat in the database failed",
 				  F_CSTR("error", err.msg));
 		arena_free(a);
@@ -260,6 +295,7 @@ static void gate_destroy(struct gate *g)
 {
 	pthread_cond_destroy(&g->wake);
 	pthread_mutex_destroy(&g->lock);
+	arena_free(g->seen_arena);
 	arena_free(g->a);
 	free(g);
 }
@@ -308,6 +344,8 @@ static struct gate *gate_new(struct kv *next, const struct kv_gate_options *o)
 	g->a = arena_new();
 	g->beat_ms = o->beat_ms ? o->beat_ms : KV_BEAT_MS;
 	g->lease_ms = o->lease_ms ? o->lease_ms : KV_LEASE_MS;
+	g->sweep_ms = o->sweep_ms ? o->sweep_ms : KV_SWEEP_MS;
+	g->swept_ms = mono_ms();
 	xid_now(id);
 	g->key = arena_join(g->a, (struct str[]){KV_WRITERS_PREFIX, str_c(id)}, 2);
 	g->about = arena_dup(g->a, o->about);

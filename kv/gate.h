@@ -11,11 +11,14 @@
 
 #include "kv/kv.h"
 
+/* Heartbeats that haven't moved for so long are taken away by whoever is there: their processes died. */
+enum { KV_SWEEP_MS = 10 * 60 * 1000 };
 enum { KV_BEAT_MS = 3 * 1000, KV_LEASE_MS = 12 * 1000 }; /* well below KV_WATCH_MS (kv/hold.h) */
 
 struct kv_gate_options {
 	struct str about; /* for people: host, process, address */
 	int64_t beat_ms, lease_ms; /* 0: as above */
+	int64_t sweep_ms;	   /* 0: KV_SWEEP_MS */
 };
 
 /* Writes the first heartbeat. CONFIG: the KV is being filled. *ret owns next, on success only; its kv_free

@@ -159,7 +159,7 @@ void kv_free(struct kv *kv); /* NULL is allowed; no call may be under way */
  * wrote, or that isn't a KV's, is a clear error (CONFIG) with its remedy, and nothing is written. */
 struct kv_rocksdb_options {
 	struct str path; /* made when missing, parents too */
-	bool existing;	 /* CONFIG when there is no KV yet: nothing is made */
+	bool existing;	 /* NOT_FOUND when there is no KV yet: nothing is made */
 	bool sync_writes;
 	size_t block_cache_bytes;  /* 0: 32 MiB */
 	size_t write_buffer_bytes; /* 0: 16 MiB; up to three of them are in memory */

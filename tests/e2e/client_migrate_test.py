@@ -13,7 +13,7 @@ from migrating import OnTerminal, Pair, with_staged
 from rest import Rest
 
 B = "example"
-MANY = 20000
+MANY, MORE = 20000, 40000
 
 
 def busy(server):
@@ -172,7 +172,7 @@ def remaining(pair):
 
 
 def test_killed_and_resumed():
-    server = with_staged(MANY)
+    server = with_staged(MORE)
     try:
         pair = Pair(server)
         source = pair.digest(pair.a)
@@ -195,7 +195,7 @@ def test_killed_and_resumed():
         use(server, pair.b)
         server.start()
         seen = listing(server.boto3(), "main/many/")
-        assert len(seen) == MANY and seen[-1][0] == f"main/many/{MANY - 1:07d}", len(seen)
+        assert len(seen) == MORE and seen[-1][0] == f"main/many/{MORE - 1:07d}", len(seen)
         server.stop()
     finally:
         server.stop(signal.SIGKILL)

@@ -175,7 +175,7 @@ static void test_folder__claimed_once(void **state)
 	struct kv_folder *claim = NULL, *second = NULL;
 
 	assert_ok(kv_folder_claim(str_c(f->folder), false, &claim, &f->err), f);
-	assert_rc(kv_folder_claim(below(f, "missing"), true, &second, &f->err), CONFIG);
+	assert_rc(kv_folder_claim(below(f, "missing"), true, &second, &f->err), NOT_FOUND);
 	assert_non_null(strstr(f->err.msg, "there is no KV"));
 	assert_int_not_equal(access(below(f, "missing").p, F_OK), 0);
 	assert_rc(kv_folder_claim(below(f, "."), false, &second, &f->err), CONFIG);

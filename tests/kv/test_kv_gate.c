@@ -149,6 +149,29 @@ static void test_gate__without_a_lease_nothing_is_written(void **state)
 	kv_free(gate);
 }
 
+/* What a process that died left behind goes in the end; what lives stays. */
+static void test_gate__the_dead_are_swept(void **state)
+{
+	struct fixture *f = *state;
+	const struct kv_gate_options o = {.about = STR("sweeper"), .beat_ms = 5, .lease_ms = LEASE, .sweep_ms = 400};
+	int64_t until = mono_ms() + PATIENCE_MS;
+	struct kv_writer *w;
+	struct kv *gate;
+	size_t n = 0;
+
+	assert_ok(kv_set(f->kv, KV_MARKS, STR("writers/dead"), STR("{}"), &f->err), f);
+	assert_ok(kv_gate_open(f->kv, &o, &gate, &f->err), f);
+	for (;;) {
+		assert_ok(kv_writers_list(f->kv, f->arena, &w, &n, &f->err), f);
+		if (n == 2)
+			break;
+		assert_true(mono_ms() < until);
+		usleep(5000);
+	}
+	assert_ok(put(f), f);
+	kv_free(gate);
+}
+
 static rc hold(struct fixture *f, bool freeze, struct kv_hold *h)
 {
 	const struct kv_hold_options o = {.freeze = freeze, .why = STR("a dump is made"), .watch_ms = WATCH};
@@ -306,6 +329,7 @@ int main(void)
 		TEST(gate__passes_everything),
 		TEST(gate__a_freeze_refuses_all_writes),
 		TEST(gate__without_a_lease_nothing_is_written),
+		TEST(gate__the_dead_are_swept),
 		TEST(gate__a_kv_that_is_being_filled),
 		TEST(hold__refuses_while_somebody_writes),
 		TEST(hold__freezes_and_releases),
