@@ -30,6 +30,11 @@ static rc survey(struct migration *x, struct kv_tally *t, struct err *reterr)
 		TRY(m->from->ops->next(m->from, &r, &end, reterr));
 		if (end)
 			break;
+		if (str_eq(r.partition, KV_MARKS))
+			return err_set(reterr, ERR_INVALID,
+				       "the source has records of partition " STR_FMT
+				       ", which belong to one database and can't be copied",
+				       STR_ARG(KV_MARKS));
 		if (m->known)
 			TRY(m->known(m->ud, &r, reterr));
 		kv_tally_add(t, &r, &before);

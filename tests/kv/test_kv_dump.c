@@ -416,6 +416,12 @@ static void test_dump__lakefs(void **state)
 	assert_ok(kv_get(f->kv, KV_BLOCK, STR("pulls"), STR("b"), f->arena, &v, &f->err), f);
 	assert_true(str_eq(v, STR("\1\2")));
 	kv_stream_free(s);
+	assert_ok(open_bytes(STR(LAKEFS "[{\"partition\":\"sluice-kv\",\"key\":\"frozen\",\"value\":\"\"}]}"), &s,
+			     &f->err),
+		  f);
+	m.from = s;
+	assert_rc(kv_migrate(&m, &out, &f->err), INVALID); /* a mark from outside */
+	kv_stream_free(s);
 	assert_ok(check_bytes(STR(LAKEFS "null}"), &f->err), f);
 	assert_ok(check_bytes(STR(LAKEFS "[]}"), &f->err), f);
 }
