@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "kv/drivers.h"
+#include "kv/gate.h"
+#include "kv/marks.h"
 #include "versions/task.h"
 
 /* Of hygiene: a part that was on its way when its upload ended; removals between two pauses. */
@@ -68,10 +69,9 @@ rc app_reload(struct app *app, struct err *reterr)
 	return loaded;
 }
 
-static rc open_kv(struct app *app, struct err *reterr)
+struct kv_options app_kv_options(const struct conf *c)
 {
-	const struct conf *c = app->conf;
-	struct kv_options o = {
+	return (struct kv_options){
 		.type = c->database.type,
 		.local = {
 			.path = c->database.local.path,
@@ -80,8 +80,33 @@ static rc open_kv(struct app *app, struct err *reterr)
 			.write_buffer_bytes = (size_t)c->database.local.write_buffer_bytes,
 		},
 	};
+}
 
-	return kv_open(&o, &app->kv, reterr);
+/* For those who freeze the database and want to know who still writes. */
+static struct str about(struct app *app)
+{
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	return arena_printf(app->a, "%s, process %ld, " STR_FMT ", sluice " SLUICE_VERSION, host, (long)getpid(),
+			    STR_ARG(app->conf->listen_address));
+}
+
+/* The marks come first, then the schema, and only then is something written: a heartbeat, where others may have
+ * the KV open, too. */
+static rc open_kv(struct app *app, struct err *reterr)
+{
+	const struct kv_options o = app_kv_options(app->conf);
+	struct kv *gate;
+
+	TRY(kv_open(&o, &app->kv, reterr));
+	TRY(kv_check_incoming(app->kv, reterr));
+	TRY(auth_check_schema(app->kv, reterr));
+	if (app->kv->ops->sole_owner)
+		return RC_OK;
+	TRY(kv_gate_open(app->kv, &(struct kv_gate_options){.about = about(app)}, &gate, reterr));
+	app->kv = gate;
+	return RC_OK;
 }
 
 /* They encode and hash: as many as there are processors, and some that wait for the store. */
@@ -141,7 +166,6 @@ rc app_open(struct app *app, struct err *reterr)
 	const struct conf *c = app->conf;
 
 	TRY(open_kv(app, reterr));
-	TRY(auth_check_schema(app->kv, reterr));
 	open_pools(app);
 	TRY(registry_open(c, app->data, &app->registry, reterr));
 	open_versions(app);

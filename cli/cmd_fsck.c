@@ -293,17 +293,6 @@ static rc check(struct check *k, struct fsck_counts *n, struct err *reterr)
 
 /* The command line. */
 
-static bool take_flag(int *argc, char **argv, const char *name)
-{
-	for (int i = 1; i < *argc; i++)
-		if (!strcmp(argv[i], name)) {
-			memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof(*argv));
-			--*argc;
-			return true;
-		}
-	return false;
-}
-
 static bool read_options(struct check *k, int argc, char **argv, const char **ret_config)
 {
 	const struct option_spec specs[] = {{"config", ret_config},
@@ -313,8 +302,8 @@ static bool read_options(struct check *k, int argc, char **argv, const char **re
 	const char *words[1];
 	size_t n;
 
-	k->bodies = take_flag(&argc, argv, "--bodies");
-	k->json = take_flag(&argc, argv, "--json");
+	k->bodies = options_flag(&argc, argv, "--bodies");
+	k->json = options_flag(&argc, argv, "--json");
 	if (!options_parse(argc, argv, specs, 4, words, 1, &n))
 		return false;
 	if (n != 1 || !rc_ok(valid_repo_name(str_c(words[0]), NULL))) {

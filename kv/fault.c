@@ -183,21 +183,40 @@ static const struct kv_iter_ops iter_ops = {
 	.close = fault_iter_close,
 };
 
+/* Takes over what *next is. */
+static struct kv_iter *fault_iter_new(struct fault *f, struct kv_iter **next)
+{
+	struct fault_iter *it = allocate(sizeof(*it));
+
+	*it = (struct fault_iter){.it.ops = &iter_ops, .fault = f, .next = *next};
+	*next = NULL;
+	return &it->it;
+}
+
+static rc fault_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
+{
+	struct fault *f = (struct fault *)kv;
+	struct verdict v = judge(f, KV_CALL_SCAN);
+	CLEANUP(kv_iter_closep) struct kv_iter *next = NULL;
+
+	if (!skips(v))
+		TRY(kv_partitions(f->next, from, &next, reterr));
+	TRY(sentence(v, RC_OK, reterr));
+	*ret = fault_iter_new(f, &next);
+	return RC_OK;
+}
+
 static rc fault_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
 		     struct kv_iter **ret, struct err *reterr)
 {
 	struct fault *f = (struct fault *)kv;
 	struct verdict v = judge(f, KV_CALL_SCAN);
 	CLEANUP(kv_iter_closep) struct kv_iter *next = NULL;
-	struct fault_iter *it;
 
 	if (!skips(v))
 		TRY(kv_scan(f->next, partition, from, batch, &next, reterr));
 	TRY(sentence(v, RC_OK, reterr));
-	it = allocate(sizeof(*it));
-	*it = (struct fault_iter){.it.ops = &iter_ops, .fault = f, .next = next};
-	next = NULL;
-	*ret = &it->it;
+	*ret = fault_iter_new(f, &next);
 	return RC_OK;
 }
 
@@ -225,6 +244,7 @@ struct kv *kv_fault_new(struct kv *next)
 		.free = fault_free,
 		.set_guarded = kv_has_guarded(next) ? fault_set_guarded : NULL,
 		.write_many = fault_write_many,
+		.partitions = next->ops->partitions ? fault_partitions : NULL,
 		.has_nowait = next->ops->has_nowait,
 		.sole_owner = next->ops->sole_owner,
 	};
