@@ -91,6 +91,8 @@ struct http_req *http_req_ref(struct http_req *r);
 void http_req_unref(struct http_req *r);
 /* The connection is gone: nobody will see an answer. */
 bool http_req_gone(const struct http_req *r);
+/* The same, and the kernel is asked: while nobody reads a body, a client's leaving is not seen otherwise. */
+bool http_req_left(const struct http_req *r);
 /* fn(ud) once, on the loop, from a fresh stack, if the connection goes (or has gone) before the request
  * was answered; so that work can be cancelled. One registration at a time; fn NULL or an answer removes
  * it (the body of an answer is told by its close). A client that ends its side while its request is
