@@ -123,11 +123,14 @@ static void cancel_work(void *ud)
 
 bool http_admit_submit(struct http_admit *x, struct work_pool *pool, struct work *w)
 {
+	/* From the submission on x->begun is the worker's. */
 	w->begun = x->begun;
-	if (!work_submit(pool, w))
-		return false;
 	x->asked = !x->begun;
 	x->work = w;
+	if (!work_submit(pool, w)) {
+		x->asked = false;
+		return false;
+	}
 	if (x->asked)
 		http_req_on_gone(x->http, cancel_work, x);
 	return true;

@@ -121,8 +121,16 @@ def answered(clients, least, most):
 
 
 def test_queue():
-    with Server(extra="server: {queue: 1, data_workers: 1, meta_workers: 1}\n") as s:
+    """New jobs are refused; a put whose bytes are here goes on, and is refused by admission instead."""
+    extra = "server: {queue: 1, data_workers: 1, meta_workers: 1, admission: {data: 2, queue: 1}}\n"
+    with Server(extra=extra) as s:
         body = os.urandom(600_000)
+
+        def listing(i):
+            return [once(s, head(s, "GET", f"/{B}?list-type=2"))[0] for _ in range(12)]
+        statuses = collections.Counter(status for got in side_by_side(24, listing) for status in got)
+        assert statuses[503] > 0 and statuses[200] > 0 and sum(statuses.values()) == 288 == statuses[503] + statuses[200], statuses
+        assert not re.search(r'"component":"admission".*"class":"metadata"', s.log_text())
 
         def put(i):
             got = []

@@ -17,7 +17,7 @@ static struct site site;
 /* Workers of the meta pool that do nothing until they are let go. With a KV that can't answer at once, every
  * request needs one. */
 static struct work holders[WORKERS];
-static sem_t held, release;
+static sem_t held, release, ended;
 
 static void run_held(struct work *w)
 {
@@ -26,11 +26,16 @@ static void run_held(struct work *w)
 		;
 }
 
+static void end_held(struct work *w)
+{
+	sem_post(&ended);
+}
+
 static void hold_up(void)
 {
 	kv_fault_slow(site.kv, 1);
 	for (int i = 0; i < WORKERS; i++) {
-		holders[i] = (struct work){.run = run_held};
+		holders[i] = (struct work){.run = run_held, .done = end_held};
 		assert_true(work_submit(site.meta, &holders[i]));
 		while (sem_wait(&held))
 			;
@@ -42,6 +47,9 @@ static void let_go(void)
 	kv_fault_slow(site.kv, 0);
 	for (int i = 0; i < WORKERS; i++)
 		sem_post(&release);
+	for (int i = 0; i < WORKERS; i++)
+		while (sem_wait(&ended))
+			;
 }
 
 static void await(enum admission_class c, size_t running, size_t waiting)
@@ -122,6 +130,7 @@ static void open_site(size_t running, size_t waiting, unsigned wait_ms)
 		o.of[c] = (struct admission_limits){running, waiting, "raise it"};
 	sem_init(&held, 0, 0);
 	sem_init(&release, 0, 0);
+	sem_init(&ended, 0, 0);
 	site_open(&site, &(struct site_options){.admission = &o,
 						.admission_wait_ms = wait_ms,
 						.slow_kv = true});
@@ -137,6 +146,7 @@ static void close_site(void)
 	site_close(&site);
 	sem_destroy(&held);
 	sem_destroy(&release);
+	sem_destroy(&ended);
 }
 
 static void test_admission__refused_in_each_protocols_form(void **state)
@@ -201,6 +211,18 @@ static void test_admission__long(void **state)
 	close_site();
 }
 
+/* Sends it and goes; returns when the server has seen both, and ended it (status 499). */
+static void come_and_go(const struct call *c)
+{
+	struct metric *ended_4xx = metric_get(METRIC_COUNTER, "http_requests_total", "", "code=\"4xx\"");
+	int64_t before = metric_value(ended_4xx), until = mono_ms() + PATIENCE_MS;
+
+	site_abandon(&site, c, 0);
+	while (metric_value(ended_4xx) == before && mono_ms() < until)
+		usleep(1000);
+	assert_int_equal(metric_value(ended_4xx), before + 1);
+}
+
 /* Nobody is there any more: not begun, whether it waits for a place or for a worker. */
 static void test_admission__client_gone(void **state)
 {
@@ -213,7 +235,7 @@ static void test_admission__client_gone(void **state)
 
 	open_site(1, 5, 0);
 	hold_up();
-	site_abandon(&site, &delete, 0); /* it had a place: no worker came */
+	come_and_go(&delete); /* it had a place: no worker came */
 	await(ADMIT_METADATA, 0, 0);
 	before = metric_value(admitted);
 	{
@@ -221,9 +243,8 @@ static void test_admission__client_gone(void **state)
 
 		begin(&place, (struct call){.method = "HEAD", .target = "/one/main/there"});
 		await(ADMIT_METADATA, 1, 0);
-		site_abandon(&site, &delete, 0);
+		come_and_go(&delete);
 		await(ADMIT_METADATA, 1, 0);
-		/* With a body that nobody reads, its leaving shows when its turn comes. */
 		let_go();
 		expect_end(&place, 200);
 	}
@@ -238,6 +259,7 @@ static void test_admission__client_gone(void **state)
 		site_abandon(&site,
 			     &(struct call){.method = "PUT", .target = "/one/main/there", .body = STR("xyz")}, 3);
 		await(ADMIT_DATA, 1, 1);
+		/* With a body that nobody reads, its leaving shows when its turn comes. */
 		let_go();
 		expect_end(&place, 200);
 		await(ADMIT_DATA, 0, 0);
