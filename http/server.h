@@ -37,7 +37,8 @@ struct http_limits {
 	unsigned write_ms;       /* 60,000: without progress of a response */
 	unsigned linger_ms;      /* 5,000: draining after an early answer */
 	unsigned tls_ms;         /* 10,000: handshake */
-	size_t connections;      /* 10,000 in all; past it accepting pauses. Fewer where the limit
+	size_t connections;      /* 10,000 in all; past it accepting pauses, and who has waited the
+				  * longest for a request, a second at least, is closed. Fewer where the limit
 				  * of open files doesn't allow two descriptors for each */
 };
 
