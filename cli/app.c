@@ -117,13 +117,40 @@ static unsigned range_workers(void)
 	return n < 1 ? 2 : n > 30 ? 32 : (unsigned)n + 2;
 }
 
+/* Of a request's jobs one is in a pool at a time: begun ones always find room. */
+static struct work_pool *open_pool(const struct conf *c, const char *name, int64_t threads)
+{
+	struct work_pool *p = work_pool_new(name, (unsigned)threads, (size_t)c->server.queue);
+
+	work_pool_room(p, (size_t)(c->server.queue + c->server.connections));
+	return p;
+}
+
+static void open_admission(struct app *app)
+{
+	const struct conf *c = app->conf;
+	size_t waiting = (size_t)c->server.admission.queue;
+
+	app->admission = admission_new(&(struct admission_options){
+		.of = {
+			[ADMIT_METADATA] = {(size_t)c->server.admission.metadata, waiting,
+					    "if the machine has room, raise server.admission.metadata and server.meta_workers"},
+			[ADMIT_DATA] = {(size_t)c->server.admission.data, waiting,
+					"if the machine has room, raise server.admission.data and server.data_workers"},
+			[ADMIT_LONG] = {(size_t)c->server.admission.long_work, waiting,
+					"if the machine has room, raise server.admission.long_work and server.heavy_workers"},
+		},
+		.share = (unsigned)c->server.admission.share,
+	});
+}
+
 static void open_pools(struct app *app)
 {
 	const struct conf *c = app->conf;
 
-	app->meta = work_pool_new("meta", (unsigned)c->server.meta_workers, (size_t)c->server.queue);
-	app->data = work_pool_new("data", (unsigned)c->server.data_workers, (size_t)c->server.queue);
-	app->heavy = work_pool_new("heavy", (unsigned)c->server.heavy_workers, (size_t)c->server.queue);
+	app->meta = open_pool(c, "meta", c->server.meta_workers);
+	app->data = open_pool(c, "data", c->server.data_workers);
+	app->heavy = open_pool(c, "heavy", c->server.heavy_workers);
 	app->ranges = work_pool_new("ranges", range_workers(), (size_t)c->server.queue);
 }
 
@@ -167,6 +194,7 @@ rc app_open(struct app *app, struct err *reterr)
 
 	TRY(open_kv(app, reterr));
 	open_pools(app);
+	open_admission(app);
 	TRY(registry_open(c, app->data, &app->registry, reterr));
 	open_versions(app);
 	open_tables(app);
@@ -230,6 +258,7 @@ void app_close(struct app *app)
 {
 	app_stop_hygiene(app);
 	app_end_workers(app);
+	admission_free(app->admission);
 	if (app->auth)
 		auth_free(app->auth);
 	if (app->versions)

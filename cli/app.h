@@ -2,6 +2,7 @@
 #pragma once
 
 #include "auth/auth.h"
+#include "base/admission.h"
 #include "conf/conf.h"
 #include "kv/drivers.h"
 #include "versions/hygiene.h"
@@ -13,6 +14,7 @@ struct app {
 	struct conf *conf;
 	struct kv *kv;
 	struct work_pool *meta, *data, *heavy, *ranges;
+	struct admission *admission;
 	struct registry *registry;
 	struct versions *versions;
 	struct auth *auth;

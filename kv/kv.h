@@ -185,5 +185,7 @@ enum kv_call {
 };
 struct kv *kv_fault_new(struct kv *next);
 void kv_fault_arm(struct kv *fault, unsigned mask, uint64_t nth, enum err_code code, bool after);
+/* From now on each call takes so many ms longer, and nothing can be had without waiting; 0: no more. */
+void kv_fault_slow(struct kv *fault, unsigned ms);
 /* Calls of any kind so far: a sweep fails the 1st, 2nd, ... until a run passes untouched. */
 uint64_t kv_fault_calls(const struct kv *fault, unsigned mask);
