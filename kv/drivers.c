@@ -19,9 +19,18 @@ static rc open_local(const struct kv_options *o, struct kv **ret, struct err *re
 	return kv_rocksdb_open(&local, ret, reterr);
 }
 
+static rc open_dynamodb(const struct kv_options *o, struct kv **ret, struct err *reterr)
+{
+	struct kv_dynamodb_options dynamodb = o->dynamodb;
+
+	dynamodb.existing |= o->existing;
+	return kv_dynamodb_open(&dynamodb, ret, reterr);
+}
+
 const struct kv_driver kv_drivers[] = {
 	{"local", true, open_local},
 	{"mem", false, open_mem},
+	{"dynamodb", true, open_dynamodb},
 };
 
 const size_t kv_drivers_n = sizeof(kv_drivers) / sizeof(kv_drivers[0]);

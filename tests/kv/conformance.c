@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "tests/kv/ddb_service.h"
 
 static struct kv *open_mem(const char *folder)
 {
@@ -34,11 +35,29 @@ static struct kv *open_rocksdb(const char *folder)
 }
 #endif
 
+/* A table for each test, all in one service. Pages of a few rows, so that scans have many. */
+static struct kv *open_dynamodb(const char *folder)
+{
+	static unsigned tables;
+	struct arena *a = arena_new();
+	struct kv_dynamodb_options o =
+		ddb_service_options(ddb_service_shared(), a, 0, arena_printf(a, "kv.%u", tables++).p);
+	struct kv *kv = NULL;
+	struct err e = {0};
+
+	o.scan_limit = 7;
+	if (!rc_ok(kv_dynamodb_open(&o, &kv, &e)))
+		fail_msg("%s", e.msg);
+	arena_free(a);
+	return kv;
+}
+
 static const struct kv_row rows[] = {
-	{"mem", open_mem, false},
-	{"fault", open_fault, false},
+	{.name = "mem", .open = open_mem, .slow = false},
+	{.name = "fault", .open = open_fault, .slow = false},
+	{.name = "dynamodb", .open = open_dynamodb, .slow = true, .key_max = 1024, .value_max = 390 << 10},
 #ifndef __SANITIZE_THREAD__ /* the library isn't built for it */
-	{"rocksdb", open_rocksdb, true},
+	{.name = "rocksdb", .open = open_rocksdb, .slow = true},
 #endif
 };
 
