@@ -24,7 +24,7 @@
 enum {
 	PAUSE_FIRST_US = 50000,
 	PAUSE_MAX_US = 2000000,
-	ANSWER_MS = 10000,
+	ATTEMPTS_A_CALL = 3, /* that have no answer */
 	HEADERS = 8,
 };
 
@@ -239,7 +239,7 @@ static rc exchange(struct dynamodb *d, struct ddb_call *c, const struct signed_c
 	    .url = d->url,
 	    .headers = s->headers,
 	    .headers_n = s->n,
-	    .answer_ms = ANSWER_MS,
+	    .answer_ms = (unsigned)(d->call_ms / ATTEMPTS_A_CALL),
 	};
 	struct http_exchange *x;
 	rc r;
