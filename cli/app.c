@@ -141,6 +141,8 @@ static void open_versions(struct app *app)
 		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
 		.actions = c->actions.enabled,
 		.block_prefix = c->committed.block_storage_prefix,
+		.gc_file_bytes = (uint64_t)c->ugc.prepare_max_file_size,
+		.gc_call_ms = c->ugc.prepare_interval,
 		.min_range_bytes = (uint64_t)c->committed.permanent.min_range_size_bytes,
 		.max_range_bytes = (uint64_t)c->committed.permanent.max_range_size_bytes,
 		.range_raggedness = (uint64_t)c->committed.permanent.range_raggedness_entries,

@@ -9,8 +9,7 @@
 #include "versions/internal.h"
 #include "versions/parquet.h"
 
-/* lakeFS's: of a file before it is packed, and of a call. */
-enum { FILE_BYTES = 20 << 20, CALL_MS = 60 * 1000, PAGE = 1000, BRANCHES = 100, MARK_MAX = 8192 };
+enum { PAGE = 1000, BRANCHES = 100, MARK_MAX = 8192 };
 
 /* Where a run is: within a branch, of it a token, of it a path; each but the branch may be unknown. */
 struct mark {
@@ -225,7 +224,7 @@ static rc gather(struct listing *l)
 
 static rc write_file(struct listing *l, struct str folder)
 {
-	struct buf file = BUF_INIT((size_t)2 * FILE_BYTES);
+	struct buf file = BUF_INIT(2 * (size_t)l->c->v->gc.file_bytes + (1 << 20));
 	const struct backend_put_options o = {.content_type = STR("application/vnd.apache.parquet")};
 	char id[XID_CHARS + 1];
 	struct object_ptr to = {.store_id = l->r->storage_id, .space = l->r->storage_namespace, .type = ADDRESS_RELATIVE};
@@ -262,14 +261,14 @@ static rc run(struct listing *l, struct gc_listed *ret)
 
 rc gc_list_uncommitted(struct vcall *c, const struct repo *r, struct str mark, struct gc_listed *ret)
 {
-	struct listing l = {.c = c, .r = r, .at = first_mark(c->a), .until_ms = mono_ms() + CALL_MS};
+	struct listing l = {.c = c, .r = r, .at = first_mark(c->a), .until_ms = mono_ms() + c->v->gc.call_ms};
 	rc result;
 
 	TRY(read_only_refused(r, c->err));
 	if (mark.n)
 		TRY(read_mark(c, mark, &l.at));
 	l.space = repo_address(r, STR(""), c->a);
-	l.rows = parquet_new(FILE_BYTES);
+	l.rows = parquet_new((size_t)c->v->gc.file_bytes);
 	result = run(&l, ret);
 	parquet_freep(&l.rows);
 	arena_free(l.at_a);

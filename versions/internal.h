@@ -20,6 +20,10 @@ struct versions {
 	struct {
 		uint64_t min_bytes, max_bytes, raggedness; /* committed.permanent.* */
 	} split;
+	struct {
+		uint64_t file_bytes;
+		int64_t call_ms;
+	} gc; /* ugc.* */
 	struct work_pool *ranges;  /* jobs that wait for nobody; NULL: whoever writes ranges does it alone */
 	int64_t repo_cache_ms;
 	bool ensure_readable_root;

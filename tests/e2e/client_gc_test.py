@@ -142,6 +142,43 @@ def test_uncommitted_bodies():
                 "invalid continuation token"
 
 
+def test_uncommitted_in_steps():
+    """A file holds so much only; the next call goes on, whatever became of the branches in between."""
+    with Server(extra="ugc: {prepare_max_file_size: 4096}\n") as s:
+        api, at = Rest(s.url), "/repositories/example"
+        for name in ("b1", "b2", "b3"):
+            api.branch("example", name)
+        put(api, "main", *[f"m{i:03}" for i in range(150)])
+        put(api, "b1", *[f"x{i:03}" for i in range(150)])
+        put(api, "b2", "y")
+        put(api, "b3", *[f"z{i:03}" for i in range(10)])
+        want = {a for ref in ("main", "b1", "b2", "b3") for a in staged(api, at, ref)}
+
+        def run(between=lambda n: None):
+            doc, calls, ids = {}, 0, set()
+            while True:
+                a = api.call("POST", at + "/gc/prepare_uncommited", 201, doc=doc).json
+                ids.add(a["run_id"])
+                calls += 1
+                between(calls)
+                if "continuation_token" not in a:
+                    assert len(ids) == 1, ids
+                    assert len(os.listdir(path_of(s, a["gc_uncommitted_location"]))) == calls
+                    return calls, read(s, a["gc_uncommitted_location"])
+                doc = {"continuation_token": a["continuation_token"]}
+        calls, rows = run()
+        assert rows.keys() == want and 5 <= calls <= 10, calls
+
+        def commit_and_delete(n):
+            if n == 1:  # within b1, whose token is there no more then
+                api.commit("example", "b1", "m")
+                put(api, "b1", "later")
+                api.call("DELETE", at + "/branches/b2", 204)
+        later, rows = run(commit_and_delete)
+        assert rows.keys() >= {*staged(api, at, "main"), *staged(api, at, "b3"), *staged(api, at, "b1", "later")}
+        assert later < calls, later
+
+
 def test_symlinks():
     with Server() as s:
         api, at = Rest(s.url), "/repositories/example"
