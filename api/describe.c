@@ -292,7 +292,12 @@ static void show_answer(struct json_out *w, struct str status, const char *answe
 
 static void show_error(struct json_out *w, struct str status)
 {
-	show_answer(w, status, "Error", "an error");
+	struct str schema, number = str_cut(status, ':', &schema);
+	char name[64] = "Error";
+
+	if (schema.p)
+		snprintf(name, sizeof(name), STR_FMT, STR_ARG(schema));
+	show_answer(w, number, name, "an error");
 }
 
 static bool below_repository(const struct api_route *o)
@@ -312,7 +317,7 @@ static void show_responses(struct api_req *r, const struct api_route *o, const s
 		show_error(&r->w, STR("400"));
 	if (o->permits[0].on != ON_PUBLIC)
 		show_error(&r->w, STR("401"));
-	if (below_repository(o))
+	if (below_repository(o) && !(o->flags & R_FORGIVING))
 		show_error(&r->w, STR("404"));
 	while (more.n) {
 		status = str_cut(more, ' ', &more);
@@ -324,7 +329,8 @@ static void show_responses(struct api_req *r, const struct api_route *o, const s
 
 void describe_operation(struct api_req *r, const struct api_route *o)
 {
-	const struct description *d = &descriptions[o->id];
+	static const struct description nothing = {"", "", "", ""};
+	const struct description *d = descriptions[o->id].answer ? &descriptions[o->id] : &nothing;
 
 	show_parameters(&r->w, o, str_c(d->parameters));
 	show_body(&r->w, o, d->body);
