@@ -93,7 +93,7 @@ static void test_permit__no_row_is_open(void **state)
 				     "\"commits_meta_range_id\":\"x\",\"tags_meta_range_id\":\"x\","
 				     "\"metadata\":{},\"keys\":[],\"events\":[],\"branches\":[],"
 				     "\"default_retention_days\":1,\"set\":{},\"src_path\":\"x\","
-				     "\"pattern\":\"x\",\"checksum\":\"x\",\"size_bytes\":1,\"physical_address\":\"mem://x/y\","
+				     "\"pattern\":\"x\",\"permission\":\"Read\",\"checksum\":\"x\",\"size_bytes\":1,\"physical_address\":\"mem://x/y\","
 				     "\"staging\":{\"physical_address\":\"mem://x/y\"}}");
 		site_call(&site, &c, &a);
 		if (o->permits[0].on == ON_PUBLIC)
