@@ -7,6 +7,7 @@
 #include "kv/gate.h"
 #include "kv/marks.h"
 #include "versions/task.h"
+#include "versions/usage.h"
 
 /* Of hygiene: a part that was on its way when its upload ended; removals between two pauses. */
 enum { LATE_PARTS_MS = 60 * 60 * 1000, SWEEP_MAX = 10000 };
@@ -211,10 +212,22 @@ void app_start_hygiene(struct app *app)
 		app->hygiene = hygiene_start(&o, c->server.hygiene_interval);
 }
 
+static void flush_usage(struct app *app)
+{
+	struct arena *a = arena_new();
+	struct err err = {0};
+	struct vcall c = {.v = app->versions, .a = a, .wait = KV_BLOCK, .err = &err};
+
+	if (!rc_ok(usage_flush(&c, wall_now().s)))
+		log_event(LOG_WARN, "server", "what was counted for the usage report is lost", F_CSTR("error", err.msg));
+	arena_free(a);
+}
+
 void app_stop_hygiene(struct app *app)
 {
 	hygiene_stop(app->hygiene);
 	app->hygiene = NULL;
+	flush_usage(app);
 }
 
 void app_end_workers(struct app *app)

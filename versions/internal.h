@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/rand.h"
 #include "versions/cache.h"
@@ -14,6 +15,7 @@ struct versions {
 	struct kv *kv;
 	struct registry *registry;
 	struct work_pool *meta, *data;
+	_Atomic uint64_t usage; /* requests that were counted (usage.h) */
 	struct put_batch *puts;
 	struct tasks *tasks;       /* NULL: this process runs none */
 	struct tables *tables;     /* NULL: commits can't be read (tests of other things) */

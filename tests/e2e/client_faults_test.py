@@ -146,9 +146,17 @@ def test_06_who_one_is(s, api, s3, branch):
 
 
 @on_the_server
-def test_07_nobody_sends_mail_or_reports(s, api, s3, branch):
+def test_07_nobody_sends_mail(s, api, s3, branch):
     api.fails(409, "POST", "/setup_comm_prefs", doc={"featureUpdates": True, "securityUpdates": True})
-    assert api.fails(404, "GET", "/usage-report/summary").message == "usage report is not enabled"
+    report = api.get("/usage-report/summary")
+    first = report["reports"][-1]["count"]
+    s3.list_buckets()
+    Rest(s.url, key=None).ask("GET", AT)  # nobody's
+    text = api.call("GET", "/usage-report/summary", 200, headers={"Accept": "text/plain"})
+    assert text.headers["Content-Type"] == "text/plain; charset=utf-8"
+    month = "{year}-{month:02}".format(**report["reports"][-1])
+    assert text.body.decode().splitlines() == [
+        "Usage for installation ID: " + report["installation_id"], f"{month}: {first + 2:12}"], text
 
 
 @on_the_server

@@ -43,7 +43,7 @@ LEFT_OUT = {
     "keeps its state with the client: its requests are those of `log` and `show commit`": "402-410,413-414",
     "there are no imports": "288-290",
     "there are no hooks": "313-314",
-    "nobody counts here": "415,445",
+    "counts what each server was asked: client_faults_test.py has its request": "415,445",
     "a load: its requests are those of `fs ls`, `branch create` and `commit`": "424-427",
     "AUTH, below": "328,330-331,333-334,336-363",
 }

@@ -190,6 +190,7 @@ CREATED = {
 CASES = {
     "healthCheck": lambda s: {}, "getConfig": lambda s: {}, "getLakeFSVersion": lambda s: {},
     "getStorageConfig": lambda s: {}, "getGarbageCollectionConfig": lambda s: {},
+    "getUsageReportSummary": lambda s: {},
     "postStatsEvents": lambda s: dict(doc={"events": [{"class": "c", "name": "n", "count": 1}]}),
     "listRepositories": lambda s: dict(query={"search": "x"}),
     "getRepository": lambda s: {},
@@ -437,7 +438,6 @@ ERRORS = {
     "listRepositoryRuns": {400: [lambda s: dict(query={"branch": "b", "commit": "c"})]},
     "getRun": {404: [lambda s: dict(id="run")]},
     "getRunHookOutput": {404: [lambda s: dict(id="run", sub="hook")]},
-    "getUsageReportSummary": {404: [lambda s: {}]},
     "login": {401: [lambda s: dict(doc=dict(s.pair(), secret_access_key="wrong"))]},
     "setup": {409: [lambda s: dict(doc={"username": "x"})]},
     "setupCommPrefs": {409: [lambda s: dict(doc={"featureUpdates": False, "securityUpdates": False})]},
