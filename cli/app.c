@@ -212,12 +212,16 @@ void app_start_hygiene(struct app *app)
 		app->hygiene = hygiene_start(&o, c->server.hygiene_interval);
 }
 
+/* Of one that was opened whole. */
 static void flush_usage(struct app *app)
 {
-	struct arena *a = arena_new();
+	struct arena *a;
 	struct err err = {0};
-	struct vcall c = {.v = app->versions, .a = a, .wait = KV_BLOCK, .err = &err};
+	struct vcall c = {.v = app->versions, .wait = KV_BLOCK, .err = &err};
 
+	if (!app->versions)
+		return;
+	c.a = a = arena_new();
 	if (!rc_ok(usage_flush(&c, wall_now().s)))
 		log_event(LOG_WARN, "server", "what was counted for the usage report is lost", F_CSTR("error", err.msg));
 	arena_free(a);
