@@ -58,8 +58,11 @@ static rc check_region(struct s3_req *r)
 
 static rc find_user(struct s3_req *r, struct auth_user **ret, struct str *ret_secret)
 {
-	rc found = auth_find_key(r->g->o.auth, r->wait, r->sig.access_key, r->a, ret, ret_secret,
-				 &r->err);
+	struct auth *x = r->g->o.auth;
+	struct str key = r->sig.access_key, token = r->sig.token;
+	rc found = token.n && auth_is_temporary(key)
+			   ? auth_find_session(x, r->wait, key, token, r->a, ret, ret_secret, &r->err)
+			   : auth_find_key(x, r->wait, key, r->a, ret, ret_secret, &r->err);
 
 	if (rc_is(found, InvalidAccessKeyId))
 		return err_field(found, &r->err, "AWSAccessKeyId", r->sig.access_key);
@@ -82,11 +85,25 @@ static rc check_empty_body(struct s3_req *r)
 	return err_field(failed, &r->err, "S3ComputedContentSHA256", str_c(empty));
 }
 
+static struct str source(struct s3_req *r)
+{
+	return http_source(r->http, r->g->o.trusted_proxies, r->g->o.trusted_proxies_n);
+}
+
+static struct auth_attempt attempt(struct s3_req *r)
+{
+	return (struct auth_attempt){.source = source(r),
+				     .access_key = r->sig.access_key,
+				     .request_id = http_req_id(r->http),
+				     .how = "signature"};
+}
+
 rc s3_authenticate(struct s3_req *r)
 {
 	struct sigv4_request sr = signed_request(r);
 	struct auth_user *user;
 	struct str secret, prefix = STR("");
+	struct auth_attempt t;
 	rc verdict;
 
 	TRY(sigv4_parse(&sr, wall_now().s, r->a, &r->sig, &r->err));
@@ -95,14 +112,22 @@ rc s3_authenticate(struct s3_req *r)
 		return err_set(&r->err, ERR_AccessDenied,
 			       "Access Denied: the request is not signed; give the client an access key.");
 	TRY(check_region(r));
-	TRY(find_user(r, &user, &secret));
+	t = attempt(r);
+	TRY(auth_may_try(r->g->o.auth, &t, &r->err));
+	verdict = find_user(r, &user, &secret);
+	if (rc_is(verdict, InvalidAccessKeyId) || rc_is(verdict, InvalidToken))
+		auth_tried(r->g->o.auth, &t, false);
+	TRY(verdict);
 	if (r->at.virtual_host)
 		prefix = arena_join(r->a, (struct str[]){STR("/"), r->at.bucket}, 2);
 	verdict = sigv4_verify(&r->sig, &sr, secret, prefix, r->a, &r->err);
+	auth_tried(r->g->o.auth, &t, rc_ok(verdict));
 	if (!rc_ok(verdict)) {
 		auth_user_unref(user);
-		/* All keys are permanent: a token that is signed is of no use, one that isn't is wrong. */
-		return r->sig.token.n ? err_default(&r->err, ERR_InvalidToken) : verdict;
+		/* A permanent key needs none: a token that is signed is of no use, one that isn't is wrong. */
+		return r->sig.token.n && !auth_is_temporary(r->sig.access_key)
+			       ? err_default(&r->err, ERR_InvalidToken)
+			       : verdict;
 	}
 	r->user = user;
 	TRY(auth_not_expired(user, &r->err));
@@ -170,7 +195,7 @@ rc s3_find_repo(struct s3_req *r)
 static struct auth_context context(struct s3_req *r)
 {
 	return (struct auth_context){
-		.source_ip = http_source(r->http, r->g->o.trusted_proxies, r->g->o.trusted_proxies_n),
+		.source_ip = source(r),
 		.storage_id = r->have_repo ? r->repo.storage_id : STR_NONE,
 	};
 }
