@@ -44,19 +44,28 @@ struct str auth_session_access_key(struct arena *a)
 	return arena_printf(a, "ASIA%s", random);
 }
 
+struct str auth_session_wrap(const struct auth_session_keys *k, struct str access_key, struct str plain,
+			     struct arena *a)
+{
+	uint8_t *out = arena_alloc(a, HEAD + plain.n + TAG);
+
+	out[0] = VERSION;
+	rand_bytes(out + 1, NONCE);
+	if (crypto_aead_xchacha20poly1305_ietf_encrypt(out + HEAD, NULL, (const uint8_t *)plain.p, plain.n,
+						       (const uint8_t *)access_key.p, access_key.n, NULL, out + 1,
+						       k->seal))
+		abort();
+	return base64url_encode(a, str_make(out, HEAD + plain.n + TAG));
+}
+
 struct str auth_session_seal(const struct auth_session_keys *k, struct str access_key,
 			     const AuthPb__SessionData *d, struct arena *a)
 {
 	size_t n = auth_pb__session_data__get_packed_size(d);
-	uint8_t *plain = arena_alloc(a, n), *out = arena_alloc(a, HEAD + n + TAG);
+	uint8_t *plain = arena_alloc(a, n);
 
 	auth_pb__session_data__pack(d, plain);
-	out[0] = VERSION;
-	rand_bytes(out + 1, NONCE);
-	if (crypto_aead_xchacha20poly1305_ietf_encrypt(out + HEAD, NULL, plain, n, (const uint8_t *)access_key.p,
-						       access_key.n, NULL, out + 1, k->seal))
-		abort();
-	return base64url_encode(a, str_make(out, HEAD + n + TAG));
+	return auth_session_wrap(k, access_key, str_make(plain, n), a);
 }
 
 static rc invalid(struct err *reterr)

@@ -29,6 +29,9 @@ void auth_session_keys_of(struct str encrypt_secret, struct auth_session_keys *r
 struct str auth_session_access_key(struct arena *a);
 struct str auth_session_seal(const struct auth_session_keys *k, struct str access_key,
 			     const AuthPb__SessionData *d, struct arena *a);
+/* The same of a packed record; for tests. */
+struct str auth_session_wrap(const struct auth_session_keys *k, struct str access_key, struct str plain,
+			     struct arena *a);
 /* InvalidToken: not made here, or for another access key; ExpiredToken. */
 rc auth_session_open(const struct auth_session_keys *k, struct str access_key, struct str token, int64_t now_s,
 		     struct arena *a, AuthPb__SessionData **ret, struct err *reterr);
