@@ -68,12 +68,10 @@ static rc by_token(struct api_req *r, struct str token)
 {
 	struct auth_attempt t = api_attempt(r, STR(""), "token");
 	struct auth *x = r->x->o.auth;
-	rc found;
+	rc found = auth_find_token(x, r->wait, token, r->a, &r->user, &r->err);
 
-	TRY(auth_may_try(x, &t, &r->err));
-	found = auth_find_token(x, r->wait, token, r->a, &r->user, &r->err);
 	if (rc_is(found, InvalidToken))
-		auth_tried(x, &t, false);
+		found = auth_forged(x, &t, found, &r->err);
 	return rc_is(found, InvalidToken) || rc_is(found, ExpiredToken) ? unknown(r) : found;
 }
 

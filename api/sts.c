@@ -94,13 +94,7 @@ static rc verify(struct api_req *r, struct sigv4_request *sr, struct sigv4 *s)
 	struct str secret;
 	rc found;
 
-	TRY(auth_may_try(x, &t, &r->err));
-	found = s->token.n && auth_is_temporary(s->access_key)
-			? auth_find_session(x, r->wait, s->access_key, s->token, r->a, &user, &secret, &r->err)
-			: auth_find_key(x, r->wait, s->access_key, r->a, &user, &secret, &r->err);
-	if (rc_is(found, InvalidAccessKeyId) || rc_is(found, InvalidToken))
-		auth_tried(x, &t, false);
-	TRY(found);
+	TRY(auth_find_signer(x, r->wait, &t, s->token, r->a, &user, &secret, &r->err));
 	found = sigv4_verify(s, sr, secret, STR(""), r->a, &r->err);
 	auth_tried(x, &t, rc_ok(found));
 	if (rc_ok(found))

@@ -60,6 +60,8 @@ struct auth_attempt {
 };
 rc auth_may_try(struct auth *x, const struct auth_attempt *t, struct err *reterr);
 void auth_tried(struct auth *x, const struct auth_attempt *t, bool right);
+/* Of what proves by itself that it was made here, and proved not to be: tells whether that was one too many. */
+rc auth_forged(struct auth *x, const struct auth_attempt *t, rc failed, struct err *reterr);
 
 /* Temporary credentials (session.h): the access key's form ("ASIA...") tells them. */
 bool auth_is_temporary(struct str access_key);
@@ -69,6 +71,12 @@ bool auth_is_temporary(struct str access_key);
  * user of that name is there again. */
 rc auth_find_session(struct auth *x, enum kv_wait wait, struct str access_key, struct str token, struct arena *a,
 		     struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
+
+/* Who says that they signed a request, and the secret that they must have signed it with: by auth_find_session
+ * where there is a token (STR_NONE: none) and the key is a temporary one, else by auth_find_key. Attempts with
+ * keys and tokens that are nobody's are counted; the caller tells auth_tried whether the signature was right. */
+rc auth_find_signer(struct auth *x, enum kv_wait wait, const struct auth_attempt *t, struct str token,
+		    struct arena *a, struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
 
 /* Once the secret has proved right: ExpiredToken when the credential that the user was found by has expired. */
 rc auth_not_expired(const struct auth_user *u, struct err *reterr);

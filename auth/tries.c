@@ -41,3 +41,33 @@ void auth_tried(struct auth *x, const struct auth_attempt *t, bool right)
 		log_event(LOG_WARN, "audit", "too many failures: the address waits", F_STR("access_key_id", key),
 			  F_STR("source_ip", t->source), F_STR("request_id", t->request_id));
 }
+
+/* It can't be guessed, so that whoever has a good one is let in, whatever else comes from their address. */
+rc auth_forged(struct auth *x, const struct auth_attempt *t, rc failed, struct err *reterr)
+{
+	TRY(auth_may_try(x, t, reterr));
+	auth_tried(x, t, false);
+	return failed;
+}
+
+static rc find_session(struct auth *x, enum kv_wait wait, const struct auth_attempt *t, struct str token,
+		       struct arena *a, struct auth_user **ret_user, struct str *ret_secret, struct err *reterr)
+{
+	rc r = auth_find_session(x, wait, t->access_key, token, a, ret_user, ret_secret, reterr);
+
+	return rc_is(r, InvalidToken) ? auth_forged(x, t, r, reterr) : r;
+}
+
+rc auth_find_signer(struct auth *x, enum kv_wait wait, const struct auth_attempt *t, struct str token,
+		    struct arena *a, struct auth_user **ret_user, struct str *ret_secret, struct err *reterr)
+{
+	rc r;
+
+	if (token.n && auth_is_temporary(t->access_key))
+		return find_session(x, wait, t, token, a, ret_user, ret_secret, reterr);
+	TRY(auth_may_try(x, t, reterr));
+	r = auth_find_key(x, wait, t->access_key, a, ret_user, ret_secret, reterr);
+	if (rc_is(r, InvalidAccessKeyId))
+		auth_tried(x, t, false);
+	return r;
+}

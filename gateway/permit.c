@@ -56,13 +56,9 @@ static rc check_region(struct s3_req *r)
 	return err_field(failed, &r->err, "Region", region);
 }
 
-static rc find_user(struct s3_req *r, struct auth_user **ret, struct str *ret_secret)
+static rc find_user(struct s3_req *r, const struct auth_attempt *t, struct auth_user **ret, struct str *ret_secret)
 {
-	struct auth *x = r->g->o.auth;
-	struct str key = r->sig.access_key, token = r->sig.token;
-	rc found = token.n && auth_is_temporary(key)
-			   ? auth_find_session(x, r->wait, key, token, r->a, ret, ret_secret, &r->err)
-			   : auth_find_key(x, r->wait, key, r->a, ret, ret_secret, &r->err);
+	rc found = auth_find_signer(r->g->o.auth, r->wait, t, r->sig.token, r->a, ret, ret_secret, &r->err);
 
 	if (rc_is(found, InvalidAccessKeyId))
 		return err_field(found, &r->err, "AWSAccessKeyId", r->sig.access_key);
@@ -113,11 +109,7 @@ rc s3_authenticate(struct s3_req *r)
 			       "Access Denied: the request is not signed; give the client an access key.");
 	TRY(check_region(r));
 	t = attempt(r);
-	TRY(auth_may_try(r->g->o.auth, &t, &r->err));
-	verdict = find_user(r, &user, &secret);
-	if (rc_is(verdict, InvalidAccessKeyId) || rc_is(verdict, InvalidToken))
-		auth_tried(r->g->o.auth, &t, false);
-	TRY(verdict);
+	TRY(find_user(r, &t, &user, &secret));
 	if (r->at.virtual_host)
 		prefix = arena_join(r->a, (struct str[]){STR("/"), r->at.bucket}, 2);
 	verdict = sigv4_verify(&r->sig, &sr, secret, prefix, r->a, &r->err);

@@ -292,6 +292,21 @@ def test_who_guesses_waits():
             Rest(server.url, "AKIAJMADEUP", "x").ask("GET", "/repositories", headers=from_("192.0.2.1"))
         assert owner.rest.ask("GET", "/repositories", headers=from_("192.0.2.1")).status == 200
         assert api.ask("GET", "/repositories", headers=from_("192.0.2.1")).status == 429
+        # What can't be guessed is let in: a login, and temporary credentials, which are of a key never seen there.
+        made = api.call("POST", "/sluice/sts/session", 201).json
+        login = Rest(server.url, None).call("POST", "/auth/login", 200, doc={
+            "access_key_id": KEY, "secret_access_key": SECRET}, headers=from_("192.0.2.4")).json["token"]
+        assert Rest(server.url, None).ask("GET", "/repositories", headers={
+            "Authorization": "Bearer " + login, **from_("192.0.2.66")}).status == 200
+        assert Rest(server.url, None).ask("GET", "/repositories", headers={
+            "Authorization": "Bearer a.b.c", **from_("192.0.2.66")}).status == 429
+        for token, status in ((made["session_token"][:-1] + "!", 429), (made["session_token"], 200)):
+            h = sign("GET", server.url + "/example?list-type=2", {"X-Amz-Security-Token": token},
+                     key=made["access_key_id"], secret=made["secret_access_key"])
+            c = server.connect()
+            c.request("GET", "/example?list-type=2", headers={**h, **from_("192.0.2.66")})
+            got = c.getresponse()
+            assert got.status == status, (status, got.status, got.read())
         # What is wrong for other reasons doesn't count: no credentials at all, an old login.
         for _ in range(30):
             assert Rest(server.url, None).ask("GET", "/repositories", headers=from_("192.0.2.3")).status == 401
