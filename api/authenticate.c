@@ -21,8 +21,8 @@ static rc not_known(struct api_req *r, const struct auth_attempt *t)
 	if (!auth_is_temporary(t->access_key))
 		return unknown(r);
 	return err_set(&r->err, ERR_AccessDenied,
-		       "error authenticating request: temporary credentials (ASIA...) are for S3; the REST API takes an "
-		       "access key and its secret, or a login's token");
+		       "error authenticating request: temporary credentials (ASIA...) are for S3; the REST "
+		       "API takes an access key and its secret, or a login's token");
 }
 
 rc api_check_secret(struct api_req *r, struct str key, struct str secret)

@@ -10,8 +10,8 @@
 #include <assert.h>
 
 #include "api/auth_ops.h"
-#include "base/encode.h"
 #include "base/digest.h"
+#include "base/encode.h"
 #include "base/xml.h"
 #include "sigv4/sigv4.h"
 
@@ -368,7 +368,8 @@ static void reply_federation(struct api_req *r)
 	show_credentials(r, &in->made);
 	xw_open(&r->json, "FederatedUser");
 	xw_elem(&r->json, "FederatedUserId", arena_join(r->a, (struct str[]){STR(ACCOUNT ":"), name}, 2));
-	xw_elem(&r->json, "Arn", arena_join(r->a, (struct str[]){STR("arn:aws:sts::" ACCOUNT ":federated-user/"), name}, 2));
+	xw_elem(&r->json, "Arn",
+		arena_join(r->a, (struct str[]){STR("arn:aws:sts::" ACCOUNT ":federated-user/"), name}, 2));
 	xw_close(&r->json, "FederatedUser");
 	close_result(r, "GetFederationTokenResponse", "GetFederationTokenResult");
 }
