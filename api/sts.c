@@ -2,8 +2,9 @@
  * a form posted to "/", or a query there, signed for the service "sts". Its rows of the table are those whose path
  * is "?Action=...".
  *
- *   admission -> read the form -> row -> authenticate -> parse -> run       on the loop if nothing blocks, else on a worker
- *   reply                                                      loop
+ *   admission -> read the form -> row                  loop
+ *   authenticate -> parse -> run                       loop if nothing blocks, else on a worker
+ *   reply                                              loop
  *
  * The signature covers the body, so the body, bounded, comes first.
  */

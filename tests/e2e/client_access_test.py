@@ -321,7 +321,7 @@ def test_who_guesses_waits():
 
 
 def test_limits_heal_and_can_be_off():
-    with Server(repos=("example",), extra='auth.limits: {failures: 3, recovery: "300ms"}\n') as server:
+    with Server(repos=("example",), extra='auth.limits: {failures: 3, recovery: "3s"}\n') as server:
         bad = Rest(server.url, "AKIAJMADEUP", "x")
         end = time.monotonic() + 60
         while bad.ask("GET", "/repositories").status != 429:
