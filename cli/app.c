@@ -209,6 +209,9 @@ rc app_open(struct app *app, struct err *reterr)
 		.cache_size = (size_t)c->auth.cache.size,
 		.single = str_eq(c->auth.ui_config.rbac, STR("none")),
 		.login_ms = c->auth.login_duration,
+		.failures = (unsigned)c->auth.limits.failures,
+		.recovery_ms = c->auth.limits.recovery,
+		.session_max_ms = c->auth.sts.max_duration,
 	});
 	return RC_OK;
 }
