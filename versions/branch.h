@@ -23,6 +23,8 @@ struct str branch_key(struct arena *a, struct str name);
 
 /* Read from the KV each time (rule 4). NOT_FOUND. Who is going to write takes branch_get_open. */
 rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct branch *ret);
+/* What branch_get would have said, of a record that was read already: got is what kv_get said. */
+rc branch_from(struct vcall *c, rc got, struct str raw, struct branch *ret);
 /* The record, also of a branch that is removed already. */
 rc branch_read(struct vcall *c, const struct repo *r, struct str name, struct branch *ret);
 /* Replaces the record that was read by this one, whose raw is set. PREDICATE. */

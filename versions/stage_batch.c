@@ -98,9 +98,39 @@ static rc plan(struct round *r, struct stage_item *s)
 	return RC_OK;
 }
 
+/* Without guards the branches that were written to are read again, right behind. */
+static void write_and_read_again(struct round *r)
+{
+	struct kv_read *reads = arena_zalloc(r->a, (r->targets_n + 1) * sizeof(*reads));
+	struct stage_target **of = arena_alloc(r->a, (r->targets_n + 1) * sizeof(struct stage_target *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->writes_n; i++) {
+		struct stage_target *t = r->written[i]->target;
+
+		if (t->read_after)
+			continue;
+		t->read_after = true;
+		of[n] = t;
+		reads[n++] = (struct kv_read){.partition = t->repo->partition,
+					      .key = branch_key(r->a, t->before.id),
+					      .a = r->a,
+					      .err = &t->err};
+	}
+	kv_write_then_read(r->v->kv, r->writes, r->writes_n, reads, n);
+	for (size_t i = 0; i < n; i++) {
+		struct vcall c = call_of(r, &of[i]->err);
+
+		of[i]->found_after = branch_from(&c, reads[i].result, reads[i].value, &of[i]->after);
+	}
+}
+
 static void write_all(struct round *r)
 {
-	kv_write_many(r->v->kv, r->writes, r->writes_n);
+	if (kv_has_guarded(r->v->kv))
+		kv_write_many(r->v->kv, r->writes, r->writes_n);
+	else
+		write_and_read_again(r);
 	for (size_t i = 0; i < r->writes_n; i++) {
 		struct stage_item *s = r->written[i];
 
