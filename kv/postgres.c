@@ -125,7 +125,9 @@ static rc open_table(struct postgres *p, const struct kv_postgres_options *o, st
 		.metrics = o->metrics,
 	};
 
-	TRY(pg_dsn_parse(o->connection_string, (unsigned)p->call_ms, p->a, &pool.dsn, reterr));
+	/* The server gives up first, so that what didn't take place is known not to have. */
+	TRY(pg_dsn_parse(o->connection_string, (unsigned)(p->call_ms / 4 * 3), p->a, &pool.dsn,
+			 reterr));
 	pg_schema_sql(p, pool.dsn.table);
 	p->pool = pg_pool_new(&pool);
 	return pg_schema_open(p, reterr);
