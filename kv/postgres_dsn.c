@@ -197,6 +197,16 @@ static void add(struct pg_dsn *d, const char *keyword, const char *value)
 	d->values[d->n++] = value;
 }
 
+/* What libpq says later quotes hosts and ports: a password with a bare @ or / in it ends up in one of them. */
+static bool plausible(const char *keyword, const char *value)
+{
+	if (strncmp(keyword, "host", 4) == 0)
+		return !strchr(value, '@');
+	if (strcmp(keyword, "port") == 0)
+		return value[strspn(value, "0123456789,")] == 0;
+	return true;
+}
+
 static const char *value_of(const struct pg_dsn *d, const char *keyword)
 {
 	for (size_t i = 0; i < d->n; i++)
@@ -261,7 +271,7 @@ static rc read_kept(struct parse *p, struct pg_dsn *ret, struct err *reterr)
 	for (PQconninfoOption *o = all; o && o->keyword; o++) {
 		if (!o->val || !o->val[0])
 			continue;
-		fits = ret->n < PG_DSN_MAX - 8;
+		fits = ret->n < PG_DSN_MAX - 8 && plausible(o->keyword, o->val);
 		if (!fits)
 			break;
 		add(ret, arena_cstr(p->a, str_c(o->keyword)), arena_cstr(p->a, str_c(o->val)));

@@ -168,7 +168,7 @@ static void remove_shared(void)
 
 struct pg_cluster *pg_cluster_shared(void)
 {
-	if (!shared.pid) {
+	if (!shared.port) {
 		pg_cluster_new(&shared);
 		atexit(remove_shared);
 	}
