@@ -18,6 +18,7 @@
  * one may be carried out still, long after the second. Reads are sent again. */
 #include "kv/postgres.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 

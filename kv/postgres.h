@@ -30,12 +30,6 @@ rc pg_group_result(const struct pg_group *g, const char *doing, struct err *rete
 /* One group of one statement: both steps. The caller clears s->result. */
 rc pg_run_one(struct postgres *p, struct pg_statement *s, bool reads, struct err *reterr);
 
-static inline void pg_clear(PGresult **r)
-{
-	PQclear(*r);
-	*r = NULL;
-}
-
 /* Rows that a finished statement changed. */
 uint64_t pg_affected(const PGresult *r);
 struct str pg_value(const PGresult *r, int row, int column);

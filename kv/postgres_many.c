@@ -5,6 +5,7 @@
  * circle. Of several writes to one key only the last is sent, and all of them have its result. */
 #include "kv/postgres.h"
 
+#include <libpq-fe.h>
 #include <stdlib.h>
 
 enum {

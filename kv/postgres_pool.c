@@ -1,5 +1,6 @@
 #include "kv/postgres_pool.h"
 
+#include <libpq-fe.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ enum {
 struct waiter {
 	struct waiter *next;
 	pthread_cond_t served;
-	struct pg_conn *conn;
+	struct pg_session *conn;
 	bool done;
 };
 
@@ -31,7 +32,7 @@ struct pg_pool {
 	atomic_llong logged_ms;
 	struct metric *used, *idle, *waits, *opened; /* NULL: not published */
 	struct {
-		struct pg_conn *idle; /* the one given back last comes first */
+		struct pg_session *idle; /* the one given back last comes first */
 		unsigned idle_n, open; /* open: with those being opened */
 		struct waiter *first, *last;
 	} locked;
@@ -75,10 +76,10 @@ struct pg_pool *pg_pool_new(const struct pg_pool_options *o)
 void pg_pool_free(struct pg_pool *p)
 {
 	while (p->locked.idle) {
-		struct pg_conn *c = p->locked.idle;
+		struct pg_session *c = p->locked.idle;
 
 		p->locked.idle = c->next;
-		pg_conn_close(c);
+		pg_session_close(c);
 	}
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -132,7 +133,7 @@ static bool wait_locked(struct pg_pool *p, struct waiter *w, int64_t deadline_ms
 }
 
 /* The first who waits gets c, or, without it, leave to open one. */
-static bool serve_locked(struct pg_pool *p, struct pg_conn *c)
+static bool serve_locked(struct pg_pool *p, struct pg_session *c)
 {
 	struct waiter *w = p->locked.first;
 
@@ -156,7 +157,7 @@ static void give_place(struct pg_pool *p)
 }
 
 /* An idle one, leave to open one (*ret is NULL), or false. */
-static bool take_place(struct pg_pool *p, int64_t deadline_ms, struct pg_conn **ret)
+static bool take_place(struct pg_pool *p, int64_t deadline_ms, struct pg_session **ret)
 {
 	int64_t since_us = mono_us();
 	struct waiter w;
@@ -183,7 +184,7 @@ static bool take_place(struct pg_pool *p, int64_t deadline_ms, struct pg_conn **
 }
 
 /* A tenth of it by chance, so that those which were opened together don't end together. */
-static bool too_old(const struct pg_pool *p, const struct pg_conn *c)
+static bool too_old(const struct pg_pool *p, const struct pg_session *c)
 {
 	int64_t most = p->o.lifetime_ms;
 
@@ -213,14 +214,14 @@ static rc no_connection(enum pg_connect v, struct err *reterr)
 }
 
 /* A server that is starting, or has no room at the moment, is asked again until the time is over. */
-static rc open_one(struct pg_pool *p, int64_t deadline_ms, struct pg_conn **ret, char *why,
+static rc open_one(struct pg_pool *p, int64_t deadline_ms, struct pg_session **ret, char *why,
 		   struct err *reterr)
 {
 	int64_t pause = RETRY_FIRST_MS;
 
 	for (;;) {
 		bool plain = atomic_load(&p->plain_options);
-		enum pg_connect v = pg_conn_open(&p->o.dsn, plain, deadline_ms, ret, why);
+		enum pg_connect v = pg_session_open(&p->o.dsn, plain, deadline_ms, ret, why);
 
 		if (v == PG_CONNECTED) {
 			if (p->opened)
@@ -246,7 +247,7 @@ static int64_t least(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-rc pg_pool_take(struct pg_pool *p, int64_t deadline_ms, struct pg_conn **ret, char *why,
+rc pg_pool_take(struct pg_pool *p, int64_t deadline_ms, struct pg_session **ret, char *why,
 		struct err *reterr)
 {
 	rc r;
@@ -257,10 +258,10 @@ rc pg_pool_take(struct pg_pool *p, int64_t deadline_ms, struct pg_conn **ret, ch
 			       "all %u connections to the database are in use; try again, or raise "
 			       "database.postgres.max_open_connections",
 			       p->o.max_open);
-	if (*ret && !too_old(p, *ret) && pg_conn_alive(*ret))
+	if (*ret && !too_old(p, *ret) && pg_session_alive(*ret))
 		return RC_OK;
 	if (*ret)
-		pg_conn_close(*ret);
+		pg_session_close(*ret);
 	r = open_one(p, least(deadline_ms, mono_ms() + p->o.connect_ms), ret, why, reterr);
 	if (!rc_ok(r))
 		give_place(p);
@@ -268,7 +269,7 @@ rc pg_pool_take(struct pg_pool *p, int64_t deadline_ms, struct pg_conn **ret, ch
 }
 
 /* False: it must be closed. */
-static bool keep(struct pg_pool *p, struct pg_conn *c)
+static bool keep(struct pg_pool *p, struct pg_session *c)
 {
 	bool kept = true;
 
@@ -286,10 +287,10 @@ static bool keep(struct pg_pool *p, struct pg_conn *c)
 	return kept;
 }
 
-void pg_pool_give(struct pg_pool *p, struct pg_conn *c)
+void pg_pool_give(struct pg_pool *p, struct pg_session *c)
 {
 	if (!c->broken && PQstatus(c->pg) == CONNECTION_OK && !too_old(p, c) && keep(p, c))
 		return;
-	pg_conn_close(c);
+	pg_session_close(c);
 	give_place(p);
 }

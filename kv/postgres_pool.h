@@ -3,7 +3,7 @@
  * Any thread. Whoever waits is served in the order of coming, and no longer than wait_ms. */
 #pragma once
 
-#include "kv/postgres_conn.h"
+#include "kv/postgres_session.h"
 
 struct pg_pool;
 
@@ -20,7 +20,7 @@ struct pg_pool *pg_pool_new(const struct pg_pool_options *o);
 void pg_pool_free(struct pg_pool *p);
 /* SlowDown: all are in use. ServiceUnavailable: the server can't be reached, has no room, or refuses us; why (160
  * bytes) has libpq's words then, for operators. */
-rc pg_pool_take(struct pg_pool *p, int64_t deadline_ms, struct pg_conn **ret, char *why,
+rc pg_pool_take(struct pg_pool *p, int64_t deadline_ms, struct pg_session **ret, char *why,
 		struct err *reterr);
 /* One that is broken, too old, or too many is closed. */
-void pg_pool_give(struct pg_pool *p, struct pg_conn *c);
+void pg_pool_give(struct pg_pool *p, struct pg_session *c);

@@ -1,6 +1,7 @@
 /* Carrying statements out: retries, and what a fate means. */
 #include "kv/postgres.h"
 
+#include <libpq-fe.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -69,7 +70,7 @@ static void give_up(struct pg_group *g, size_t n, const char *why)
 rc pg_run(struct postgres *p, struct pg_group *g, size_t n, struct err *reterr)
 {
 	int64_t deadline_ms = mono_ms() + p->call_ms;
-	struct pg_conn *c;
+	struct pg_session *c;
 	char why[160];
 
 	for (unsigned attempt = 0;; attempt++) {
@@ -79,7 +80,7 @@ rc pg_run(struct postgres *p, struct pg_group *g, size_t n, struct err *reterr)
 			give_up(g, n, why);
 			return attempt == 0 ? r : RC_OK;
 		}
-		pg_conn_run(c, g, n, deadline_ms);
+		pg_session_run(c, g, n, deadline_ms);
 		pg_pool_give(p->pool, c);
 		if (attempt + 1 == TRIES || mono_ms() >= deadline_ms)
 			return RC_OK;

@@ -1,6 +1,7 @@
 /* The table, and what is said to it. */
 #include "kv/postgres.h"
 
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -13,6 +13,12 @@ struct branch {
 	struct str raw; /* the record's bytes as read: what compare-and-set compares */
 };
 
+/* A branch as somebody read it a while ago (mono_ms): at_ms 0, nobody did. */
+struct branch_seen {
+	struct branch b;
+	int64_t at_ms;
+};
+
 struct str branch_encode(const struct branch *b, struct arena *a);
 /* Text in the arena; raw is `bytes` itself. */
 rc branch_decode(struct str bytes, struct arena *a, struct branch *ret, struct err *reterr);

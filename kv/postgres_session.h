@@ -9,18 +9,20 @@
  * A connection belongs to one thread at a time. */
 #pragma once
 
-#include <libpq-fe.h>
-
 #include "base/err.h"
 #include "kv/postgres_dsn.h"
 
+/* libpq's own, as it declares them. */
+typedef struct pg_conn PGconn;
+typedef struct pg_result PGresult;
+
 enum { PG_PARAMS_MAX = 6, PG_SQL_MAX = 512 };
 
-struct pg_conn {
+struct pg_session {
 	PGconn *pg;
 	int64_t born_ms;
 	bool broken; /* to be closed, not given back */
-	struct pg_conn *next;
+	struct pg_session *next;
 };
 
 /* Parameters and results are binary. */
@@ -63,12 +65,12 @@ enum pg_connect {
 };
 
 /* Opens one; why gets what libpq says (no password). On anything but PG_CONNECTED *ret is NULL. */
-enum pg_connect pg_conn_open(const struct pg_dsn *d, bool plain_options, int64_t deadline_ms,
-			     struct pg_conn **ret, char why[160]);
-void pg_conn_close(struct pg_conn *c);
+enum pg_connect pg_session_open(const struct pg_dsn *d, bool plain_options, int64_t deadline_ms,
+			     struct pg_session **ret, char why[160]);
+void pg_session_close(struct pg_session *c);
 /* Whether an idle connection still seems to be of use. */
-bool pg_conn_alive(struct pg_conn *c);
+bool pg_session_alive(struct pg_session *c);
 /* Runs those of the groups that are PG_PENDING, in order, in one flight, and sets their fates. */
-void pg_conn_run(struct pg_conn *c, struct pg_group *g, size_t n, int64_t deadline_ms);
+void pg_session_run(struct pg_session *c, struct pg_group *g, size_t n, int64_t deadline_ms);
 /* Forgets results, makes the group PG_PENDING again. */
 void pg_group_reset(struct pg_group *g);

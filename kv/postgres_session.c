@@ -1,5 +1,6 @@
-#include "kv/postgres_conn.h"
+#include "kv/postgres_session.h"
 
+#include <libpq-fe.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -83,8 +84,8 @@ static void hold_tongue(void *arg, const PGresult *notice)
 {
 }
 
-enum pg_connect pg_conn_open(const struct pg_dsn *d, bool plain_options, int64_t deadline_ms,
-			     struct pg_conn **ret, char why[160])
+enum pg_connect pg_session_open(const struct pg_dsn *d, bool plain_options, int64_t deadline_ms,
+			     struct pg_session **ret, char why[160])
 {
 	const char *values[PG_DSN_MAX + 1];
 	enum pg_connect v = PG_LATER;
@@ -118,13 +119,13 @@ enum pg_connect pg_conn_open(const struct pg_dsn *d, bool plain_options, int64_t
 	return v;
 }
 
-void pg_conn_close(struct pg_conn *c)
+void pg_session_close(struct pg_session *c)
 {
 	PQfinish(c->pg);
 	free(c);
 }
 
-bool pg_conn_alive(struct pg_conn *c)
+bool pg_session_alive(struct pg_session *c)
 {
 	struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
 
@@ -134,7 +135,7 @@ bool pg_conn_alive(struct pg_conn *c)
 
 /* Sending. */
 
-static bool send_statement(struct pg_conn *c, const struct pg_statement *s)
+static bool send_statement(struct pg_session *c, const struct pg_statement *s)
 {
 	const char *values[PG_PARAMS_MAX];
 	int lengths[PG_PARAMS_MAX], formats[PG_PARAMS_MAX];
@@ -155,7 +156,7 @@ static void fail(struct pg_group *g, enum pg_fate fate, const char *why)
 
 /* Until its Sync has been handed over, a group can't have taken place: the server undoes what it has
  * begun when the connection ends. */
-static bool send_group(struct pg_conn *c, struct pg_group *g)
+static bool send_group(struct pg_session *c, struct pg_group *g)
 {
 	bool sent = true;
 
@@ -171,7 +172,7 @@ static bool send_group(struct pg_conn *c, struct pg_group *g)
 /* Receiving. */
 
 /* The next result, or NULL between two statements. False: the connection is lost, or it is too late. */
-static bool next_result(struct pg_conn *c, int64_t deadline_ms, PGresult **ret)
+static bool next_result(struct pg_session *c, int64_t deadline_ms, PGresult **ret)
 {
 	int unsent = PQflush(c->pg);
 
@@ -209,7 +210,7 @@ static enum pg_fate fate_of(const PGresult *r)
 	return PG_REFUSED;
 }
 
-static void take_error(struct pg_conn *c, struct pg_group *g, const PGresult *r)
+static void take_error(struct pg_session *c, struct pg_group *g, const PGresult *r)
 {
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
 	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
@@ -241,7 +242,7 @@ static bool deliver(struct pg_group *g, struct pg_statement *s, PGresult *r)
 }
 
 /* False: the connection is of no use any more. *at is the statement that results belong to. */
-static bool take_result(struct pg_conn *c, struct pg_group *g, size_t *at, PGresult *r)
+static bool take_result(struct pg_session *c, struct pg_group *g, size_t *at, PGresult *r)
 {
 	if (!r) {
 		++*at;
@@ -263,7 +264,7 @@ static bool take_result(struct pg_conn *c, struct pg_group *g, size_t *at, PGres
 	return !c->broken && PQstatus(c->pg) == CONNECTION_OK;
 }
 
-static bool receive_group(struct pg_conn *c, struct pg_group *g, int64_t deadline_ms)
+static bool receive_group(struct pg_session *c, struct pg_group *g, int64_t deadline_ms)
 {
 	PGresult *r;
 	size_t at = 0, calls = 0;
@@ -291,7 +292,7 @@ static bool receive_group(struct pg_conn *c, struct pg_group *g, int64_t deadlin
 	return false;
 }
 
-void pg_conn_run(struct pg_conn *c, struct pg_group *g, size_t n, int64_t deadline_ms)
+void pg_session_run(struct pg_session *c, struct pg_group *g, size_t n, int64_t deadline_ms)
 {
 	size_t sent = 0;
 	bool well = true;
