@@ -258,7 +258,8 @@ static void sweep(const struct call *c, enum cutter_way way)
 	struct outcome o = {0};
 	uint64_t bytes;
 
-	for (bytes = 0; bytes < MOST_BYTES; bytes++) {
+	/* Every byte of the head, where messages are short, then every third. */
+	for (bytes = 0; bytes < MOST_BYTES; bytes += bytes < 40 ? 1 : 3) {
 		struct arena_mark mark = arena_mark(arena);
 		struct err e = {0};
 		rc r;
@@ -275,12 +276,12 @@ static void sweep(const struct call *c, enum cutter_way way)
 		judge(c, r, &e, bytes, &o);
 		arena_rewind(arena, mark);
 	}
-	print_message("%s, %s: %d cuts: OK %d, unknown and there %d, unknown and not there %d\n",
+	print_message("%s, %s, up to %d bytes: OK %d, unknown and there %d, unknown and not there %d\n",
 		      c->name, way == CUTTER_TO_SERVER ? "to the server" : "to the client",
 		      (int)bytes, o.done, o.unknown_new, o.unknown_old);
 	assert_in_range(bytes, 30, MOST_BYTES - 1);
 	if (is(c->before, c->after))
-		assert_int_equal(o.done, bytes);
+		assert_true(o.done > 30 && o.unknown_old + o.unknown_new == 0);
 	else if (way == CUTTER_TO_SERVER)
 		assert_true(o.unknown_old > 30);
 	else
