@@ -118,10 +118,13 @@ int kv_teardown(void **state)
 
 int kv_run_rows(const struct CMUnitTest *tests, size_t n)
 {
+	const char *only = getenv("SLUICE_KV_ROW");
 	int failed = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		current = &rows[i];
+		if (only && strcmp(only, current->name) != 0)
+			continue;
 		failed += _cmocka_run_group_tests(rows[i].name, tests, n, NULL, NULL);
 	}
 	return failed;
