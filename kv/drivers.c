@@ -21,7 +21,10 @@ static rc open_local(const struct kv_options *o, struct kv **ret, struct err *re
 
 static rc open_postgres(const struct kv_options *o, struct kv **ret, struct err *reterr)
 {
-	TRY(kv_postgres_open(&o->postgres, ret, reterr));
+	struct kv_postgres_options postgres = o->postgres;
+
+	postgres.existing |= o->existing;
+	TRY(kv_postgres_open(&postgres, ret, reterr));
 	*ret = kv_share_new(*ret);
 	return RC_OK;
 }

@@ -192,6 +192,7 @@ struct kv_postgres_options {
 	bool metrics;
 	/* The longest that a call takes, waits for a connection of the pool, tries to open one: 30 s, 10 s, 10 s. */
 	int64_t call_ms, wait_ms, connect_ms;
+	bool existing; /* NOT_FOUND when there is no table yet: none is made */
 };
 rc kv_postgres_open(const struct kv_postgres_options *o, struct kv **ret, struct err *reterr);
 /* A filter over a driver whose reads cost a round trip: concurrent gets of one key share one, but only one that

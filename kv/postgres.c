@@ -106,6 +106,7 @@ static const struct kv_ops ops = {
 	.delete = pg_delete,
 	.scan = pg_scan,
 	.free = pg_free,
+	.partitions = pg_partitions,
 	.write_many = pg_write_many,
 	.write_then_read = pg_write_then_read,
 };
@@ -131,7 +132,7 @@ static rc open_table(struct postgres *p, const struct kv_postgres_options *o, st
 			 reterr));
 	pg_schema_sql(p, pool.dsn.table);
 	p->pool = pg_pool_new(&pool);
-	return pg_schema_open(p, reterr);
+	return pg_schema_open(p, o->existing, reterr);
 }
 
 rc kv_postgres_open(const struct kv_postgres_options *o, struct kv **ret, struct err *reterr)

@@ -14,7 +14,8 @@ struct postgres {
 	struct {
 		char get[PG_SQL_MAX], set[PG_SQL_MAX], create[PG_SQL_MAX], replace[PG_SQL_MAX],
 			swap[PG_SQL_MAX], remove[PG_SQL_MAX], set_many[PG_SQL_MAX],
-			scan_from[PG_SQL_MAX], scan_after[PG_SQL_MAX];
+			scan_from[PG_SQL_MAX], scan_after[PG_SQL_MAX], partitions_from[PG_SQL_MAX],
+			partitions_after[PG_SQL_MAX];
 		/* of the table itself */
 		char look[PG_SQL_MAX], check[PG_SQL_MAX], make[PG_SQL_MAX];
 	} sql;
@@ -34,10 +35,11 @@ rc pg_run_one(struct postgres *p, struct pg_statement *s, bool reads, struct err
 uint64_t pg_affected(const PGresult *r);
 struct str pg_value(const PGresult *r, int row, int column);
 
-/* The table: made when there is none, CONFIG when it isn't a KV's. */
-rc pg_schema_open(struct postgres *p, struct err *reterr);
+/* The table: made when there is none (existing: NOT_FOUND then), CONFIG when it isn't a KV's. */
+rc pg_schema_open(struct postgres *p, bool existing, struct err *reterr);
 void pg_schema_sql(struct postgres *p, const char *table);
 
 kv_scan_fn pg_scan;
+kv_partitions_fn pg_partitions;
 kv_write_many_fn pg_write_many;
 kv_write_then_read_fn pg_write_then_read;

@@ -17,7 +17,7 @@ struct pg_iter {
 	struct kv_iter it;
 	struct postgres *p;
 	struct arena *a;      /* of the partition's name */
-	struct str partition;
+	struct str partition; /* STR_NONE: of the partitions themselves */
 	struct buf place;     /* where the next page begins */
 	bool after;	      /* behind the place, not at it */
 	bool last_page;	      /* nothing is behind the page at hand */
@@ -79,14 +79,28 @@ static void set_place(struct pg_iter *it, struct str at, bool after)
 	it->after = after;
 }
 
+static struct pg_statement page_statement(const struct pg_iter *it, struct str limit)
+{
+	const struct postgres *p = it->p;
+	struct str place = buf_str(&it->place);
+
+	if (!it->partition.p)
+		return (struct pg_statement){
+			.sql = it->after ? p->sql.partitions_after : p->sql.partitions_from,
+			.n = 2,
+			.params = {place, limit},
+		};
+	return (struct pg_statement){
+		.sql = it->after ? p->sql.scan_after : p->sql.scan_from,
+		.n = 3,
+		.params = {it->partition, place, limit},
+	};
+}
+
 static rc fetch(struct pg_iter *it, struct err *reterr)
 {
 	unsigned char limit[8];
-	struct pg_statement s = {
-		.sql = it->after ? it->p->sql.scan_after : it->p->sql.scan_from,
-		.n = 3,
-		.params = {it->partition, buf_str(&it->place), str_make(limit, sizeof(limit))},
-	};
+	struct pg_statement s = page_statement(it, str_make(limit, sizeof(limit)));
 	struct pg_group g = {.s = &s, .n = 1, .reads = true, .row = add_row, .ud = it};
 	rc r;
 
@@ -166,9 +180,7 @@ static const struct kv_iter_ops iter_ops = {
 	.close = pg_iter_close,
 };
 
-/* Nothing is asked for before the first next: a seek may come first. */
-rc pg_scan(struct kv *kv, struct str partition, struct str from, size_t batch, struct kv_iter **ret,
-	   struct err *reterr)
+static struct kv_iter *pg_iter_new(struct kv *kv, struct str partition, struct str from, size_t batch)
 {
 	struct pg_iter *it = calloc(1, sizeof(*it));
 
@@ -177,13 +189,26 @@ rc pg_scan(struct kv *kv, struct str partition, struct str from, size_t batch, s
 	it->it.ops = &iter_ops;
 	it->p = (struct postgres *)kv;
 	it->a = arena_new();
-	it->partition = arena_dup(it->a, partition);
+	it->partition = partition.p ? arena_dup(it->a, partition) : STR_NONE;
 	it->place = BUF_INIT(PLACE_MAX);
 	/* One more, so that who looks whether there is more needn't ask twice. */
 	it->rows = batch ? batch + 1 : FIRST_ROWS;
 	if (it->rows > it->p->scan_page)
 		it->rows = it->p->scan_page;
 	set_place(it, from, false);
-	*ret = &it->it;
+	return &it->it;
+}
+
+/* Nothing is asked for before the first next: a seek may come first. */
+rc pg_scan(struct kv *kv, struct str partition, struct str from, size_t batch, struct kv_iter **ret,
+	   struct err *reterr)
+{
+	*ret = pg_iter_new(kv, partition, from, batch);
+	return RC_OK;
+}
+
+rc pg_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
+{
+	*ret = pg_iter_new(kv, STR_NONE, from, 0);
 	return RC_OK;
 }

@@ -11,6 +11,14 @@ enum { BYTEA = 17, TRIES = 5, COLUMNS = 3 };
 #define INSERT_ONE "INSERT INTO %s (partition_key, key, value) VALUES ($1, $2, $3) "
 #define OVERWRITE "ON CONFLICT (partition_key, key) DO UPDATE SET value = excluded.value"
 
+/* From one name to the least above it, by the key's index, however many entries lie between. */
+#define PARTITIONS(how)                                                                            \
+	"WITH RECURSIVE p(name) AS ((SELECT partition_key FROM %1$s WHERE partition_key " how      \
+	" $1 ORDER BY partition_key LIMIT 1) UNION ALL SELECT (SELECT k.partition_key FROM %1$s k " \
+	"WHERE k.partition_key > p.name ORDER BY k.partition_key LIMIT 1) FROM p "                  \
+	"WHERE p.name IS NOT NULL) "                                                               \
+	"SELECT name, ''::bytea FROM p WHERE name IS NOT NULL LIMIT $2::bigint"
+
 static void put(char to[PG_SQL_MAX], const char *fmt, const char *table)
 	__attribute__((format(printf, 2, 0)));
 
@@ -40,6 +48,8 @@ void pg_schema_sql(struct postgres *p, const char *table)
 	put(p->sql.scan_after,
 	    "SELECT key, value FROM %s WHERE partition_key = $1 AND key > $2 ORDER BY key LIMIT $3::bigint",
 	    table);
+	put(p->sql.partitions_from, PARTITIONS(">="), table);
+	put(p->sql.partitions_after, PARTITIONS(">"), table);
 	put(p->sql.look, "SELECT partition_key, key, value FROM %s LIMIT 0", table);
 	put(p->sql.check,
 	    "EXPLAIN INSERT INTO %s (partition_key, key, value) "
@@ -142,17 +152,21 @@ static rc make(struct postgres *p, struct err *reterr)
 	return r;
 }
 
-rc pg_schema_open(struct postgres *p, struct err *reterr)
+rc pg_schema_open(struct postgres *p, bool existing, struct err *reterr)
 {
 	bool there = false;
 
-	if (!p->sql.set_many[0] || !p->sql.check[0] || !p->sql.scan_after[0])
+	if (!p->sql.set_many[0] || !p->sql.check[0] || !p->sql.partitions_from[0])
 		return err_set(reterr, ERR_CONFIG,
 			       "database.postgres.connection_string: the name of the table is too long");
 	for (int i = 0; i < TRIES; i++) {
 		TRY(look(p, &there, reterr));
 		if (there)
 			return check(p, reterr);
+		if (existing)
+			return err_set(reterr, ERR_NOT_FOUND,
+				       "database.postgres: there is no KV in this database; name the one "
+				       "that has it");
 		TRY(make(p, reterr));
 	}
 	return err_set(reterr, ERR_CONFIG, "the KV's table can't be made in PostgreSQL");

@@ -240,6 +240,11 @@ static rc share_scan(struct kv *kv, struct str partition, struct str from, size_
 	return below(kv)->ops->scan(below(kv), partition, from, batch, ret, reterr);
 }
 
+static rc share_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
+{
+	return below(kv)->ops->partitions(below(kv), from, ret, reterr);
+}
+
 static rc share_set_guarded(struct kv *kv, struct str partition, struct str key, struct str value,
 			    struct str guard_partition, struct str guard_key,
 			    struct str guard_value, struct err *reterr)
@@ -283,6 +288,7 @@ struct kv *kv_share_new(struct kv *next)
 		.delete = share_delete,
 		.scan = share_scan,
 		.free = share_free,
+		.partitions = next->ops->partitions ? share_partitions : NULL,
 		.set_guarded = kv_has_guarded(next) ? share_set_guarded : NULL,
 		.write_many = next->ops->write_many ? share_write_many : NULL,
 		.write_then_read = next->ops->write_then_read ? share_write_then_read : NULL,

@@ -227,6 +227,20 @@ static void test_postgres__many_make_the_table_at_once(void **state)
 	assert_string_equal(sql(f, "SELECT count(*) FROM %s"), "0");
 }
 
+static void test_postgres__finds_or_makes_none(void **state)
+{
+	struct fixture *f = *state;
+
+	f->o.existing = true;
+	assert_rc(open_with(f, ""), NOT_FOUND);
+	assert_string_equal(sql(f, "SELECT count(*) FROM pg_tables WHERE tablename = '%s'"), "0");
+	f->o.existing = false;
+	must_open(f, "");
+	kv_free(f->kv);
+	f->o.existing = true;
+	must_open(f, "");
+}
+
 /* The pool. */
 
 static const char *sessions(struct fixture *f)
@@ -658,6 +672,7 @@ int main(void)
 		TEST(refuses_what_it_may_not_write),
 		TEST(refuses_bad_addresses),
 		TEST(many_make_the_table_at_once),
+		TEST(finds_or_makes_none),
 		TEST(a_full_pool_says_so),
 		TEST(who_waits_is_served),
 		TEST(idle_connections_are_few),
