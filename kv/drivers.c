@@ -19,17 +19,30 @@ static rc open_local(const struct kv_options *o, struct kv **ret, struct err *re
 	return kv_rocksdb_open(&local, ret, reterr);
 }
 
+static rc open_postgres(const struct kv_options *o, struct kv **ret, struct err *reterr)
+{
+	struct kv_postgres_options postgres = o->postgres;
+
+	postgres.existing |= o->existing;
+	TRY(kv_postgres_open(&postgres, ret, reterr));
+	*ret = kv_share_new(*ret);
+	return RC_OK;
+}
+
 static rc open_dynamodb(const struct kv_options *o, struct kv **ret, struct err *reterr)
 {
 	struct kv_dynamodb_options dynamodb = o->dynamodb;
 
 	dynamodb.existing |= o->existing;
-	return kv_dynamodb_open(&dynamodb, ret, reterr);
+	TRY(kv_dynamodb_open(&dynamodb, ret, reterr));
+	*ret = kv_share_new(*ret);
+	return RC_OK;
 }
 
 const struct kv_driver kv_drivers[] = {
 	{"local", true, open_local},
 	{"mem", false, open_mem},
+	{"postgres", true, open_postgres},
 	{"dynamodb", true, open_dynamodb},
 };
 

@@ -12,6 +12,7 @@ struct kv_options {
 	struct kv_rocksdb_options local; /* type "local" */
 	struct kv_dynamodb_options dynamodb; /* type "dynamodb" */
 	bool existing; /* NOT_FOUND when there is none yet: no folder, no table is made */
+	struct kv_postgres_options postgres;
 };
 
 struct kv_driver {

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "tests/kv/ddb_service.h"
+#include "tests/kv/pg_cluster.h"
 
 static struct kv *open_mem(const char *folder)
 {
@@ -35,6 +36,32 @@ static struct kv *open_rocksdb(const char *folder)
 }
 #endif
 
+static struct kv *open_share(const char *folder)
+{
+	return kv_share_new(kv_mem_new());
+}
+
+/* A table for each test. Pages of a few rows, so that scans have many. */
+static struct kv *open_postgres(const char *folder)
+{
+	static unsigned tables;
+	char table[64], uri[256];
+	struct kv_postgres_options o = {.max_idle_connections = 25, .scan_page_size = 7};
+	struct kv *kv = NULL;
+	struct err e = {0};
+
+	snprintf(table, sizeof(table), "&lakefskv_table=kv%%20%u", tables++);
+	o.connection_string = str_c(pg_cluster_uri(pg_cluster_shared(), 0, table, uri));
+	if (!rc_ok(kv_postgres_open(&o, &kv, &e)))
+		fail_msg("%s", e.msg);
+	return kv;
+}
+
+static struct kv *open_postgres_shared(const char *folder)
+{
+	return kv_share_new(open_postgres(folder));
+}
+
 /* A table for each test, all in one service. Pages of a few rows, so that scans have many. */
 static struct kv *open_dynamodb(const char *folder)
 {
@@ -55,6 +82,9 @@ static struct kv *open_dynamodb(const char *folder)
 static const struct kv_row rows[] = {
 	{.name = "mem", .open = open_mem, .slow = false},
 	{.name = "fault", .open = open_fault, .slow = false},
+	{.name = "share", .open = open_share, .slow = false},
+	{.name = "postgres", .open = open_postgres, .slow = true},
+	{.name = "postgres, reads shared", .open = open_postgres_shared, .slow = true},
 	{.name = "dynamodb", .open = open_dynamodb, .slow = true, .key_max = 1024, .value_max = 390 << 10},
 #ifndef __SANITIZE_THREAD__ /* the library isn't built for it */
 	{.name = "rocksdb", .open = open_rocksdb, .slow = true},
@@ -107,10 +137,13 @@ int kv_teardown(void **state)
 
 int kv_run_rows(const struct CMUnitTest *tests, size_t n)
 {
+	const char *only = getenv("SLUICE_KV_ROW");
 	int failed = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		current = &rows[i];
+		if (only && strcmp(only, current->name) != 0)
+			continue;
 		failed += _cmocka_run_group_tests(rows[i].name, tests, n, NULL, NULL);
 	}
 	return failed;
