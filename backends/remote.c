@@ -87,6 +87,7 @@ void remote_init(struct remote *r, const char *type, const struct remote_options
 	remote_writer_ops(&r->blocking);
 	remote_reader_ops(&r->blocking);
 	backend_init(&r->b, type, r->o.id, work_pool_new(type, r->o.workers, r->o.queue), &r->blocking);
+	work_pool_room(r->b.pool, 2 * r->o.queue);
 	r->b.caps = caps;
 	r->b.own_pool = true;
 }

@@ -224,6 +224,35 @@ static void test_remote__odd_keys(void **state)
 	}
 }
 
+/* A condition is kept, or refused; never dropped. */
+static void test_remote__large_if_absent(void **state)
+{
+	EACH_KIND (k) {
+		for (int sized = 0; sized < 2; sized++) {
+			struct backend_put_options o = {.if_absent = true, .sized = sized, .size = 6 * MIB};
+			struct str bytes;
+			struct object_ptr to;
+			struct backend_writer *w;
+			struct backend_stat st;
+			rc r;
+
+			open_kind(k, &(struct store_twist){0});
+			ok(put_bytes(&s, "k", STR("mine")));
+			bytes = pattern_new(a, 6 * MIB, 1);
+			to = at(&s, "k");
+			ok(s.b->blocking->open_writer(s.b, &to, &o, &w, &test_err));
+			r = s.b->blocking->write(w, bytes.p, bytes.n, &test_err);
+			if (rc_ok(r))
+				r = s.b->blocking->commit(w, a, &st, &test_err);
+			else
+				s.b->blocking->abort(w);
+			assert_true(rc_is(r, EXISTS) || rc_is(r, INVALID));
+			assert_true(holds(&s, "k", STR("mine")));
+			close_kind();
+		}
+	}
+}
+
 /* Larger than one request copies, where stores have such a limit (the rows set it low). */
 static void test_remote__large_copy(void **state)
 {
@@ -282,6 +311,9 @@ static void test_remote__presigned(void **state)
 		assert_true(fetch("GET", str_head(url, url.n - 1), STR_NONE, &got) >= 400);
 		ok(s.b->presign(s.b, &p, STR("HEAD"), until, a, &url, &test_err));
 		assert_int_equal(fetch("HEAD", url, STR_NONE, &got), 200);
+		ok(s.b->presign(s.b, &p, STR("PUT"), until, a, &url, &test_err));
+		assert_in_range(fetch("PUT", url, STR("put by the bearer"), &got), 200, 201);
+		assert_true(holds(&s, "presigned key", STR("put by the bearer")));
 		fails(s.b->presign(s.b, &p, STR("GET"), until - 100000, a, &url, &test_err), INVALID);
 		close_kind();
 	}
@@ -589,6 +621,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_remote__ranges),
 		cmocka_unit_test(test_remote__thousands),
 		cmocka_unit_test(test_remote__odd_keys),
+		cmocka_unit_test(test_remote__large_if_absent),
 		cmocka_unit_test(test_remote__large_copy),
 		cmocka_unit_test(test_remote__presigned),
 		cmocka_unit_test(test_remote__wrong_key),
