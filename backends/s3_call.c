@@ -121,7 +121,8 @@ rc s3_region(struct s3 *s, struct str bucket, struct arena *a, struct str *ret, 
 
 /* Signing. */
 
-static struct str payload_hash(const struct remote_call *c, const struct s3_endpoint *e)
+/* A hash also tells a body from what came of it. */
+static struct str payload_hash(const struct s3 *s, const struct remote_call *c)
 {
 	uint8_t hash[32];
 
@@ -129,7 +130,8 @@ static struct str payload_hash(const struct remote_call *c, const struct s3_endp
 		return STR("UNSIGNED-PAYLOAD");
 	if (!c->bytes.n)
 		return EMPTY_SHA256;
-	if (c->bytes.n > REMOTE_WHOLE && str_eq(e->scheme, STR("https://")))
+	if (c->bytes.n > REMOTE_WHOLE && str_eq(s->endpoint.scheme, STR("https://")) &&
+	    !s->r.no_streams)
 		return STR("UNSIGNED-PAYLOAD");
 	digest_of(DIGEST_SHA256, c->bytes, hash);
 	return hex_encode(c->a, str_make(hash, sizeof(hash)));
@@ -171,7 +173,7 @@ rc s3_sign(struct remote *r, struct remote_call *c, struct err *reterr)
 	t->access_key = keys.access_key;
 	c->base = s3_base(&s->endpoint, t->bucket, t->region, c->a, &host);
 	c->path = s3_path(&s->endpoint, t, c->a);
-	hash = payload_hash(c, &s->endpoint);
+	hash = payload_hash(s, c);
 	time_amz(now, date);
 	remote_header_set(c, "host", host);
 	remote_header_set(c, "x-amz-date", arena_dup(c->a, str_make(date, 16)));

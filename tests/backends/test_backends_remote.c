@@ -442,12 +442,20 @@ static void test_remote__requests_break_off(void **state)
 		rc r;
 
 		open_relayed(k, (struct store_twist){.no_retries = true});
+		/* Those that are sent from memory, too. */
+		relay_cut(&relay, 150000, UINT64_MAX, 100);
+		r = put_pattern("i", 200000, 3, true);
+		assert_true(rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
+		r = put_pattern("j", 3 * MIB, 3, true);
+		assert_true(rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
 		relay_cut(&relay, 2 * MIB, UINT64_MAX, 100);
 		r = put_pattern("k", 12 * MIB, 3, true);
 		assert_true(rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
 		r = put_pattern("l", 12 * MIB, 3, false);
 		assert_true(rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
 		relay_clear(&relay);
+		assert_true(absent("i"));
+		assert_true(absent("j"));
 		assert_true(absent("k"));
 		assert_true(absent("l"));
 		ok(put_pattern("k", 12 * MIB, 4, true));
