@@ -144,6 +144,14 @@ static rc go_on(struct backend_reader *s, struct err *reterr)
 	return done;
 }
 
+static rc next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n, struct err *reterr)
+{
+	*ret_n = 0;
+	if (s->x)
+		return http_read(s->x, dst, n, ret_n, reterr);
+	return err_set(reterr, ERR_IO, "\"" STR_FMT "\" broke off", STR_ARG(s->p.key));
+}
+
 static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n, struct err *reterr)
 {
 	size_t got = 0, k = 0;
@@ -151,7 +159,7 @@ static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n
 	if (s->end - s->at < n)
 		n = (size_t)(s->end - s->at);
 	for (unsigned broken = 0; got < n;) {
-		rc r = s->x ? http_read(s->x, (char *)dst + got, n - got, &k, reterr) : RC(IO);
+		rc r = next(s, (char *)dst + got, n - got, &k, reterr);
 
 		got += k;
 		s->at += k;
@@ -160,7 +168,6 @@ static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n
 				    STR_ARG(s->p.key));
 		if (rc_ok(r))
 			break;
-		k = 0;
 		if (rc_is(r, CANCELLED) || broken++ >= s->r->o.max_retries)
 			return r;
 		TRY(go_on(s, reterr));
