@@ -137,6 +137,8 @@ rc azure_presign(struct backend *b, const struct object_ptr *p, struct str metho
 	if (!put && !str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD")))
 		return err_set(reterr, ERR_UNSUPPORTED, "no addresses are signed for " STR_FMT,
 			       STR_ARG(method));
+	if (expires_s <= wall_now().s)
+		return err_set(reterr, ERR_INVALID, "a signed address that has ended already");
 	remote_call_init(&c, a, "GET");
 	azure_address(s, &c, &at, true);
 	*ret_url =
