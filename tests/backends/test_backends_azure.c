@@ -285,7 +285,7 @@ static void put_many(void)
 	}
 }
 
-static size_t requests_listing(struct backend *b, size_t page, const char *after)
+static size_t list_all(struct backend *b, size_t page, const char *after)
 {
 	struct str from = str_c(after);
 	size_t all = 0, calls = 0;
@@ -316,12 +316,12 @@ static void test_azure__lists_thousands(void **state)
 
 	put_many();
 	ok(s.b->blocking->mpu_create(s.b, &to, NULL, a, &id, &test_err));
-	assert_int_equal(requests_listing(s.b, 5000, ""), MANY);
-	assert_int_equal(requests_listing(s.b, 700, ""), MANY);
-	assert_int_equal(requests_listing(s.b, 1000, "many/001499"), MANY - 1500);
+	assert_int_equal(list_all(s.b, 5000, ""), MANY);
+	assert_int_equal(list_all(s.b, 700, ""), MANY);
+	assert_int_equal(list_all(s.b, 1000, "many/001499"), MANY - 1500);
 	fresh = open_with(azurite_options(a, 0)); /* knows no places */
-	assert_int_equal(requests_listing(fresh, 301, "many/001099x"), MANY - 1100);
-	assert_int_equal(requests_listing(fresh, 10, "many/002299"), 0);
+	assert_int_equal(list_all(fresh, 301, "many/001099x"), MANY - 1100);
+	assert_int_equal(list_all(fresh, 10, "many/002299"), 0);
 	backend_free(fresh);
 }
 

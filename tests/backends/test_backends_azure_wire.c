@@ -535,6 +535,79 @@ static void test_wire__hierarchical_namespaces(void **state)
 	assert_non_null(strstr(test_err.msg, "hierarchical"));
 }
 
+enum { NAMES = 100 };
+
+struct pages {
+	unsigned requests;
+};
+
+static uint64_t parameter(struct str query, const char *name, uint64_t otherwise)
+{
+	size_t at = str_find(query, str_c(name));
+	struct str value = str_skip(query, at < query.n ? at + strlen(name) : query.n);
+	uint64_t n;
+
+	return str_to_u64(str_head(value, str_index(value, '&')), &n) ? n : otherwise;
+}
+
+/* n000 to n099; a marker is a number. */
+static void paging(void *ud, const struct fake_request *q, struct fake_answer *w)
+{
+	struct pages *p = ud;
+	uint64_t from = parameter(q->query, "marker=", 0),
+		 max = parameter(q->query, "maxresults=", 1);
+	struct buf b = BUF_INIT(64 * 1024);
+
+	p->requests++;
+	buf_add_cstr(&b, "<EnumerationResults><Blobs>");
+	for (; from < NAMES && max; from++, max--)
+		buf_printf(&b,
+			   "<Blob><Name>n%03u</Name><Properties><Content-Length>1</Content-Length>"
+			   "</Properties></Blob>",
+			   (unsigned)from);
+	buf_add_cstr(&b, "</Blobs>");
+	if (from < NAMES)
+		buf_printf(&b, "<NextMarker>%u</NextMarker>", (unsigned)from);
+	buf_add_cstr(&b, "</EnumerationResults>");
+	reply(w, q, 200, "", buf_str(&b));
+	buf_deinit(&b);
+}
+
+static unsigned walk(struct str from, size_t page)
+{
+	unsigned all = 0;
+	bool more = true;
+
+	while (more) {
+		struct backend_list_entry *v;
+		size_t n;
+
+		sync_service();
+		ok(synced(s.b->blocking->list(s.b, s.space, STR(""), from, page, a, &v, &n, &more,
+					      &test_err)));
+		assert_true(n > 0 && str_cmp(v[0].key, from) > 0);
+		from = v[n - 1].key;
+		all += (unsigned)n;
+	}
+	return all;
+}
+
+/* A request for each page, and none for what was answered before. */
+static void test_wire__listings_go_on_where_they_ended(void **state)
+{
+	struct pages p = {0};
+
+	serve(paging, &p);
+	open_with_key();
+	assert_int_equal(walk(STR(""), 10), NAMES);
+	assert_int_equal(p.requests, 10);
+	assert_int_equal(walk(STR("n049"), 25), 50);
+	assert_int_equal(p.requests, 12);
+	assert_int_equal(walk(STR("n0495"), 25),
+			 50); /* nobody was there before: once from the start */
+	assert_true(p.requests <= 14);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_wire__##name, setup, teardown)
@@ -553,6 +626,7 @@ int main(void)
 	    T(silence),
 	    T(conditional_writes_are_not_guessed),
 	    T(hierarchical_namespaces),
+	    T(listings_go_on_where_they_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
