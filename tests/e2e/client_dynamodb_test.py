@@ -19,7 +19,7 @@ def check_silent(server):
 
 
 def test_clients_over_dynamodb():
-    with DynamoDB() as d:
+    with DynamoDB(in_memory=False) as d:
         with Server(database=d.section(health_check_interval="1s"), extra="") as s:
             first, merged = work(s)
             for aws in aws_programs():

@@ -22,7 +22,9 @@ def die_with_parent():
 class DynamoDB:
     """with DynamoDB() as d: d.section("table"), d.records("table")."""
 
-    def __init__(self):
+    def __init__(self, in_memory=True):
+        """in_memory: faster; after a restart nothing is there."""
+        self.data = ["-inMemory"] if in_memory else ["-dbPath", "."]
         self.folder = tempfile.mkdtemp(prefix="sluice-ddb-")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -75,7 +77,7 @@ class DynamoDB:
             ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true",
              f"-Djava.library.path={JARS}", "-cp", JARS + "/*",
              "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-port", str(self.port), "-sharedDb",
-             "-disableTelemetry", "-dbPath", self.folder],
+             "-disableTelemetry", *self.data],
             cwd=self.folder, env=clean_env(LD_PRELOAD=shim), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             preexec_fn=die_with_parent)
         log.close()
