@@ -99,6 +99,8 @@ struct remote_ops {
 	rc (*head)(struct remote *r, struct remote_call *c, const struct object_ptr *p, struct err *reterr);
 	/* The largest object that one put writes; above it parts are used. */
 	uint64_t put_max;
+	/* mpu_complete keeps what mpu_create was told of if_absent. */
+	bool parts_if_absent;
 };
 
 struct remote {

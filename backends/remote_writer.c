@@ -209,7 +209,7 @@ static rc flush(struct writer *w, struct err *reterr)
 		return err_set(reterr, ERR_EntityTooLarge,
 			       "a part whose length nobody told may have %d bytes: send a Content-Length",
 			       REMOTE_PART);
-	if (w->o.if_absent) /* nothing of it has gone out yet */
+	if (w->o.if_absent && !w->r->ops->parts_if_absent) /* nothing of it has gone out yet */
 		return err_set(reterr, ERR_INVALID,
 			       "an object that must not be there yet may have %d bytes here, unless its length "
 			       "is known and it can be sent in one piece",
