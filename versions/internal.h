@@ -12,7 +12,8 @@ enum { BRANCH_TRIES = 10 };
 
 struct versions {
 	struct kv *kv;
-	struct registry *registry;
+	pthread_mutex_t registry_lock;
+	struct registry *registry_locked; /* by versions_registry */
 	struct work_pool *meta, *data;
 	struct put_batch *puts;
 	struct tasks *tasks;       /* NULL: this process runs none */
