@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "backends/filters.h"
+#include "backends/open.h"
 #include "base/buf.h"
 #include "conf/conf.h"
 
@@ -88,67 +88,6 @@ struct registry *registry_of(struct backend **stores, size_t n, struct str defau
 
 /* Opening. */
 
-static rc open_bare(const struct conf *c, const struct conf_store *s, struct work_pool *pool,
-		    struct backend **ret, struct err *reterr)
-{
-	if (str_eq(s->type, STR("mem"))) {
-		*ret = backend_mem_new(s->id, pool);
-		return RC_OK;
-	}
-	if (str_eq(s->type, STR("local")))
-		return backend_local_open(
-			&(struct backend_local_options){.id = s->id,
-							.path = s->local.path,
-							.pool = pool,
-							.sync = true,
-							.direct_bytes = (uint64_t)
-								c->server.direct_io_bytes},
-			ret, reterr);
-	return err_set(reterr, ERR_CONFIG,
-		       "this version has no stores of type \"" STR_FMT "\": use local or mem",
-		       STR_ARG(s->type));
-}
-
-/* Memory doesn't hang; a disk that does takes nothing from others where there are none. */
-static bool is_limited(const struct conf *c, struct str type)
-{
-	if (str_eq(type, STR("mem")))
-		return false;
-	return !str_eq(type, STR("local")) || c->blockstores.stores_n > 1;
-}
-
-/* metrics > limit > health > retry > the store: what limit refuses is no news of the store's health, and
- * all that is refused is counted. */
-static struct backend *filtered(const struct conf *c, struct backend *b, const struct work_pool *shared)
-{
-	const struct backend_health_options health = {
-		.down_after = (unsigned)c->server.stores.down_after,
-		.probe_ms = (unsigned)c->server.stores.probe_interval,
-	};
-	const struct backend_limit_options limit = {
-		.share = (unsigned)c->server.stores.share,
-		.patience_ms = (unsigned)c->server.stores.patience,
-		.own_pool = b->pool != shared,
-	};
-
-	if ((b->caps & BACKEND_CAP_BLOCKING) && c->server.stores.local_retries)
-		b = backend_retry_new(b, (unsigned)c->server.stores.local_retries);
-	b = backend_health_new(b, &health);
-	if (is_limited(c, str_c(b->type)))
-		b = backend_limit_new(b, &limit);
-	return backend_metrics_new(b);
-}
-
-static rc open_store(const struct conf *c, const struct conf_store *s, struct work_pool *pool,
-		     struct backend **ret, struct err *reterr)
-{
-	struct backend *b;
-
-	TRY(open_bare(c, s, pool, &b, reterr));
-	*ret = filtered(c, b, pool);
-	return RC_OK;
-}
-
 /* The code says what is the matter: the configuration, whatever the store said. */
 static rc refuse(const struct conf_store *s, struct err *reterr)
 {
@@ -188,10 +127,10 @@ static rc add_configured(struct registry *r, const struct conf *c, const struct 
 		return err_set(reterr, ERR_CONFIG,
 			       "a second backward compatible store: set it for one store only");
 	conf_store_fingerprint(s, e->fingerprint);
-	e->limited = is_limited(c, s->type);
+	e->limited = store_is_limited(c, s->type);
 	given.b = keep(old, s->id, e);
 	if (!given.b)
-		TRY(open_store(c, s, pool, &given.b, reterr));
+		TRY(store_open_configured(c, s, pool, &given.b, reterr));
 	add(r, given);
 	return RC_OK;
 }
