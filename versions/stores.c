@@ -163,56 +163,82 @@ rc stores_survey(struct vcall *c, struct store_info **ret, size_t *ret_n)
 
 /* Checks. */
 
-static rc find_nameless(struct kv *kv, struct arena *a, struct str *ret, struct err *reterr)
+struct walk {
+	bool (*visit)(void *ud, const struct repo *r);
+	void *ud;
+	char from[KV_KEY_MAX + 1]; /* the next page begins here */
+	size_t from_n;
+	bool end;
+};
+
+/* One record; what can't be read is fsck's to tell. */
+static bool visit_record(struct walk *w, struct str value)
 {
-	struct str from = STR("repos/");
+	struct arena *a = arena_new();
+	struct repo r;
+	bool on = !rc_ok(repo_decode(value, a, &r, NULL)) || w->visit(w->ud, &r);
+
+	arena_free(a);
+	return on;
+}
+
+static rc visit_page(struct kv *kv, struct walk *w, struct err *reterr)
+{
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
 	struct kv_entry e;
-	bool end = false;
 
-	*ret = STR_NONE;
-	while (!end) {
-		CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
-		size_t n = 0;
-
-		TRY(kv_scan(kv, PARTITION_GRAVELER, from, PAGE, &it, reterr));
-		for (;; n++) {
-			struct arena *own;
-			struct repo r;
-			bool found;
-
-			TRY(kv_iter_next(it, &e, &end, reterr));
-			end = end || !str_starts(e.key, STR("repos/"));
-			if (end || n == PAGE)
-				break;
-			own = arena_new();
-			found = rc_ok(repo_decode(e.value, own, &r, NULL)) && !r.storage_id.n;
-			if (found)
-				*ret = arena_dup(a, r.id);
-			arena_free(own);
-			if (found)
-				return RC_OK;
-			if (n + 1 == PAGE)
-				from = key_join(a, e.key, str_make("", 1));
-		}
+	TRY(kv_scan(kv, PARTITION_GRAVELER, str_make(w->from, w->from_n), PAGE, &it, reterr));
+	for (size_t n = 0; n < PAGE; n++) {
+		TRY(kv_iter_next(it, &e, &w->end, reterr));
+		w->end = w->end || !str_starts(e.key, STR("repos/")) || !visit_record(w, e.value);
+		if (w->end)
+			return RC_OK;
+		memcpy(w->from, e.key.p, e.key.n); /* and a NUL: the key after it */
+		w->from[e.key.n] = 0;
+		w->from_n = e.key.n + 1;
 	}
 	return RC_OK;
 }
 
+rc stores_each_repo(struct kv *kv, bool (*visit)(void *ud, const struct repo *r), void *ud,
+		    struct err *reterr)
+{
+	struct walk w = {.visit = visit, .ud = ud, .from = "repos/", .from_n = sizeof("repos/") - 1};
+
+	while (!w.end)
+		TRY(visit_page(kv, &w, reterr));
+	return RC_OK;
+}
+
+struct nameless {
+	struct arena *a;
+	struct str repo;
+};
+
+static bool until_nameless(void *ud, const struct repo *r)
+{
+	struct nameless *n = ud;
+
+	if (r->storage_id.n)
+		return true;
+	n->repo = arena_dup(n->a, r->id);
+	return false;
+}
+
 rc stores_check(struct kv *kv, struct registry *stores, struct err *reterr)
 {
-	struct arena *a = arena_new();
-	struct str repo = STR_NONE;
+	struct nameless n = {.a = arena_new(), .repo = STR_NONE};
 	struct backend *b;
 	rc r = RC_OK;
 
 	if (!rc_ok(registry_get(stores, STR(""), &b, NULL)))
-		r = find_nameless(kv, a, &repo, reterr);
-	if (rc_ok(r) && repo.p)
+		r = stores_each_repo(kv, until_nameless, &n, reterr);
+	if (rc_ok(r) && n.repo.p)
 		r = err_set(reterr, ERR_CONFIG,
 			    "blockstores.stores: repository \"" STR_FMT
 			    "\" was made before there were several stores and names none: set "
 			    "backward_compatible: true for the store that was blockstore before",
-			    STR_ARG(repo));
-	arena_free(a);
+			    STR_ARG(n.repo));
+	arena_free(n.a);
 	return r;
 }

@@ -28,6 +28,9 @@ const struct store_info *stores_default(const struct store_info *list, size_t n)
 /* And those that repositories name without their being configured, by id, behind them; all with their
  * repositories counted. Reads all repositories' records. Sets the metrics sluice_store_repositories. */
 rc stores_survey(struct vcall *c, struct store_info **ret, size_t *ret_n);
+/* Visits each repository's record as it is (an old one's storage_id is ""), until a visit answers false. */
+rc stores_each_repo(struct kv *kv, bool (*visit)(void *ud, const struct repo *r), void *ud,
+		    struct err *reterr);
 /* CONFIG with the remedy: repositories name no store, and of several stores none is backward compatible. Asked
  * before such stores are used. */
 rc stores_check(struct kv *kv, struct registry *stores, struct err *reterr);
