@@ -96,7 +96,8 @@ static size_t place(struct vcall *c, struct survey *s, struct str id)
 
 static void count(struct vcall *c, struct survey *s, const struct repo *r)
 {
-	struct store_info *i = &s->list[place(c, s, r->storage_id)];
+	size_t at = place(c, s, r->storage_id); /* may move the list */
+	struct store_info *i = &s->list[at];
 	struct str *ids;
 
 	i->repositories++;

@@ -1,6 +1,5 @@
 """The parts of a day's work that other environments' clients do, for client_stores_test.py, which runs this file with
 their Pythons: stores_day.py sdk|arrow URL REPOSITORY NAMESPACE STORAGE_ID. Ends with 0, or a traceback."""
-import io
 import os
 import sys
 
@@ -75,6 +74,32 @@ def arrow(url, repo, space, store):
     assert pq.read_table(f"{repo}/main/small.parquet", filesystem=s3).num_rows == 10
     s3.delete_file(f"{repo}/main/stream.bin")
     assert s3.get_file_info(f"{repo}/main/stream.bin").type == fs.FileType.NotFound
+
+
+def several(url, default, other):
+    """lakefs's own SDK: what it is told of the stores, and a repository on the one that isn't the default."""
+    os.environ["LAKECTL_CONFIG_FILE"] = "/dev/null"
+    import lakefs
+    import lakefs_sdk
+
+    client = lakefs.Client(host=url, username=KEY, password=SECRET)
+    config = client.sdk_client.config_api.get_config()
+    assert config.storage_config.blockstore_id == default
+    assert [c.blockstore_id for c in config.storage_config_list] == [default, other]
+    assert [c.blockstore_type for c in config.storage_config_list] == ["local", "mem"]
+    for store, space in ((default, "local://sdk-default"), (other, "mem://sdk-other")):
+        repo = lakefs.Repository(f"sdk-{store}", client=client).create(storage_namespace=space, storage_id=store)
+        found = client.sdk_client.repositories_api.get_repository(f"sdk-{store}")
+        assert found.storage_id == store and found.storage_namespace == space
+        repo.branch("main").object("x").upload(data=b"x", mode="wb")
+        assert repo.branch("main").object("x").reader(mode="rb").read() == b"x"
+    try:
+        lakefs.Repository("sdk-none", client=client).create(storage_namespace="mem://n", storage_id="nobody's")
+        raise AssertionError("an unknown store was taken")
+    except lakefs.exceptions.BadRequestException as e:
+        assert "storage id: invalid value" in str(e), e
+    listed = lakefs_sdk.RepositoriesApi(client.sdk_client.repositories_api.api_client).list_repositories()
+    assert {r.id: r.storage_id for r in listed.results} == {f"sdk-{s}": s for s in (default, other)}
 
 
 if __name__ == "__main__":
