@@ -2,6 +2,7 @@
 #include "api/rest.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "versions/usage.h"
 
 void api_add_header(struct api_req *r, const char *name, struct str value)
 {
@@ -122,6 +123,8 @@ void api_done(struct api_req *r, rc result)
 	struct auth_user *user = r->user;
 
 	settle(r, result);
+	if (user)
+		usage_count(r->x->o.versions);
 	http_req_log(r->http, r->route ? str_c(r->route->name) : STR_NONE,
 		     user ? auth_user_name(user) : STR_NONE,
 		     r->err.code ? str_c(err_name(r->err.code)) : STR_NONE);

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "versions/commit_record.h"
 #include "versions/object.h"
+#include "versions/task.h"
 
 enum {
 	R_JSON = 1,      /* the body is a JSON document: read (bounded) before parse, into r->doc */
@@ -197,6 +198,11 @@ void api_slurp(struct api_req *r, void (*next)(struct api_req *r));
 rc api_parse_commit(struct api_req *r);
 rc api_parse_merge(struct api_req *r);
 rc api_parse_restore(struct api_req *r);
+/* op_tasks.c: {"id": of a task that was submitted}; the task r->id of that kind, NOT_FOUND; and the beginning of a
+ * status with `completed`, which whoever began it ends. */
+rc api_accepted(struct api_req *r, rc submitted, const struct str *id);
+rc api_find_task(struct api_req *r, enum task_kind kind, struct task *ret);
+void api_begin_completed(struct api_req *r, const struct task *t);
 struct refs_dump;
 void api_show_dump(struct api_req *r, const char *key, const struct refs_dump *d);
 /* op_config.c: what a namespace on a store of this type begins with, before "://". */

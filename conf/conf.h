@@ -140,6 +140,9 @@ struct conf {
 		} sstable;
 	} committed;
 	struct {
+		int64_t prepare_max_file_size, prepare_interval;
+	} ugc;
+	struct {
 		bool ensure_readable_root_namespace;
 		int64_t dropped_tokens_after;
 		struct {

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "gateway/s3.h"
+#include "versions/usage.h"
 
 void s3_add_header(struct s3_req *r, const char *name, struct str value)
 {
@@ -187,6 +188,8 @@ void s3_done(struct s3_req *r, rc result)
 		     r->user ? auth_user_name(r->user) : STR_NONE,
 		     r->err.code ? str_c(err_s3_code(r->err.code)) : STR_NONE);
 	count(r);
+	if (user)
+		usage_count(r->g->o.versions);
 	if (r->up)
 		body_close(r->up->head);
 	http_admit_leave(&r->admit);

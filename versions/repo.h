@@ -44,3 +44,5 @@ rc repo_delete_empty(struct vcall *c, struct str id);
 rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret);
 /* The same by a store's id. */
 rc store_backend(struct vcall *c, struct str id, struct backend **ret);
+/* The whole address of what lies at `key` below its namespace. */
+struct str repo_address(const struct repo *r, struct str key, struct arena *a);

@@ -81,7 +81,7 @@ static void test_permit__no_row_is_open(void **state)
 			to = stpcpy(to, !strncmp(p, "{repository}", 12) ? "one" : "main");
 			p = strchr(p, '}');
 		}
-		stpcpy(to, "?path=x&dest_path=x&ref=main&task_id=x&principalId=x");
+		stpcpy(to, "?path=x&dest_path=x&ref=main&task_id=x&id=x&principalId=x");
 		c.target = target;
 		if (o->flags & R_JSON)
 			c.body = !strcmp(o->name, "setBranchProtectionRules") ? STR("[]") :
@@ -93,7 +93,7 @@ static void test_permit__no_row_is_open(void **state)
 				     "\"commits_meta_range_id\":\"x\",\"tags_meta_range_id\":\"x\","
 				     "\"metadata\":{},\"keys\":[],\"events\":[],\"branches\":[],"
 				     "\"default_retention_days\":1,\"set\":{},\"src_path\":\"x\","
-				     "\"checksum\":\"x\",\"size_bytes\":1,\"physical_address\":\"mem://x/y\","
+				     "\"pattern\":\"x\",\"permission\":\"Read\",\"checksum\":\"x\",\"size_bytes\":1,\"physical_address\":\"mem://x/y\","
 				     "\"staging\":{\"physical_address\":\"mem://x/y\"}}");
 		site_call(&site, &c, &a);
 		if (o->permits[0].on == ON_PUBLIC)
