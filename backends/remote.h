@@ -97,6 +97,15 @@ struct remote_ops {
 	 * adds), and that ask (HEAD). */
 	rc (*get)(struct remote *r, struct remote_call *c, const struct object_ptr *p, struct err *reterr);
 	rc (*head)(struct remote *r, struct remote_call *c, const struct object_ptr *p, struct err *reterr);
+	/* Optional, all three: an upload of unknown size as a session of the service's, to which chunks are
+	 * sent. session_send sends c->bytes, which begin at `offset` (c is initialised); `last`: they end the
+	 * object. *ret_kept: the bytes that the service has of it all now; ret is set after the last. */
+	rc (*session_open)(struct remote *r, const struct object_ptr *to,
+			   const struct backend_put_options *o, struct arena *a, struct str *ret,
+			   struct err *reterr);
+	rc (*session_send)(struct remote *r, struct remote_call *c, struct str session, uint64_t offset,
+			   bool last, uint64_t *ret_kept, struct backend_stat *ret, struct err *reterr);
+	void (*session_end)(struct remote *r, struct str session);
 	/* The largest object that one put writes; above it parts are used. */
 	uint64_t put_max;
 };
