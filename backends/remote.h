@@ -117,6 +117,9 @@ struct remote {
 	const struct remote_ops *ops;
 	struct http_pool *http;
 	struct backend_blocking_ops blocking; /* the adapter's, completed with those below */
+	/* The service takes a body that broke off for a whole one: only parts keep that from being seen. For
+	 * the adapter to set, by the time its put() returns. */
+	_Atomic bool no_streams;
 };
 
 /* Takes copies of the options. `own` needs not have the members that remote.c brings: open_writer, write,

@@ -3,9 +3,9 @@
  *   WHOLE   a size up to REMOTE_WHOLE: kept until commit, sent in one request, again if need be
  *   STREAM  a known size: one request that begins with the first write. Its last byte is held back until
  *           commit, so that the store never has all of a body that failed its checks at the very end
- *   PARTS   no size: parts of growing size through the store's multipart upload, or chunks to a session of
- *           the service's where it has those, begun only when the first is full; what fits into one is
- *           sent as WHOLE
+ *   PARTS   no size, or a service that stores what came of a body that broke off: parts of growing size through
+ *           the store's multipart upload, or chunks to a session of the service's where it has those, begun
+ *           only when the first is full; what fits into one is sent as WHOLE
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -68,10 +68,6 @@ static struct writer *writer_new(struct backend *b, const struct object_ptr *to,
 		w->o = *o;
 	w->o.content_type = w->o.content_type.p ? arena_dup(w->a, w->o.content_type) : STR_NONE;
 	w->o.storage_class = w->o.storage_class.p ? arena_dup(w->a, w->o.storage_class) : STR_NONE;
-	w->way = !w->o.sized || w->o.size > w->r->ops->put_max ? PARTS
-		 : w->o.size <= REMOTE_WHOLE		       ? WHOLE
-							       : STREAM;
-	w->most = w->way == WHOLE ? (size_t)w->o.size : REMOTE_PART;
 	return w;
 }
 
@@ -105,14 +101,27 @@ static rc check(struct writer *w, struct err *reterr)
 	return r;
 }
 
+static enum way way_of(const struct writer *w)
+{
+	if (!w->o.sized || w->o.size > w->r->ops->put_max)
+		return PARTS;
+	if (w->o.size <= REMOTE_WHOLE)
+		return WHOLE;
+	/* A part that broke off is seen by nobody. */
+	return w->r->no_streams && !w->number ? PARTS : STREAM;
+}
+
 static rc begin(struct writer *w, struct backend_writer **ret, struct err *reterr)
 {
 	rc r = check(w, reterr);
 
-	if (rc_ok(r))
-		*ret = &w->base;
-	else
+	if (!rc_ok(r)) {
 		writer_free(w);
+		return r;
+	}
+	w->way = way_of(w);
+	w->most = w->way == WHOLE ? (size_t)w->o.size : REMOTE_PART;
+	*ret = &w->base;
 	return r;
 }
 

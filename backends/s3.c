@@ -23,8 +23,13 @@ void s3_headers(const struct s3 *s, struct remote_call *c, const struct backend_
 static rc put(struct remote *r, struct remote_call *c, const struct object_ptr *to,
 	      const struct backend_put_options *o, struct err *reterr)
 {
+	struct s3 *s = CONTAINER(r, struct s3, r);
+	struct str region;
+
 	TRY(s3_aim(c, to, reterr));
-	s3_headers(CONTAINER(r, struct s3, r), c, o);
+	/* The first time it asks, and learns whom it has to do with; if it can't, signing will tell. */
+	IGNORE_RC(s3_region(s, ((struct s3_target *)c->ud)->bucket, c->a, &region, NULL));
+	s3_headers(s, c, o);
 	if (o->if_absent)
 		remote_header(c, "if-none-match", STR("*"));
 	return RC_OK;

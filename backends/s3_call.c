@@ -78,6 +78,13 @@ static struct str known(struct s3 *s, struct str bucket, struct arena *a)
 	return region;
 }
 
+/* versitygw stores what came of a body whose connection broke off. */
+static void recognise(struct s3 *s, const struct http_answer *w)
+{
+	if (str_eq_nocase(http_answer_header(w, "server"), STR("VERSITYGW")))
+		s->r.no_streams = true;
+}
+
 /* Unsigned, as AWS allows; whatever it says, a service that knows regions names the bucket's. */
 static rc discover(struct s3 *s, struct str bucket, struct arena *a, struct str *ret, struct err *reterr)
 {
@@ -92,7 +99,8 @@ static rc discover(struct s3 *s, struct str bucket, struct arena *a, struct str 
 			reterr->code = ERR_ServiceUnavailable; /* of the call that wants to know, nothing was sent */
 		return RC(ServiceUnavailable);
 	}
-	told = http_answer_header(&w, "x-amz-bucket-region");
+	recognise(s, &w);
+	told = s->o.discover_bucket_region ? http_answer_header(&w, "x-amz-bucket-region") : STR_NONE;
 	*ret = told.n ? told : s->o.region;
 	if (told.n || w.status == 200 || w.status == 403)
 		s3_region_set(s, bucket, *ret);
@@ -105,7 +113,7 @@ rc s3_region(struct s3 *s, struct str bucket, struct arena *a, struct str *ret, 
 	if (ret->n)
 		return RC_OK;
 	*ret = s->o.region;
-	return s->o.discover_bucket_region && !on_loop() ? discover(s, bucket, a, ret, reterr) : RC_OK;
+	return on_loop() ? RC_OK : discover(s, bucket, a, ret, reterr);
 }
 
 /* Signing. */

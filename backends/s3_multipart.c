@@ -109,10 +109,17 @@ static rc was_completed(struct backend *b, const struct object_ptr *to, const st
 			size_t n, struct arena *a, struct backend_stat *ret, struct err *reterr)
 {
 	struct backend_stat st;
+	struct err e;
 	struct str etag;
 	bool known;
+	rc r = b->blocking->head(b, to, a, &st, &e);
 
-	TRY(b->blocking->head(b, to, a, &st, reterr));
+	if (rc_is(r, NOT_FOUND))
+		return r; /* reterr tells of the upload already */
+	if (!rc_ok(r)) {
+		*reterr = e;
+		return r;
+	}
 	known = expected_etag(a, parts, n, &etag) && str_find(st.etag, STR("-")) < st.etag.n;
 	if (st.size != sum(parts, n) || (known && !str_eq(st.etag, etag)))
 		return err_set(reterr, ERR_NOT_FOUND,
@@ -164,7 +171,7 @@ rc s3_mpu_complete(struct backend *b, const struct object_ptr *to, struct str up
 			break;
 	}
 	if (rc_is(r, NOT_FOUND) && n)
-		return was_completed(b, to, parts, n, a, ret, reterr);
+		return was_completed(b, to, parts, n, a, ret, e);
 	TRY(r);
 	ret->size = sum(parts, n);
 	return RC_OK;

@@ -67,7 +67,8 @@ rc s3_presign(struct backend *b, const struct object_ptr *p, struct str method, 
 /* Regions. */
 void s3_regions_init(struct s3 *s);
 void s3_regions_deinit(struct s3 *s);
-/* The bucket's region in the arena: as known, as asked for now, or as configured. */
+/* The bucket's region in the arena: as known, as asked for now, or as configured. The first time for a bucket it
+ * asks, also when discover_bucket_region is off: what the service is shows, too. */
 rc s3_region(struct s3 *s, struct str bucket, struct arena *a, struct str *ret, struct err *reterr);
 void s3_region_set(struct s3 *s, struct str bucket, struct str region);
 

@@ -251,7 +251,7 @@ static void put_slow(const char *key, uint64_t size, unsigned seed)
 
 static void test_async__streams(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		open_with(k, 2, 64);
 		put_slow("a/empty", 0, 1);
 		put_slow("a/small", 1000, 2);
@@ -304,7 +304,7 @@ static void test_async__ranges(void **state)
 /* Closed in the middle, with a read-ahead under way, and after the store's owner let go of it. */
 static void test_async__got_body_closes_any_time(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		struct test_op *t;
 
 		open_with(k, 1, 4);
@@ -346,7 +346,7 @@ static void test_async__get_fails_midway(void **state)
 
 static void test_async__failing_body(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		struct test_op *t;
 
 		open_with(k, 2, 64);
@@ -372,7 +372,7 @@ static void test_async__failing_body(void **state)
 /* Cancelled at some moment or other: the outcome is either one, and the store agrees with it. */
 static void test_async__cancel_put(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		unsigned cancelled = 0;
 
 		open_with(k, 1, 64);
@@ -518,7 +518,7 @@ static void test_async__pool_full_midway(void **state)
 
 static void test_async__other_calls(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		struct backend_part parts[2];
 		struct test_op *t;
 		struct str id;
@@ -596,21 +596,26 @@ static void test_async__cancel_get(void **state)
 	close_all();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest each[] = {
 		cmocka_unit_test(test_async__streams),
-		cmocka_unit_test(test_async__ranges),
 		cmocka_unit_test(test_async__got_body_closes_any_time),
-		cmocka_unit_test(test_async__get_fails_midway),
 		cmocka_unit_test(test_async__failing_body),
 		cmocka_unit_test(test_async__cancel_put),
+		cmocka_unit_test(test_async__other_calls),
+	};
+	const struct CMUnitTest local[] = {
+		cmocka_unit_test(test_async__ranges),
+		cmocka_unit_test(test_async__get_fails_midway),
 		cmocka_unit_test(test_async__cancel_while_armed),
 		cmocka_unit_test(test_async__full_pool),
 		cmocka_unit_test(test_async__pool_full_midway),
-		cmocka_unit_test(test_async__other_calls),
 		cmocka_unit_test(test_async__cancel_get),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	store_group(argc, argv);
+	if (argc == 1 && cmocka_run_group_tests(local, NULL, NULL))
+		return 1;
+	return cmocka_run_group_tests(each, NULL, NULL);
 }
