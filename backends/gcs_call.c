@@ -84,6 +84,7 @@ void gcs_call(struct gcs *s, struct remote_call *c, struct arena *a, const char 
 {
 	remote_call_init(c, a, method);
 	aim_at(c, s, bucket, key);
+	((struct gcs_target *)c->ud)->of_bucket = !key.p;
 	c->path = arena_printf(a, "/storage/v1/b/" STR_FMT "%s" STR_FMT "%s",
 			       STR_ARG(uri_encode(a, bucket, false)), key.p ? "/o/" : "",
 			       STR_ARG(key.p ? uri_encode(a, key, false) : STR("")), tail);
@@ -93,21 +94,22 @@ void gcs_upload(struct gcs *s, struct remote_call *c, struct str bucket, struct 
 {
 	aim_at(c, s, bucket, key);
 	((struct gcs_target *)c->ud)->bytes = true;
+	((struct gcs_target *)c->ud)->of_bucket = true;
 	c->method = STR("POST");
 	c->path = arena_printf(c->a, "/upload/storage/v1/b/" STR_FMT "/o",
 			       STR_ARG(uri_encode(c->a, bucket, false)));
 	remote_query(c, "name", key);
-	if (s->o.kms_key.n)
-		remote_query(c, "kmsKeyName", s->o.kms_key);
+	if (s->kms_key.n)
+		remote_query(c, "kmsKeyName", s->kms_key);
 	gcs_encrypt(s, c);
 }
 
 void gcs_encrypt(const struct gcs *s, struct remote_call *c)
 {
-	if (!s->o.customer_key.n)
+	if (!s->customer_key.n)
 		return;
 	remote_header(c, "x-goog-encryption-algorithm", STR("AES256"));
-	remote_header(c, "x-goog-encryption-key", s->o.customer_key);
+	remote_header(c, "x-goog-encryption-key", s->customer_key);
 	remote_header(c, "x-goog-encryption-key-sha256", s->key_sha256);
 }
 
@@ -142,12 +144,14 @@ static const struct row {
 	{404, ERR_NOT_FOUND, NULL},
 	{408, ERR_IO, NULL},
 	{412, ERR_EXISTS, NULL},
+	{413, ERR_EntityTooLarge, NULL},
 	{416, ERR_InvalidRange, NULL},
 	{429, ERR_SlowDown, NULL},
 	{501, ERR_UNSUPPORTED, "the store can't do this"},
 	{503, ERR_ServiceUnavailable, NULL},
 };
 
+/* Of JSON, or of the API's XML and plain text. */
 static struct str message_of(struct arena *a, struct str body)
 {
 	struct json *j = NULL, *e;
@@ -180,11 +184,11 @@ rc gcs_refuse(struct remote *r, const struct remote_call *c, const struct http_a
 			m = &rows[i];
 	is = m->is;
 	remedy = m->remedy;
-	if (w->status == 404 && !t->probing && bucket_missing(told)) {
+	if (w->status == 404 && !c->probing && (t->of_bucket || bucket_missing(told))) {
 		is = ERR_ServiceUnavailable;
 		remedy = "make the bucket, or correct the repository's storage namespace";
 	}
-	if (t->probing && (w->status == 401 || w->status == 403))
+	if (c->probing && (w->status == 401 || w->status == 403))
 		is = ERR_AccessDenied;
 	return err_set(reterr, is, "store \"" STR_FMT "\", " STR_FMT " " STR_FMT ": %d%s" STR_FMT "%s%s",
 		       STR_ARG(r->b.id), STR_ARG(c->method), STR_ARG(str_head(c->what, 150)), w->status,

@@ -18,7 +18,8 @@ struct gcs_identity;
 rc gcs_identity_new(struct str file, struct str json, bool anonymous, struct gcs_identity **ret,
 		    struct err *reterr);
 void gcs_identity_free(struct gcs_identity *i);
-/* Blocking, on workers. STR_NONE: anonymous. ServiceUnavailable: no token was to be had, and why. */
+/* Blocking, on workers. STR_NONE: anonymous. ServiceUnavailable: no token was to be had, and why; AccessDenied: they
+ * are refused. A failure is told to whoever asks within the next seconds, without asking again. */
 rc gcs_identity_token(struct gcs_identity *i, struct remote *r, struct arena *a, struct str *ret,
 		      struct err *reterr);
 /* The service refused this token: it isn't used again. False when it isn't the present one's. */

@@ -7,6 +7,7 @@ struct listing {
 	struct gcs *s;
 	struct arena *a;
 	struct str bucket, space, prefix, after; /* the last as the bucket's key; "" none */
+	bool own;
 	struct str token;
 	struct backend_list_entry *v;
 	size_t n, max;
@@ -21,15 +22,17 @@ static rc add(struct listing *l, const struct remote_call *c, const struct json 
 
 	if (str_cmp(name, l->after) <= 0 && l->after.n)
 		return RC_OK;
+	if (!str_starts(name, l->space))
+		return err_set(reterr, ERR_IO, "gs://" STR_FMT ": the listing has what wasn't asked for",
+			       STR_ARG(l->bucket));
+	if (name.n == l->space.n) /* the folder's own mark */
+		return RC_OK;
+	if (!l->own && str_starts(str_skip(name, l->space.n), STR(GCS_OWN)))
+		return RC_OK;
 	if (l->n == l->max) {
 		l->more = true;
 		return RC_OK;
 	}
-	if (!str_starts(name, l->space))
-		return err_set(reterr, ERR_IO, "gs://" STR_FMT ": the listing has what wasn't asked for",
-			       STR_ARG(l->bucket));
-	if (name.n == l->space.n)
-		return RC_OK; /* the folder's own mark */
 	if (l->n && str_cmp(l->v[l->n - 1].key, str_skip(name, l->space.n)) >= 0)
 		return err_set(reterr, ERR_IO, "gs://" STR_FMT ": the store doesn't list in the order of bytes",
 			       STR_ARG(l->bucket));
@@ -49,7 +52,8 @@ static rc page(struct listing *l, struct err *reterr)
 
 	gcs_call(l->s, &c, a, "GET", l->bucket, STR_NONE, "/o");
 	c.repeatable = true;
-	remote_query(&c, "maxResults", arena_printf(a, "%d", PAGE));
+	/* One for `after` itself, one to know whether there are more. */
+	remote_query(&c, "maxResults", arena_printf(a, "%zu", l->max + 2 < PAGE ? l->max + 2 : (size_t)PAGE));
 	remote_query(&c, "fields", STR("nextPageToken,items(name,size,updated,generation)"));
 	if (l->prefix.n)
 		remote_query(&c, "prefix", l->prefix);
@@ -71,11 +75,11 @@ static rc page(struct listing *l, struct err *reterr)
 	return r;
 }
 
-rc gcs_list(struct backend *b, struct str space, struct str prefix, struct str after, size_t max,
-	    struct arena *a, struct backend_list_entry **ret, size_t *ret_n, bool *ret_more,
-	    struct err *reterr)
+rc gcs_list_all(struct gcs *s, struct str space, struct str prefix, struct str after, size_t max, bool own,
+		struct arena *a, struct backend_list_entry **ret, size_t *ret_n, bool *ret_more,
+		struct err *reterr)
 {
-	struct listing l = {.s = gcs_of(b), .a = a, .max = max, .after = STR("")};
+	struct listing l = {.s = s, .a = a, .max = max, .own = own, .after = STR("")};
 
 	TRY(gcs_space(a, space, &l.bucket, &l.space, reterr));
 	l.prefix = arena_join(a, (struct str[]){l.space, prefix}, 2);
@@ -89,4 +93,11 @@ rc gcs_list(struct backend *b, struct str space, struct str prefix, struct str a
 	*ret_n = l.n;
 	*ret_more = l.more;
 	return RC_OK;
+}
+
+rc gcs_list(struct backend *b, struct str space, struct str prefix, struct str after, size_t max,
+	    struct arena *a, struct backend_list_entry **ret, size_t *ret_n, bool *ret_more,
+	    struct err *reterr)
+{
+	return gcs_list_all(gcs_of(b), space, prefix, after, max, false, a, ret, ret_n, ret_more, reterr);
 }

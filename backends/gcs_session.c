@@ -4,6 +4,17 @@
 
 enum { URL_MAX = 8192 };
 
+/* The session's path and query at the endpoint that was configured: where the bearer's token may go, and where a
+ * proxy or a private endpoint stands. */
+static struct str at_endpoint(const struct gcs *s, struct arena *a, struct str url)
+{
+	size_t scheme = str_find(url, STR("://"));
+	struct str rest = scheme < url.n ? str_skip(url, scheme + 3) : url;
+
+	rest = str_skip(rest, str_index(rest, '/'));
+	return arena_join(a, (struct str[]){s->base, rest}, 2);
+}
+
 rc gcs_session_open(struct remote *r, const struct object_ptr *to, const struct backend_put_options *o,
 		    struct arena *a, struct str *ret, struct err *reterr)
 {
@@ -18,17 +29,16 @@ rc gcs_session_open(struct remote *r, const struct object_ptr *to, const struct 
 	remote_query(&c, "uploadType", STR("resumable"));
 	if (o->if_absent)
 		remote_query(&c, "ifGenerationMatch", STR("0"));
-	remote_header(&c, "x-upload-content-type",
-		      o->content_type.n ? o->content_type : STR("application/octet-stream"));
 	remote_header(&c, "content-type", STR("application/json"));
-	c.bytes = STR("{}");
+	c.bytes = gcs_properties(a, o->content_type.n ? o->content_type : STR("application/octet-stream"),
+				 gcs_class(o->storage_class), NULL, STR_NONE);
 	c.repeatable = true; /* a session that nobody uses ends by itself */
 	TRY(remote_ask(r, &c, NULL, &w, reterr));
 	url = http_answer_header(&w, "location");
 	if (url.n == 0 || url.n > URL_MAX)
 		return err_set(reterr, ERR_IO, "store \"" STR_FMT "\": a resumable upload without an address",
 			       STR_ARG(r->b.id));
-	*ret = arena_dup(a, url);
+	*ret = at_endpoint(CONTAINER(r, struct gcs, r), a, url);
 	return RC_OK;
 }
 
@@ -70,12 +80,12 @@ rc gcs_session_send(struct remote *r, struct remote_call *c, struct str session,
 						(unsigned long long)(end - 1), STR_ARG(total))
 				 : arena_printf(c->a, "bytes */" STR_FMT, STR_ARG(total)));
 	TRY(remote_ask(r, c, incomplete, &w, reterr));
-	if (w.status == 308) {
+	if (w.status == 308)
 		*ret_kept = kept_of(http_answer_header(&w, "range"));
+	if (w.status == 308 && !(last && *ret_kept >= end))
 		return RC_OK;
-	}
-	if (!last)
-		return err_set(reterr, ERR_IO, "store \"" STR_FMT "\": an upload ended before its end",
+	if (w.status == 308 || !last)
+		return err_set(reterr, ERR_IO, "store \"" STR_FMT "\": a resumable upload ended too early, or doesn't end",
 			       STR_ARG(r->b.id));
 	*ret_kept = end;
 	TRY(gcs_document(r, c, &w, &j, reterr));

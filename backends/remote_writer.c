@@ -107,8 +107,9 @@ static enum way way_of(const struct writer *w)
 		return PARTS;
 	if (w->o.size <= REMOTE_WHOLE)
 		return WHOLE;
-	/* A part that broke off is seen by nobody. */
-	return w->r->no_streams && !w->number ? PARTS : STREAM;
+	if (w->number) /* one that broke off is seen by nobody */
+		return STREAM;
+	return w->r->no_streams || (w->r->ops->unstreamed && w->r->ops->unstreamed(&w->o)) ? PARTS : STREAM;
 }
 
 static rc begin(struct writer *w, struct backend_writer **ret, struct err *reterr)
@@ -152,8 +153,8 @@ static rc send_bytes(struct writer *w, struct remote_call *c, struct str bytes, 
 {
 	struct http_answer got;
 
-	c->bytes = bytes;
-	c->size = bytes.n;
+	c->bytes = w->r->ops->envelope ? w->r->ops->envelope(w->r, c, bytes) : bytes;
+	c->size = c->bytes.n;
 	TRY(remote_ask(w->r, c, NULL, &got, reterr));
 	TRY(w->r->ops->stat(w->r, c, &got, a, ret, reterr));
 	ret->size = bytes.n;
@@ -287,7 +288,7 @@ static rc start_once(struct writer *w, const void *p, size_t n, struct err *rete
 	struct http_request q;
 	rc r;
 
-	TRY(w->r->ops->sign(w->r, &w->call, reterr));
+	TRY(remote_sign(w->r, &w->call, reterr));
 	remote_fill(&w->call, &q);
 	w->x = http_open(w->r->http, &q);
 	r = http_send(w->x, p, n, reterr);

@@ -1,6 +1,7 @@
 #include "base/rsa.h"
 
 #include <limits.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
@@ -24,7 +25,7 @@ static EVP_PKEY *key_of(struct str pem)
 	return key;
 }
 
-rc rsa_sha256_sign(struct arena *a, struct str pem, struct str data, struct str *ret, struct err *reterr)
+static rc sign(struct arena *a, struct str pem, struct str data, struct str *ret, struct err *reterr)
 {
 	CLEANUP(key_freep) EVP_PKEY *key = key_of(pem);
 	CLEANUP(md_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
@@ -41,4 +42,13 @@ rc rsa_sha256_sign(struct arena *a, struct str pem, struct str data, struct str 
 		return err_set(reterr, ERR_CONFIG, "the private key can't sign");
 	*ret = str_make(out, n);
 	return RC_OK;
+}
+
+rc rsa_sha256_sign(struct arena *a, struct str pem, struct str data, struct str *ret, struct err *reterr)
+{
+	rc r = sign(a, pem, data, ret, reterr);
+
+	if (!rc_ok(r))
+		ERR_clear_error(); /* or the thread's next TLS connection would take it for its own */
+	return r;
 }
