@@ -5,7 +5,7 @@
 #pragma once
 
 #include "auth/auth.h"
-#include "http/server.h"
+#include "http/admit.h"
 #include "versions/versions.h"
 
 struct api;
@@ -22,6 +22,7 @@ struct api_options {
 	struct auth *auth;
 	struct work_pool *meta; /* KV work */
 	struct work_pool *data; /* what reads and writes bodies */
+	struct http_admission admission;
 	struct work_pool *heavy; /* commits, merges, comparisons, dumps: what walks over much metadata */
 	/* Addresses or networks whose X-Forwarded-For counts. */
 	const struct str *trusted_proxies;

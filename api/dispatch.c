@@ -115,22 +115,33 @@ static void submit(struct api_req *r, struct work_pool *pool, void (*run)(struct
 	r->wait = KV_BLOCK;
 	r->work = (struct work){
 		.run = run, .done = done, .home = loop_mailbox(http_req_loop(r->http))};
-	if (!work_submit(pool, &r->work))
+	if (!http_admit_submit(&r->admit, pool, &r->work))
 		api_done(r, err_default(&r->err, ERR_SlowDown));
+}
+
+static rc too_late(struct api_req *r)
+{
+	return err_default(&r->err, ERR_SlowDown);
+}
+
+/* Of what a worker was asked for. */
+static rc result_of(struct api_req *r)
+{
+	return http_admit_done(&r->admit) ? r->result : err_default(&r->err, ERR_CANCELLED);
 }
 
 static void op_run(struct work *w)
 {
 	struct api_req *r = req_of(w);
 
-	r->result = r->route->handlers->run(r);
+	r->result = http_admit_begin(&r->admit) ? r->route->handlers->run(r) : too_late(r);
 }
 
 static void op_done(struct work *w)
 {
 	struct api_req *r = req_of(w);
 
-	api_done(r, r->result);
+	api_done(r, result_of(r));
 }
 
 static void carry_on(struct api_req *r, rc result)
@@ -151,14 +162,14 @@ static void prologue_run(struct work *w)
 {
 	struct api_req *r = req_of(w);
 
-	r->result = prologue(r);
+	r->result = http_admit_begin(&r->admit) ? prologue(r) : too_late(r);
 }
 
 static void prologue_done(struct work *w)
 {
 	struct api_req *r = req_of(w);
 
-	carry_on(r, r->result);
+	carry_on(r, result_of(r));
 }
 
 /* Larger documents are not for a loop to parse. */
@@ -187,7 +198,7 @@ static void authenticate_run(struct work *w)
 {
 	struct api_req *r = req_of(w);
 
-	r->result = api_authenticate(r);
+	r->result = http_admit_begin(&r->admit) ? api_authenticate(r) : too_late(r);
 }
 
 static void authenticate_done(struct work *w)
@@ -195,7 +206,7 @@ static void authenticate_done(struct work *w)
 	struct api_req *r = req_of(w);
 
 	r->wait = KV_NOWAIT; /* on the loop again */
-	authenticated(r, r->result);
+	authenticated(r, result_of(r));
 }
 
 static void enter_with_body(struct api_req *r)
@@ -206,6 +217,36 @@ static void enter_with_body(struct api_req *r)
 		submit(r, r->x->o.meta, authenticate_run, authenticate_done);
 	else
 		authenticated(r, result);
+}
+
+static void answered(struct api_req *r, enum admit answer)
+{
+	if (answer == ADMIT_WAIT)
+		return;
+	if (answer != ADMIT_IN)
+		api_done(r, err_default(&r->err, answer == ADMIT_GONE ? ERR_CANCELLED : ERR_SlowDown));
+	else if (r->route->flags & R_JSON)
+		enter_with_body(r);
+	else
+		enter(r);
+}
+
+static void told(struct http_admit *x, enum admit answer)
+{
+	answered((struct api_req *)((char *)x - offsetof(struct api_req, admit)), answer);
+}
+
+static void ask(struct api_req *r)
+{
+	static const struct http_admission open_to_all;
+	unsigned flags = r->route->flags;
+	enum admission_class c = flags & R_HEAVY  ? ADMIT_LONG
+				 : flags & R_DATA ? ADMIT_DATA
+						  : ADMIT_METADATA;
+
+	answered(r, http_admit_enter(&r->admit,
+				     flags & R_ALWAYS ? &open_to_all : &r->x->o.admission, r->http, c,
+				     flags & R_AHEAD, told));
 }
 
 static void free_buf(void *b)
@@ -231,12 +272,10 @@ void api_handle(struct api *x, struct http_req *http)
 	if (api_page_of(r))
 		return;
 	routed = api_route(r);
-	if (!rc_ok(routed))
-		api_done(r, routed);
-	else if (r->route->flags & R_JSON)
-		enter_with_body(r);
+	if (rc_ok(routed))
+		ask(r);
 	else
-		enter(r);
+		api_done(r, routed);
 }
 
 struct vcall api_vcall(struct api_req *r)

@@ -65,7 +65,8 @@ static void reply_error(struct api_req *r)
 		return;
 	}
 	if (status == 503)
-		api_add_header(r, "retry-after", STR("1"));
+		api_add_header(r, "retry-after",
+			       arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
 	buf_reset(&r->json);
 	r->w.comma = false;
 	jw_object(&r->w, NULL);
@@ -127,6 +128,7 @@ void api_done(struct api_req *r, rc result)
 	count(r);
 	if (r->stream)
 		body_close(r->stream);
+	http_admit_leave(&r->admit);
 	if (r->err.code)
 		reply_error(r);
 	else

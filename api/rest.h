@@ -1,6 +1,7 @@
 /* A request inside the API: the row of the table it is, and its way through the steps.
  *
- *   route -> authenticate -> [read the JSON body] -> parse -> authorize -> find the repository -> plan
+ *   route -> admission (http/admit.h): a place, a wait for one, or 503
+ *         -> authenticate -> [read the JSON body] -> parse -> authorize -> find the repository -> plan
  *                                        on the loop if nothing blocks, else on a worker
  *   [start: stream a body]                                                 loop (bodies: workers)
  *   run                                                                    worker
@@ -20,10 +21,13 @@
 enum {
 	R_JSON = 1,      /* the body is a JSON document: read (bounded) before parse, into r->doc */
 	R_OPTIONAL = 2,  /* with R_JSON: an empty body is none, r->doc NULL */
-	R_HEAVY = 4,     /* run on the heavy pool */
+	R_HEAVY = 4,     /* run on the heavy pool; of admission's class "long" */
 	R_NEW_REPO = 8,  /* the repository needn't be there: r->repo is not looked up */
 	R_PATH = 16,     /* the query's `path` is demanded: an object's, into r->path */
 	R_FORCE = 32,    /* the query's `force` opens a read-only repository */
+	R_DATA = 128,    /* of admission's class "data": a body comes or goes */
+	R_AHEAD = 256,   /* goes on with an upload: ahead of what is new */
+	R_ALWAYS = 512,  /* tells that the server is alive: no admission */
 	R_FORGIVING = 64, /* a repository that isn't there is the handler's to tell: r->have_repo */
 };
 
@@ -119,6 +123,7 @@ struct api_req {
 	bool force;
 	enum kv_wait wait;
 
+	struct http_admit admit;
 	struct work work;
 	rc result;
 

@@ -113,3 +113,6 @@ rc auth_superuser(struct auth *x, struct str user_name, const struct auth_creden
 rc auth_take_over(struct auth *x, struct err *reterr);
 /* kv/schema/version: absent or 4 is right; else CONFIG with the remedy (TRAPS.md 20). */
 rc auth_check_schema(struct kv *kv, struct err *reterr);
+/* The same for what is in that record. */
+rc auth_check_schema_version(struct str text, struct err *reterr);
+enum { AUTH_SCHEMA_VERSION = 4 };

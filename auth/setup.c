@@ -19,7 +19,7 @@
 #define SETUP_KEY STR("installation_metadata/setup_timestamp")
 
 enum {
-	SCHEMA_VERSION = 4,
+	SCHEMA_VERSION = AUTH_SCHEMA_VERSION,
 	MAX_NAME = 256,
 	MIN_ACCESS_KEY = 3,
 	MAX_ACCESS_KEY = 128,
@@ -343,7 +343,7 @@ rc auth_superuser(struct auth *x, struct str user_name, const struct auth_creden
 	return RC_OK;
 }
 
-static rc check_version(struct str text, struct err *reterr)
+rc auth_check_schema_version(struct str text, struct err *reterr)
 {
 	uint64_t version;
 
@@ -371,7 +371,7 @@ rc auth_check_schema(struct kv *kv, struct err *reterr)
 	rc r = kv_get(kv, KV_BLOCK, INTERNAL_PARTITION, SCHEMA_KEY, a, &text, reterr);
 
 	if (rc_ok(r))
-		r = check_version(text, reterr);
+		r = auth_check_schema_version(text, reterr);
 	else if (rc_is(r, NOT_FOUND))
 		r = RC_OK;
 	arena_free(a);

@@ -156,14 +156,28 @@ void job_refuse(struct job *j)
 	job_post(j, job_refused);
 }
 
-static void start(struct backend *b, struct backend_op *op,
-		  rc (*call)(struct backend *b, struct backend_op *op))
+static void start_as(struct backend *b, struct backend_op *op, bool begun,
+		     rc (*call)(struct backend *b, struct backend_op *op))
 {
 	struct job *j = job_new(b, op, sizeof(*j));
 
 	j->call = call;
+	op->work.begun = begun;
 	if (!job_submit(j))
 		job_refuse(j);
+}
+
+static void start(struct backend *b, struct backend_op *op,
+		  rc (*call)(struct backend *b, struct backend_op *op))
+{
+	start_as(b, op, false, call);
+}
+
+/* What ends something that was begun. */
+static void start_end(struct backend *b, struct backend_op *op,
+		      rc (*call)(struct backend *b, struct backend_op *op))
+{
+	start_as(b, op, true, call);
 }
 
 /* The calls, as jobs. */
@@ -252,7 +266,7 @@ void backend_remove(struct backend *b, struct backend_op *op)
 	if (b->async)
 		b->async->remove(b, op);
 	else
-		start(b, op, call_remove);
+		start_end(b, op, call_remove);
 }
 
 void backend_copy(struct backend *b, struct backend_op *op)
@@ -276,7 +290,7 @@ void backend_mpu_complete(struct backend *b, struct backend_op *op)
 	if (b->async)
 		b->async->mpu_complete(b, op);
 	else
-		start(b, op, call_mpu_complete);
+		start_end(b, op, call_mpu_complete);
 }
 
 void backend_mpu_abort(struct backend *b, struct backend_op *op)
@@ -284,7 +298,7 @@ void backend_mpu_abort(struct backend *b, struct backend_op *op)
 	if (b->async)
 		b->async->mpu_abort(b, op);
 	else
-		start(b, op, call_mpu_abort);
+		start_end(b, op, call_mpu_abort);
 }
 
 void backend_cancel(struct backend_op *op)

@@ -301,7 +301,7 @@ static struct reader *reader_new(struct backend *b, const struct backend_op *op)
 	r->told.deliver = ahead_told;
 	if (pthread_mutex_init(&r->lock, NULL) != 0)
 		abort();
-	r->work = (struct work){.run = ahead_run, .done = ahead_done};
+	r->work = (struct work){.run = ahead_run, .done = ahead_done, .begun = true};
 	return r;
 }
 

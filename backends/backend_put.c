@@ -161,6 +161,7 @@ void backend_derived_put(struct backend *b, struct backend_op *op, bool part)
 	op->err.code = ERR_NONE;
 	op->work.run = put_run;
 	op->work.done = put_done;
+	op->work.begun = true; /* a client's bytes are here or on their way */
 	if (!job_submit(&p->job))
 		job_refuse(&p->job);
 }

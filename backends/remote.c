@@ -114,7 +114,9 @@ static enum verdict judge(rc r, int status)
 		return MAYBE_DONE;
 	if (status == 429 || status == 503)
 		return AGAIN;
-	return status == 408 || status >= 500 ? MAYBE_DONE : status >= 300 ? REFUSED : DONE;
+	if (status == 408 || (status >= 500 && status != 501 && status != 505))
+		return MAYBE_DONE;
+	return status >= 300 ? REFUSED : DONE;
 }
 
 void remote_attempts_init(struct remote_attempts *t, struct remote *r)

@@ -62,7 +62,10 @@ bool buf_add(struct buf *b, struct str s)
 
 bool buf_add_c(struct buf *b, char c)
 {
-	return buf_add(b, str_make(&c, 1));
+	if (b->overflow || b->n == b->cap)
+		return buf_add(b, str_make(&c, 1));
+	b->p[b->n++] = c;
+	return true;
 }
 
 bool buf_add_cstr(struct buf *b, const char *s)

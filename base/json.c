@@ -22,7 +22,6 @@
 
 #include "base/json.h"
 
-#include <inttypes.h>
 
 struct json {
 	enum json_type type;
@@ -167,11 +166,21 @@ int64_t json_int(const struct json *j)
 	return is(j, JSON_INT) ? j->i : 0;
 }
 
+/* How many bytes stand for themselves: most of what there is, so without a call for each. */
+static size_t plain_ascii(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.n && (signed char)s.p[n] >= ' ' && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 /* What is no UTF-8 becomes U+FFFD, byte by byte: the reader must be able to go on. */
 static void add_escaped(struct buf *to, struct str s)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t plain = 0;
+	size_t plain = plain_ascii(s);
 
 	while (plain < s.n) {
 		unsigned char c = (unsigned char)s.p[plain];
@@ -179,6 +188,7 @@ static void add_escaped(struct buf *to, struct str s)
 
 		if (len && c >= ' ' && c != '"' && c != '\\') {
 			plain += len;
+			plain += plain_ascii(str_skip(s, plain));
 			continue;
 		}
 		buf_add(to, str_head(s, plain));
@@ -189,7 +199,7 @@ static void add_escaped(struct buf *to, struct str s)
 		else
 			buf_add(to, str_make((char[]){'\\', (char)c}, 2));
 		s = str_skip(s, plain + 1);
-		plain = 0;
+		plain = plain_ascii(s);
 	}
 	buf_add(to, s);
 }
@@ -255,8 +265,16 @@ void jw_str_of(struct json_out *w, struct str key, struct str v)
 
 void jw_int(struct json_out *w, const char *key, int64_t v)
 {
+	char digits[21], *p = digits + sizeof(digits);
+	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
 	begin(w, key);
-	buf_printf(w->to, "%" PRId64, v);
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (v < 0)
+		*--p = '-';
+	buf_add(w->to, str_make(p, (size_t)(digits + sizeof(digits) - p)));
 }
 
 void jw_bool(struct json_out *w, const char *key, bool v)

@@ -1,4 +1,4 @@
-/* A pool: one lock, one condition, a doubly linked queue.
+/* A pool: one lock, one condition, two doubly linked lines: of what is new and of what is begun.
  *
  *             submit            worker takes it          run() returned
  *   IDLE/DONE ------> QUEUED ----------------> RUNNING ----------------> (mail) DONE, done()
@@ -17,16 +17,23 @@
 
 #include "base/metrics.h"
 
+enum { NEW, BEGUN };
+
+struct line {
+	struct work *first, *last;
+	size_t n;
+};
+
 struct work_pool {
 	char name[16]; /* the kernel's limit for thread names */
 	unsigned threads_n;
-	size_t max_queued;
+	size_t max_queued, max_in_all;
 	struct metric *length, *refused, *done;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	struct {
-		struct work *first, *last;
-		size_t queued;
+		struct line lines[2];
+		unsigned in_row; /* begun ones taken while new ones waited */
 		bool stopping;
 	} locked;
 	pthread_t threads[];
@@ -42,33 +49,57 @@ static void set_state(struct work *w, enum work_state s)
 	__atomic_store_n(&w->state, (int)s, __ATOMIC_RELEASE);
 }
 
+static size_t queued_locked(const struct work_pool *p)
+{
+	return p->locked.lines[NEW].n + p->locked.lines[BEGUN].n;
+}
+
+static bool room_locked(const struct work_pool *p, const struct work *w)
+{
+	return queued_locked(p) < p->max_in_all && (w->begun || p->locked.lines[NEW].n < p->max_queued);
+}
+
 static void enqueue_locked(struct work_pool *p, struct work *w)
 {
+	struct line *l = &p->locked.lines[w->begun];
+
 	w->next = NULL;
-	w->prev = p->locked.last;
+	w->prev = l->last;
 	if (w->prev)
 		w->prev->next = w;
 	else
-		p->locked.first = w;
-	p->locked.last = w;
-	p->locked.queued++;
-	metric_set(p->length, (int64_t)p->locked.queued);
+		l->first = w;
+	l->last = w;
+	l->n++;
+	metric_set(p->length, (int64_t)queued_locked(p));
 }
 
 static void unlink_locked(struct work_pool *p, struct work *w)
 {
+	struct line *l = &p->locked.lines[w->begun];
+
 	if (w->prev)
 		w->prev->next = w->next;
 	else
-		p->locked.first = w->next;
+		l->first = w->next;
 	if (w->next)
 		w->next->prev = w->prev;
 	else
-		p->locked.last = w->prev;
+		l->last = w->prev;
 	w->next = w->prev = NULL;
-	p->locked.queued--;
-	metric_set(p->length, (int64_t)p->locked.queued);
+	l->n--;
+	metric_set(p->length, (int64_t)queued_locked(p));
 	set_state(w, WORK_RUNNING);
+}
+
+/* Begun before new; but new ones aren't kept waiting for ever. */
+static struct work *next_locked(struct work_pool *p)
+{
+	const struct line *new = &p->locked.lines[NEW], *begun = &p->locked.lines[BEGUN];
+	bool turn = begun->first && (!new->first || p->locked.in_row < WORK_BEGUN_IN_ROW);
+
+	p->locked.in_row = turn && new->first ? p->locked.in_row + 1 : 0;
+	return turn ? begun->first : new->first;
 }
 
 static void deliver_done(struct mail *m)
@@ -100,9 +131,9 @@ static struct work *take(struct work_pool *p)
 	struct work *w;
 
 	pthread_mutex_lock(&p->mutex);
-	while (!p->locked.first && !p->locked.stopping)
+	while (!queued_locked(p) && !p->locked.stopping)
 		pthread_cond_wait(&p->wake, &p->mutex);
-	w = p->locked.first;
+	w = next_locked(p);
 	if (w)
 		unlink_locked(p, w);
 	pthread_mutex_unlock(&p->mutex);
@@ -164,7 +195,7 @@ struct work_pool *work_pool_new(const char *name, unsigned threads, size_t max_q
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	snprintf(labels, sizeof(labels), "pool=\"%s\"", p->name);
 	p->threads_n = threads;
-	p->max_queued = max_queued;
+	p->max_queued = p->max_in_all = max_queued;
 	p->length = metric_get(METRIC_GAUGE, "work_queue_length", "Items waiting for a worker.",
 			       labels);
 	p->refused = metric_get(METRIC_COUNTER, "work_refused_total",
@@ -174,6 +205,12 @@ struct work_pool *work_pool_new(const char *name, unsigned threads, size_t max_q
 	pthread_cond_init(&p->wake, NULL);
 	start_threads(p);
 	return p;
+}
+
+void work_pool_room(struct work_pool *p, size_t max_in_all)
+{
+	if (max_in_all > p->max_queued)
+		p->max_in_all = max_in_all;
 }
 
 void work_pool_free(struct work_pool *p)
@@ -186,7 +223,7 @@ void work_pool_free(struct work_pool *p)
 	pthread_mutex_unlock(&p->mutex);
 	for (unsigned i = 0; i < p->threads_n; i++)
 		pthread_join(p->threads[i], NULL);
-	assert(p->locked.queued == 0);
+	assert(queued_locked(p) == 0);
 	pthread_cond_destroy(&p->wake);
 	pthread_mutex_destroy(&p->mutex);
 	free(p);
@@ -207,7 +244,7 @@ bool work_submit(struct work_pool *p, struct work *w)
 	assert(w->run && (w->done || !w->home));
 	assert(state_of(w) == WORK_IDLE || state_of(w) == WORK_DONE);
 	pthread_mutex_lock(&p->mutex);
-	taken = p->locked.queued < p->max_queued && !p->locked.stopping;
+	taken = room_locked(p, w) && !p->locked.stopping;
 	if (taken) {
 		w->pool = p;
 		__atomic_store_n(&w->cancelled, false, __ATOMIC_RELAXED);
@@ -254,7 +291,7 @@ size_t work_pool_queued(struct work_pool *p)
 	size_t n;
 
 	pthread_mutex_lock(&p->mutex);
-	n = p->locked.queued;
+	n = queued_locked(p);
 	pthread_mutex_unlock(&p->mutex);
 	return n;
 }

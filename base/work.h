@@ -7,6 +7,9 @@
  *
  * Bounds: a pool has a fixed number of threads and a queue of fixed length; a full queue refuses
  * (the caller answers 503 SlowDown). No worker waits on work that needs its own pool.
+ *
+ * Order: what goes on with something begun (`begun`) is taken before what is new, each in the order of
+ * submission; where both wait, one in WORK_BEGUN_IN_ROW + 1 is a new one, so that neither starves.
  */
 #pragma once
 
@@ -36,12 +39,14 @@ static inline void mailbox_post(struct mailbox *mb, struct mail *m)
 	mb->ops->post(mb, m);
 }
 
+enum { WORK_BEGUN_IN_ROW = 8 };
 enum work_state { WORK_IDLE, WORK_QUEUED, WORK_RUNNING, WORK_DONE };
 
 struct work {
 	void (*run)(struct work *w);
 	void (*done)(struct work *w); /* NULL: nobody is told (only without a mailbox) */
 	struct mailbox *home;         /* where done() goes; NULL: done() on the worker itself */
+	bool begun; /* goes on with what was begun: refusing it would waste what is done already */
 	/* private */
 	struct work *next, *prev;
 	struct mail mail;
@@ -52,9 +57,13 @@ struct work {
 
 /* name appears in metrics, logs and as the thread name. */
 struct work_pool *work_pool_new(const char *name, unsigned threads, size_t max_queued);
+/* The most that may be queued in all, where it is more than max_queued: beyond that there is room for
+ * what is begun alone. Before anything is submitted. */
+void work_pool_room(struct work_pool *p, size_t max_in_all);
 /* Lets queued and running items finish (done() included where home is NULL), joins, frees. */
 void work_pool_free(struct work_pool *p);
-/* False when the queue is full or the pool is stopping: nothing was taken. w must be idle or done. */
+/* False when the queue has no room for it or the pool is stopping: nothing was taken. w must be idle or
+ * done. */
 bool work_submit(struct work_pool *p, struct work *w);
 /* From the item's loop. An item still queued is taken out: run() is skipped, done() comes as usual,
  * and work_cancelled() says so. A running one only learns of it through work_cancelled(). */

@@ -1,4 +1,4 @@
-/* sluice-bench: a load generator for any S3 server. One thread, one epoll, kept-alive connections
+/* sluice-bench: a load generator for any S3 server, and for lakeFS's REST API. One thread, one epoll, kept-alive connections
  * each with one request under way; signatures cost a cached key and two hashes, bodies of answers
  * are dropped in the kernel, so that the client takes little of a machine that it shares.
  *
@@ -24,6 +24,10 @@ enum bench_op {
 	BENCH_COPY,
 	BENCH_PART_COPY, /* a multipart upload whose parts are ranges of an object */
 	BENCH_TAG,
+	/* lakeFS's REST API */
+	BENCH_STAT,
+	BENCH_LS,     /* a page of objects/ls */
+	BENCH_COMMIT, /* of one changed object */
 	BENCH_OPS
 };
 
@@ -40,6 +44,7 @@ struct bench_options {
 	uint64_t keys; /* how many keys there are to choose from, k0 on */
 	uint64_t first;  /* the first of them */
 	unsigned max_keys; /* LIST */
+	struct str token;  /* REST: a login's; STR_NONE: HTTP Basic */
 	struct str source; /* BUCKET/PREFIX of what is copied */
 	enum digest_kind checksum; /* of a PUT; DIGEST_KINDS: none */
 	bool signed_payload, json;

@@ -217,10 +217,12 @@ static rc answered(struct conn *c, struct err *reterr)
 		disconnect(c);
 		c->load->results->reconnects++;
 	}
-	if (outcome != OUTCOME_STEP)
+	if (outcome != OUTCOME_STEP && outcome != OUTCOME_PREPARED)
 		return begin(c, reterr);
 	if (c->fd < 0)
 		TRY(reconnect(c, reterr));
+	if (outcome == OUTCOME_PREPARED)
+		c->begun_us = mono_us();
 	prepare(c);
 	(void)send_all(c);
 	return RC_OK;
@@ -320,6 +322,7 @@ static void load_init(struct load *l, struct workload *w, struct results *result
 		c->fd = -1;
 		c->head = BUF_INIT(HEAD_MAX);
 		operation_init(&c->op);
+		c->op.lane = i;
 		response_init(&c->response);
 	}
 }

@@ -8,18 +8,20 @@
 
 const char *const bench_op_names[BENCH_OPS] = {"put",  "get",    "head",
 					       "list", "delete", "multipart",
-					       "copy", "part-copy", "tag"};
+					       "copy", "part-copy", "tag",
+					       "stat", "ls",    "commit"};
 
 enum { MAX_CONNECTIONS = 10000 };
 
 void bench_usage(void)
 {
-	fputs("usage: sluice-bench --op put|get|head|list|delete|multipart|copy|part-copy|tag\n"
+	fputs("usage: sluice-bench --op put|get|head|list|delete|multipart|copy|part-copy|tag|stat|ls|commit\n"
 	      "         --endpoint HOST:PORT --bucket NAME [--prefix PREFIX] [--region us-east-1]\n"
 	      "         [--access-key ID] [--secret-key SECRET]   (or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)\n"
 	      "         [--size 1KiB] [--part-size 64MiB] [--signed]   (--signed: SHA-256 of the body)\n"
 	      "         [--checksum crc32|crc64nvme|sha256|... [--trailer]] [--if-absent]   (of PUT)\n"
 	      "         [--source BUCKET/PREFIX]   (of copy and part-copy; its keys are as the copies')\n"
+	      "         [--token TOKEN]   (of stat, ls and commit, which are REST; HTTP Basic without it)\n"
 	      "         [--connections 1] [--count N] [--seconds S]\n"
 	      "         [--keys N] [--first 0] [--max-keys 1000]   (keys are PREFIXk00000000 on)\n"
 	      "         [--pid SERVER_PID] [--timeout SECONDS] [--json]\n",
@@ -111,7 +113,7 @@ static bool apply(struct bench_options *o, const char *name, const char *value, 
 		struct str *to;
 	} texts[] = {{"bucket", &o->bucket},	     {"prefix", &o->prefix}, {"region", &o->region},
 		     {"access-key", &o->access_key}, {"secret-key", &o->secret},
-		     {"source", &o->source}};
+		     {"source", &o->source},	     {"token", &o->token}};
 	struct {
 		const char *name;
 		uint64_t *to;
@@ -189,7 +191,8 @@ rc bench_options_parse(int argc, char **argv, struct arena *a, struct bench_opti
 		{"keys", 1, 0, 0},	 {"first", 1, 0, 0},	  {"max-keys", 1, 0, 0},
 		{"pid", 1, 0, 0},	 {"timeout", 1, 0, 0},	  {"signed", 0, 0, 0},
 		{"json", 0, 0, 0},	 {"source", 1, 0, 0},	  {"checksum", 1, 0, 0},
-		{"trailer", 0, 0, 0},	 {"if-absent", 0, 0, 0},  {0},
+		{"trailer", 0, 0, 0},	 {"if-absent", 0, 0, 0},  {"token", 1, 0, 0},
+		{0},
 	};
 	int i;
 

@@ -19,7 +19,24 @@ void request_header(struct request *r, struct str name, struct str value)
 	r->headers[r->headers_n++] = (struct sigv4_header){name, value};
 }
 
-void request_head(const struct bench_options *o, const struct request *r, struct arena *a,
+/* Nothing to sign. */
+static void rest_head(const struct bench_options *o, const struct request *r, struct arena *a,
+		      struct buf *to)
+{
+	struct str pair = arena_join(a, (struct str[]){o->access_key, STR(":"), o->secret}, 3);
+
+	buf_printf(to, "%s /api/v1" STR_FMT " HTTP/1.1\r\nhost: " STR_FMT "\r\n", r->method,
+		   STR_ARG(r->rest), STR_ARG(o->host));
+	if (o->token.n)
+		buf_printf(to, "authorization: Bearer " STR_FMT "\r\n", STR_ARG(o->token));
+	else
+		buf_printf(to, "authorization: Basic " STR_FMT "\r\n", STR_ARG(base64_encode(a, pair)));
+	if (r->tail.n)
+		buf_printf(to, "content-type: application/json\r\ncontent-length: %zu\r\n", r->tail.n);
+	buf_add(to, STR("\r\n"));
+}
+
+static void s3_head(const struct bench_options *o, const struct request *r, struct arena *a,
 		  struct buf *to)
 {
 	struct sigv4_credentials credentials = {o->access_key, o->secret, STR_NONE};
@@ -54,6 +71,15 @@ void request_head(const struct bench_options *o, const struct request *r, struct
 		buf_printf(to, "content-length: %llu\r\n",
 			   (unsigned long long)(r->body_size + r->tail.n));
 	buf_add(to, STR("\r\n"));
+}
+
+void request_head(const struct bench_options *o, const struct request *r, struct arena *a,
+		  struct buf *to)
+{
+	if (r->rest.p)
+		rest_head(o, r, a, to);
+	else
+		s3_head(o, r, a, to);
 }
 
 struct str request_digest(enum digest_kind k, struct str pattern, uint64_t size, struct arena *a)

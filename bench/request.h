@@ -8,6 +8,7 @@ enum { REQUEST_HEADERS = 6 };
 
 struct request {
 	const char *method;
+	struct str rest; /* of the REST API: the target below /api/v1, encoded; STR_NONE: it is S3's */
 	struct str key;	  /* STR_NONE: the bucket itself */
 	struct str query; /* encoded and in order, STR_NONE: none */
 	uint64_t body_size;

@@ -1,4 +1,4 @@
-#include "bench/workload.h"
+#include "bench/workload_rest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +94,7 @@ bool workload_begin(struct workload *w, struct operation *op)
 	op->number = n;
 	op->step = 0;
 	/* Reads hop about, so that neighbours don't warm each other. */
-	if (o->op == BENCH_GET || o->op == BENCH_HEAD)
+	if (o->op == BENCH_GET || o->op == BENCH_HEAD || o->op == BENCH_STAT)
 		n = n * 2654435761u;
 	snprintf(op->key, sizeof(op->key), "k%08llu",
 		 (unsigned long long)(o->first + n % o->keys));
@@ -188,6 +188,8 @@ struct request workload_request(const struct workload *w, struct operation *op, 
 	struct request r = {.method = methods[o->op], .payload_hash = STR("UNSIGNED-PAYLOAD")};
 
 	*ret_body = w->pattern;
+	if (workload_is_rest(o))
+		return workload_rest_request(w, op, a);
 	if (is_multipart(o))
 		r = multipart_request(w, op, a, ret_body);
 	if (o->op == BENCH_PUT)
@@ -265,6 +267,8 @@ static enum outcome multipart_response(const struct workload *w, struct operatio
 enum outcome workload_response(const struct workload *w, struct operation *op,
 			       const struct response *r)
 {
+	if (workload_is_rest(w->o))
+		return workload_rest_response(w, op, r);
 	if (r->status / 100 != 2)
 		return OUTCOME_FAILED;
 	if (is_multipart(w->o))
@@ -278,6 +282,8 @@ uint64_t workload_bytes(const struct workload *w)
 {
 	enum bench_op op = w->o->op;
 
-	return op == BENCH_HEAD || op == BENCH_LIST || op == BENCH_DELETE || op == BENCH_TAG ? 0
-											     : w->o->size;
+	return op == BENCH_HEAD || op == BENCH_LIST || op == BENCH_DELETE || op == BENCH_TAG ||
+			       workload_is_rest(w->o)
+		       ? 0
+		       : w->o->size;
 }

@@ -21,13 +21,16 @@ struct workload {
 /* One under way; belongs to a connection. */
 struct operation {
 	uint64_t number;
+	unsigned lane;	 /* its connection */
+	bool has_branch; /* commit: the lane's was made */
 	unsigned step; /* multipart: 0 begins, 1..parts are parts, then it is completed */
 	char upload_id[512];
 	struct buf xml; /* of the completion */
 	char key[32];
 };
 
-enum outcome { OUTCOME_DONE, OUTCOME_STEP, OUTCOME_FAILED };
+/* PREPARED: a step whose time doesn't count. */
+enum outcome { OUTCOME_DONE, OUTCOME_STEP, OUTCOME_PREPARED, OUTCOME_FAILED };
 
 rc workload_init(struct workload *w, const struct bench_options *o, struct arena *a,
 		 struct err *reterr);

@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "kv/drivers.h"
+#include "kv/gate.h"
+#include "kv/marks.h"
 #include "versions/task.h"
 
 /* Of hygiene: a part that was on its way when its upload ended; removals between two pauses. */
@@ -68,10 +69,9 @@ rc app_reload(struct app *app, struct err *reterr)
 	return loaded;
 }
 
-static rc open_kv(struct app *app, struct err *reterr)
+struct kv_options app_kv_options(const struct conf *c)
 {
-	const struct conf *c = app->conf;
-	struct kv_options o = {
+	return (struct kv_options){
 		.type = c->database.type,
 		.local = {
 			.path = c->database.local.path,
@@ -80,8 +80,33 @@ static rc open_kv(struct app *app, struct err *reterr)
 			.write_buffer_bytes = (size_t)c->database.local.write_buffer_bytes,
 		},
 	};
+}
 
-	return kv_open(&o, &app->kv, reterr);
+/* For those who freeze the database and want to know who still writes. */
+static struct str about(struct app *app)
+{
+	char host[256] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	return arena_printf(app->a, "%s, process %ld, " STR_FMT ", sluice " SLUICE_VERSION, host, (long)getpid(),
+			    STR_ARG(app->conf->listen_address));
+}
+
+/* The marks come first, then the schema, and only then is something written: a heartbeat, where others may have
+ * the KV open, too. */
+static rc open_kv(struct app *app, struct err *reterr)
+{
+	const struct kv_options o = app_kv_options(app->conf);
+	struct kv *gate;
+
+	TRY(kv_open(&o, &app->kv, reterr));
+	TRY(kv_check_incoming(app->kv, reterr));
+	TRY(auth_check_schema(app->kv, reterr));
+	if (app->kv->ops->sole_owner)
+		return RC_OK;
+	TRY(kv_gate_open(app->kv, &(struct kv_gate_options){.about = about(app)}, &gate, reterr));
+	app->kv = gate;
+	return RC_OK;
 }
 
 /* They encode and hash: as many as there are processors, and some that wait for the store. */
@@ -92,13 +117,40 @@ static unsigned range_workers(void)
 	return n < 1 ? 2 : n > 30 ? 32 : (unsigned)n + 2;
 }
 
+/* Of a request's jobs one is in a pool at a time: begun ones always find room. */
+static struct work_pool *open_pool(const struct conf *c, const char *name, int64_t threads)
+{
+	struct work_pool *p = work_pool_new(name, (unsigned)threads, (size_t)c->server.queue);
+
+	work_pool_room(p, (size_t)(c->server.queue + c->server.connections));
+	return p;
+}
+
+static void open_admission(struct app *app)
+{
+	const struct conf *c = app->conf;
+	size_t waiting = (size_t)c->server.admission.queue;
+
+	app->admission = admission_new(&(struct admission_options){
+		.of = {
+			[ADMIT_METADATA] = {(size_t)c->server.admission.metadata, waiting,
+					    "if the machine has room, raise server.admission.metadata and server.meta_workers"},
+			[ADMIT_DATA] = {(size_t)c->server.admission.data, waiting,
+					"if the machine has room, raise server.admission.data and server.data_workers"},
+			[ADMIT_LONG] = {(size_t)c->server.admission.long_work, waiting,
+					"if the machine has room, raise server.admission.long_work and server.heavy_workers"},
+		},
+		.share = (unsigned)c->server.admission.share,
+	});
+}
+
 static void open_pools(struct app *app)
 {
 	const struct conf *c = app->conf;
 
-	app->meta = work_pool_new("meta", (unsigned)c->server.meta_workers, (size_t)c->server.queue);
-	app->data = work_pool_new("data", (unsigned)c->server.data_workers, (size_t)c->server.queue);
-	app->heavy = work_pool_new("heavy", (unsigned)c->server.heavy_workers, (size_t)c->server.queue);
+	app->meta = open_pool(c, "meta", c->server.meta_workers);
+	app->data = open_pool(c, "data", c->server.data_workers);
+	app->heavy = open_pool(c, "heavy", c->server.heavy_workers);
 	app->ranges = work_pool_new("ranges", range_workers(), (size_t)c->server.queue);
 }
 
@@ -141,8 +193,8 @@ rc app_open(struct app *app, struct err *reterr)
 	const struct conf *c = app->conf;
 
 	TRY(open_kv(app, reterr));
-	TRY(auth_check_schema(app->kv, reterr));
 	open_pools(app);
+	open_admission(app);
 	TRY(registry_open(c, app->data, &app->registry, reterr));
 	open_versions(app);
 	open_tables(app);
@@ -206,6 +258,7 @@ void app_close(struct app *app)
 {
 	app_stop_hygiene(app);
 	app_end_workers(app);
+	admission_free(app->admission);
 	if (app->auth)
 		auth_free(app->auth);
 	if (app->versions)

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "auth/auth.h"
+#include "base/admission.h"
 #include "conf/conf.h"
+#include "kv/drivers.h"
 #include "versions/hygiene.h"
 #include "versions/versions.h"
 
@@ -12,6 +14,7 @@ struct app {
 	struct conf *conf;
 	struct kv *kv;
 	struct work_pool *meta, *data, *heavy, *ranges;
+	struct admission *admission;
 	struct registry *registry;
 	struct versions *versions;
 	struct auth *auth;
@@ -24,6 +27,8 @@ bool app_configure(struct app *app, const char *path);
 /* SIGHUP: reads the configuration again and takes its logging section; what else has changed needs a
  * restart. A configuration with errors changes nothing: CONFIG with the first of them. */
 rc app_reload(struct app *app, struct err *reterr);
+/* What the configuration says of the KV, for kv_open. */
+struct kv_options app_kv_options(const struct conf *c);
 /* Opens KV and stores. On failure everything is closed again by app_close. */
 rc app_open(struct app *app, struct err *reterr);
 /* From then on long work can be submitted, and what a lost server left goes on: a server's, not a command's.

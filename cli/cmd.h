@@ -7,5 +7,7 @@ int cmd_setup(int argc, char **argv);
 int cmd_superuser(int argc, char **argv);
 int cmd_repo(int argc, char **argv);
 int cmd_fsck(int argc, char **argv); /* 0 clean, 1 missing or damaged things, 2 it couldn't look */
+int cmd_migrate(int argc, char **argv);
+int cmd_kv(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_reference(int argc, char **argv);

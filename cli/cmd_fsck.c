@@ -150,8 +150,8 @@ static rc check_here(struct check *k, struct fsck_counts *n, struct err *reterr)
 /* There. */
 
 /* The server of this configuration, on this machine: no proxy leads there. */
-static rc ask_server(struct check *k, struct str method, struct str path, unsigned ms, struct arena *a,
-		     struct http_answer *ret, struct err *reterr)
+static rc ask_server(struct check *k, struct str method, struct str path, unsigned ms, bool as_user,
+		     struct arena *a, struct http_answer *ret, struct err *reterr)
 {
 	struct str pair = arena_printf(a, "%s:%s", k->user ? k->user : "", k->password ? k->password : "");
 	const struct http_header h = {
@@ -161,7 +161,7 @@ static rc ask_server(struct check *k, struct str method, struct str path, unsign
 		.method = method,
 		.url = arena_printf(a, "%s" STR_FMT, k->endpoint, STR_ARG(path)),
 		.headers = &h,
-		.headers_n = k->user ? 1 : 0,
+		.headers_n = as_user ? 1 : 0,
 		.body = str_eq(method, STR("POST")) ? HTTP_BYTES : HTTP_NO_BODY,
 		.bytes = STR(""),
 	};
@@ -178,7 +178,7 @@ static rc ask(struct check *k, struct str method, struct str path, struct arena 
 	struct http_answer got;
 	rc parsed;
 
-	TRY(ask_server(k, method, path, ASK_MS, a, &got, reterr));
+	TRY(ask_server(k, method, path, ASK_MS, true, a, &got, reterr));
 	parsed = json_parse(a, got.body, ret, reterr);
 	if (got.status >= 200 && got.status < 300)
 		return parsed;
@@ -273,7 +273,7 @@ static bool answers(struct check *k)
 {
 	struct http_answer got;
 
-	return rc_ok(ask_server(k, STR("GET"), STR("/_health"), 5000, k->a, &got, NULL)) && got.status == 200;
+	return rc_ok(ask_server(k, STR("GET"), STR("/_health"), 5000, false, k->a, &got, NULL)) && got.status == 200;
 }
 
 static rc check(struct check *k, struct fsck_counts *n, struct err *reterr)
@@ -293,17 +293,6 @@ static rc check(struct check *k, struct fsck_counts *n, struct err *reterr)
 
 /* The command line. */
 
-static bool take_flag(int *argc, char **argv, const char *name)
-{
-	for (int i = 1; i < *argc; i++)
-		if (!strcmp(argv[i], name)) {
-			memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof(*argv));
-			--*argc;
-			return true;
-		}
-	return false;
-}
-
 static bool read_options(struct check *k, int argc, char **argv, const char **ret_config)
 {
 	const struct option_spec specs[] = {{"config", ret_config},
@@ -313,8 +302,8 @@ static bool read_options(struct check *k, int argc, char **argv, const char **re
 	const char *words[1];
 	size_t n;
 
-	k->bodies = take_flag(&argc, argv, "--bodies");
-	k->json = take_flag(&argc, argv, "--json");
+	k->bodies = options_flag(&argc, argv, "--bodies");
+	k->json = options_flag(&argc, argv, "--json");
 	if (!options_parse(argc, argv, specs, 4, words, 1, &n))
 		return false;
 	if (n != 1 || !rc_ok(valid_repo_name(str_c(words[0]), NULL))) {

@@ -95,6 +95,11 @@ static void handle(struct http_req *req, void *ud)
 		gateway_handle(site->gateway, req);
 }
 
+static struct http_admission admission_of(const struct app *app)
+{
+	return (struct http_admission){app->admission, (unsigned)app->conf->server.admission.wait};
+}
+
 static struct api *open_api(struct app *app)
 {
 	struct api_options o = {
@@ -103,6 +108,7 @@ static struct api *open_api(struct app *app)
 		.meta = app->meta,
 		.data = app->data,
 		.heavy = app->heavy,
+		.admission = admission_of(app),
 		.signing_secret = app->conf->blockstores.signing.secret_key,
 		.slot_bytes = (size_t)app->conf->server.body_slot_bytes,
 		.rbac = app->conf->auth.ui_config.rbac,
@@ -124,6 +130,7 @@ static struct gateway *open_gateway(struct app *app)
 		.auth = app->auth,
 		.meta = app->meta,
 		.data = app->data,
+		.admission = admission_of(app),
 		.region = c->gateways.s3.region,
 		.verify_region = c->gateways.s3.verify_region,
 		.domains = c->gateways.s3.domain_name.v,
@@ -213,6 +220,7 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 			  F_INT("port", http_server_port(server)), F_CSTR("version", SLUICE_VERSION));
 		app_start_hygiene(app);
 		wait_for_stop(app, server, set);
+		admission_stop(app->admission);
 		versions_stop_tasks(app->versions);
 		app_stop_hygiene(app);
 		http_server_stop(server, (unsigned)app->conf->server.stop_grace);

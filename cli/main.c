@@ -34,6 +34,14 @@ static const struct {
 	 "                 [--config FILE]           check a repository against its store (exit code 1:\n"
 	 "                                           missing or damaged things); beside a running server\n"
 	 "                                           it is the server that looks"},
+	{"migrate", cmd_migrate,
+	 "migrate --from FILE --to FILE [--dry-run] [--clear-target] [--freeze] [--unknown-records]\n"
+	 "                                           copy one configuration's database into another's\n"
+	 "  sluice migrate version|up|unfreeze [--config FILE]\n"
+	 "                                           the schema; a database that a migration froze"},
+	{"kv", cmd_kv,
+	 "kv dump [FILE|-] [--freeze] | load FILE|- [--clear-target] | digest  [--config FILE]\n"
+	 "                                           the whole database into a file, and back"},
 	{"config", cmd_config,
 	 "config check FILE | sample | reference    check a configuration, or show what there is"},
 	{"reference", cmd_reference, "reference s3|rest                        the operations of a protocol, as a page"},

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct option_spec *find(const struct option_spec *specs, size_t n, struct str name)
 {
@@ -14,6 +15,17 @@ static bool bad(const char *command, const char *what, struct str arg)
 {
 	fprintf(stderr, "sluice %s: %s: " STR_FMT " (see sluice help)\n", command, what,
 		STR_ARG(arg));
+	return false;
+}
+
+bool options_flag(int *argc, char **argv, const char *name)
+{
+	for (int i = 1; i < *argc; i++)
+		if (!strcmp(argv[i], name)) {
+			memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof(*argv));
+			--*argc;
+			return true;
+		}
 	return false;
 }
 

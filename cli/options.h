@@ -8,6 +8,8 @@ struct option_spec {
 	const char **value; /* where it goes */
 };
 
+/* Takes a flag, `--name`, out of argv wherever it stands; whether it was there. Before options_parse. */
+bool options_flag(int *argc, char **argv, const char *name);
 /* Fills values; leaves the other words in words[] (at most max) and their number in *n. False after a
  * message on stderr: exit code 2. */
 bool options_parse(int argc, char **argv, const struct option_spec *specs, size_t specs_n,

@@ -159,7 +159,12 @@ struct conf {
 	struct {
 		int64_t loops;          /* 0: one a core */
 		int64_t data_workers, meta_workers, heavy_workers, task_workers, tasks;
-		int64_t queue;          /* items a pool holds before it refuses with SlowDown */
+		int64_t queue;          /* new items a pool holds before it refuses with SlowDown */
+		struct {
+			int64_t metadata, data, long_work, queue;
+			int64_t wait;  /* ms; 0: for ever */
+			int64_t share; /* per cent */
+		} admission;
 		int64_t connections;
 		int64_t head_bytes, headers;
 		int64_t head_timeout, idle_timeout, body_timeout, write_timeout; /* ms */

@@ -33,22 +33,27 @@ static void submit(struct s3_req *r, struct work_pool *pool, void (*run)(struct 
 	r->wait = KV_BLOCK;
 	r->work = (struct work){
 		.run = run, .done = done, .home = loop_mailbox(http_req_loop(r->http))};
-	if (!work_submit(pool, &r->work))
+	if (!http_admit_submit(&r->admit, pool, &r->work))
 		s3_done(r, err_default(&r->err, ERR_SlowDown));
+}
+
+static rc too_late(struct s3_req *r)
+{
+	return err_default(&r->err, ERR_SlowDown);
 }
 
 static void prologue_run(struct work *w)
 {
 	struct s3_req *r = req_of(w);
 
-	r->result = prologue(r);
+	r->result = http_admit_begin(&r->admit) ? prologue(r) : too_late(r);
 }
 
 static void prologue_done(struct work *w)
 {
 	struct s3_req *r = req_of(w);
 
-	carry_on(r, r->result);
+	carry_on(r, http_admit_done(&r->admit) ? r->result : err_default(&r->err, ERR_CANCELLED));
 }
 
 static rc parse_document(struct s3_req *r)
@@ -72,14 +77,14 @@ static void op_run(struct work *w)
 {
 	struct s3_req *r = req_of(w);
 
-	r->result = run(r);
+	r->result = http_admit_begin(&r->admit) ? run(r) : too_late(r);
 }
 
 static void op_done(struct work *w)
 {
 	struct s3_req *r = req_of(w);
 
-	s3_done(r, r->result);
+	s3_done(r, http_admit_done(&r->admit) ? r->result : err_default(&r->err, ERR_CANCELLED));
 }
 
 static void to_worker(struct s3_req *r)
@@ -105,6 +110,37 @@ static void carry_on(struct s3_req *r, rc result)
 		s3_done(r, result);
 }
 
+static void enter(struct s3_req *r)
+{
+	rc result = prologue(r);
+
+	if (rc_is(result, WOULD_BLOCK))
+		submit(r, r->g->o.meta, prologue_run, prologue_done);
+	else
+		carry_on(r, result);
+}
+
+static void answered(struct s3_req *r, enum admit answer)
+{
+	if (answer == ADMIT_IN)
+		enter(r);
+	else if (answer != ADMIT_WAIT)
+		s3_done(r, err_default(&r->err, answer == ADMIT_GONE ? ERR_CANCELLED : ERR_SlowDown));
+}
+
+static void told(struct http_admit *x, enum admit answer)
+{
+	answered((struct s3_req *)((char *)x - offsetof(struct s3_req, admit)), answer);
+}
+
+static void ask(struct s3_req *r)
+{
+	enum admission_class c = r->op->flags & (OP_DATA | OP_LONG) ? ADMIT_DATA : ADMIT_METADATA;
+
+	answered(r, http_admit_enter(&r->admit, &r->g->o.admission, r->http, c,
+				     r->op->flags & OP_AHEAD, told));
+}
+
 static void free_buf(void *b)
 {
 	buf_deinit(b);
@@ -114,7 +150,7 @@ void gateway_handle(struct gateway *g, struct http_req *http)
 {
 	struct arena *a = http_req_arena(http);
 	struct s3_req *r = ARENA_NEW(a, struct s3_req);
-	rc result;
+	rc routed;
 
 	r->g = g;
 	r->http = http;
@@ -122,16 +158,11 @@ void gateway_handle(struct gateway *g, struct http_req *http)
 	r->wait = KV_NOWAIT;
 	buf_init(&r->xml, 2 * S3_MAX_XML);
 	arena_defer(a, free_buf, &r->xml);
-	result = s3_route(r);
-	if (!rc_ok(result)) {
-		s3_done(r, result);
-		return;
-	}
-	result = prologue(r);
-	if (rc_is(result, WOULD_BLOCK))
-		submit(r, g->o.meta, prologue_run, prologue_done);
+	routed = s3_route(r);
+	if (rc_ok(routed))
+		ask(r);
 	else
-		carry_on(r, result);
+		s3_done(r, routed);
 }
 
 struct gateway *gateway_new(const struct gateway_options *o)

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "auth/auth.h"
-#include "http/server.h"
+#include "http/admit.h"
 #include "versions/versions.h"
 
 struct gateway;
@@ -21,6 +21,7 @@ struct gateway_options {
 	struct auth *auth;
 	struct work_pool *meta; /* KV work */
 	struct work_pool *data; /* what reads and writes bodies */
+	struct http_admission admission;
 	struct str region;
 	bool verify_region; /* refuse signatures for another one */
 	const struct str *domains; /* gateways.s3.domain_name: hosts of virtual-host style */

@@ -145,7 +145,8 @@ void s3_reply_error(struct s3_req *r)
 		return;
 	}
 	if (status == 503)
-		s3_add_header(r, "retry-after", STR("1"));
+		s3_add_header(r, "retry-after",
+			      arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
 	standard_headers(r);
 	if (is_head(r) || status == 304) {
 		http_respond_head(r->http, status, r->out, r->out_n, status == 304 ? -1 : 0);
@@ -188,6 +189,7 @@ void s3_done(struct s3_req *r, rc result)
 	count(r);
 	if (r->up)
 		body_close(r->up->head);
+	http_admit_leave(&r->admit);
 	if (r->err.code)
 		s3_reply_error(r);
 	else

@@ -1,6 +1,7 @@
 /* A request inside the gateway: the row of the table it is, and its way through the steps.
  *
- *   route -> authenticate -> find the repository -> authorize -> plan      on the loop if nothing
+ *   route -> admission (http/admit.h): a place, a wait for one, or 503
+ *         -> authenticate -> find the repository -> authorize -> plan      on the loop if nothing
  *                                                                            blocks, else on a worker
  *   [read the XML body | start: stream a body]                              loop (bodies: workers)
  *   run                                                                     worker
@@ -25,6 +26,8 @@
 enum {
 	OP_XML = 1,    /* the body is an XML document: read (bounded) and parsed into r->doc before run */
 	OP_LONG = 2,   /* run on the data pool: it moves bytes */
+	OP_DATA = 64,  /* of admission's class "data": a body comes or goes; with OP_LONG, too */
+	OP_AHEAD = 128, /* goes on with an upload: ahead of what is new */
 	OP_ABSENT = 4, /* NotImplemented */
 	OP_LATE = 32, /* the answer may begin before run has ended (late.c) */
 	OP_NEW_BUCKET = 8, /* the bucket needn't be there: r->repo is not looked up */
@@ -128,6 +131,7 @@ struct s3_req {
 	struct repo repo;
 	enum kv_wait wait;
 
+	struct http_admit admit;
 	struct work work;
 	rc result;
 

@@ -58,6 +58,7 @@ rc aws_credentials_new(const struct aws_credentials_options *o, struct aws_crede
 	     *s; s++)
 		**s = (*s)->n ? arena_dup(c->a, **s) : STR_NONE;
 	c->o.window_s = o->window_s ? o->window_s : WINDOW_S;
+	c->o.again_s = o->again_s ? o->again_s : AGAIN_S;
 	c->metadata = http_pool_new(&(struct http_pool_options){
 		.kept = 1, .connect_ms = CONNECT_MS, .stall_ms = NEAR_STALL_MS});
 	c->services = http_pool_new(&(struct http_pool_options){
@@ -156,8 +157,8 @@ static void set(struct aws_credentials *c, const struct aws_found *f)
 	keep(&at, f->keys.token, &k->keys.token);
 	k->expires_s = f->expires_s;
 	k->renew_s = f->expires_s ? f->expires_s - c->o.window_s : 0;
-	if (k->renew_s && k->renew_s < now + AGAIN_S)
-		k->renew_s = now + AGAIN_S < f->expires_s ? now + AGAIN_S : f->expires_s;
+	if (k->renew_s && k->renew_s < now + c->o.again_s)
+		k->renew_s = now + c->o.again_s < f->expires_s ? now + c->o.again_s : f->expires_s;
 	k->refused = false;
 	k->failed_ms = 0;
 }
@@ -187,7 +188,7 @@ static rc renew(struct aws_credentials *c, struct arena *a, struct err *reterr)
 		e.code = ERR_ServiceUnavailable;
 		k->failure = e;
 		k->failed_ms = k->fetched_ms;
-		k->renew_s = wall_now().s + AGAIN_S;
+		k->renew_s = wall_now().s + c->o.again_s;
 		log_event(LOG_WARN, "aws", "no credentials", F_CSTR("reason", e.msg),
 			  F_CSTR("meanwhile", usable(k, wall_now().s) ? "the old ones" : "none"));
 	}
@@ -258,7 +259,7 @@ bool aws_credentials_refused(struct aws_credentials *c, struct str access_key)
 		return false;
 	pthread_mutex_lock(&k->lock);
 	worth = !str_eq(k->keys.access_key, access_key);
-	if (!worth && mono_ms() - k->fetched_ms > AGAIN_S * 1000) {
+	if (!worth && mono_ms() - k->fetched_ms > c->o.again_s * 1000) {
 		k->refused = true;
 		worth = true;
 	}

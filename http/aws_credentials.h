@@ -14,7 +14,7 @@
  * way of another profile are refused with a message that says so.
  *
  * Temporary keys are renewed ahead of their end by one caller while the others go on with the old
- * ones; a failure then costs nothing until the old ones end, and is tried again after half a minute.
+ * ones; a failure then costs nothing until the old ones end, and is tried again after again_s.
  */
 #pragma once
 
@@ -31,6 +31,7 @@ struct aws_credentials_options {
 	struct str region;                    /* of STS, should AWS_REGION not be set */
 	int64_t session_s;                    /* of web identity; 0: the service's choice */
 	int64_t window_s;                     /* renewed so long before the end; 0: 300 */
+	int64_t again_s;                      /* but so rarely; 0: 30 */
 	struct str ca_file;
 	/* NULL: getenv. */
 	const char *(*env)(const char *name);

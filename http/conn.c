@@ -9,7 +9,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { PIPELINED_PER_TURN = 16 };
+enum {
+	PIPELINED_PER_TURN = 16,
+	EVICT_MS = 1000,
+};
 
 static void on_later(struct loop_timer *t);
 static void on_read_timeout(struct loop_timer *t);
@@ -29,10 +32,55 @@ static void go_on_later(struct conn *c)
 	loop_timer_set(c->sl->loop, &c->later, 0, on_later);
 }
 
+static void wait_ends(struct conn *c)
+{
+	struct server_loop *sl = c->sl;
+
+	if (!c->waits)
+		return;
+	c->waits = false;
+	if (c->wait_prev)
+		c->wait_prev->wait_next = c->wait_next;
+	else
+		sl->first_waiting = c->wait_next;
+	if (c->wait_next)
+		c->wait_next->wait_prev = c->wait_prev;
+	else
+		sl->last_waiting = c->wait_prev;
+}
+
+static void wait_begins(struct conn *c)
+{
+	struct server_loop *sl = c->sl;
+
+	wait_ends(c);
+	c->waits = true;
+	c->since_ms = mono_ms();
+	c->wait_next = NULL;
+	c->wait_prev = sl->last_waiting;
+	if (c->wait_prev)
+		c->wait_prev->wait_next = c;
+	else
+		sl->first_waiting = c;
+	sl->last_waiting = c;
+}
+
+bool conn_evict(struct server_loop *sl)
+{
+	struct conn *c = sl->first_waiting;
+
+	if (!c || mono_ms() - c->since_ms < EVICT_MS)
+		return false;
+	conn_close(c);
+	metric_add(sl->server->metrics.evicted, 1);
+	return true;
+}
+
 void conn_close(struct conn *c)
 {
 	if (c->state == CONN_CLOSED)
 		return;
+	wait_ends(c);
 	c->state = CONN_CLOSED;
 	loop_fd_close(&c->fd);
 	c->stream.fd = -1;
@@ -98,6 +146,7 @@ static void idle(struct conn *c)
 		conn_close(c);
 		return;
 	}
+	wait_begins(c);
 	set_timeout(c, limits(c)->idle_ms);
 	conn_watch(c);
 	if (!c->parsing && (input_str(&c->in).n || stream_pending(&c->stream)))
@@ -127,6 +176,7 @@ static void start_request(struct conn *c)
 
 	memcpy(text, input_str(&c->in).p, n);
 	input_drop(&c->in, n);
+	wait_ends(c);
 	c->req = r;
 	c->state = CONN_REQUEST;
 	loop_timer_cancel(&c->reading);
@@ -454,6 +504,7 @@ void conn_new(struct server_loop *sl, int fd, SSL_CTX *tls, const struct sockadd
 		return;
 	}
 	c->state = CONN_HANDSHAKE;
+	wait_begins(c);
 	set_timeout(c, limits(c)->tls_ms);
 	handshake(c);
 }

@@ -55,6 +55,8 @@ struct server_loop {
 	int listen_fd;              /* until the loop runs, then the listener's */
 	struct loop_timer resume;   /* accepting again */
 	struct conn *conns;
+	/* Those without a request, the longest first: each waits for a whole head. */
+	struct conn *first_waiting, *last_waiting;
 	size_t conns_n, requests_n; /* requests: those in memory */
 	bool stopping, abandoned;
 	struct mail stop;
@@ -64,12 +66,12 @@ struct server_loop {
 	uint64_t ids;
 	int64_t date_s;
 	char date[30];
-	int64_t complained_ms;      /* of a lack of descriptors */
+	int64_t complained_ms;      /* of a lack of descriptors or of places */
 };
 
 struct server_metrics {
 	struct metric *requests[6]; /* by the status's first digit */
-	struct metric *seconds, *connections, *bytes_in, *bytes_out;
+	struct metric *seconds, *connections, *evicted, *bytes_in, *bytes_out;
 };
 
 struct http_server {
@@ -109,6 +111,9 @@ enum conn_state {
 struct conn {
 	struct server_loop *sl;
 	struct conn *next, **link;
+	struct conn *wait_next, *wait_prev;
+	bool waits;        /* among the loop's waiting ones */
+	int64_t since_ms;  /* when that began */
 	struct loop_fd fd;
 	struct stream stream;
 	enum conn_state state;
@@ -196,6 +201,9 @@ void listener_room(struct server_loop *sl);
 /* Takes fd over; tls (counted for the callee) or NULL. */
 void conn_new(struct server_loop *sl, int fd, SSL_CTX *tls, const struct sockaddr_storage *peer);
 void conn_close(struct conn *c);
+/* Closes the one that has waited the longest for a request, if that is a second or more: whoever only holds
+ * a place makes room for who has something to ask. */
+bool conn_evict(struct server_loop *sl);
 /* The answer has been written. */
 void conn_answered(struct conn *c);
 /* Nothing more is expected from the client: so its leaving shows. */

@@ -189,6 +189,19 @@ static void complain(struct server_loop *sl, int e)
 		  F_CSTR("error", strerror_r(e, why, sizeof(why))));
 }
 
+static void complain_full(struct server_loop *sl)
+{
+	int64_t now = mono_ms();
+
+	if (sl->complained_ms && now - sl->complained_ms < COMPLAIN_MS)
+		return;
+	sl->complained_ms = now;
+	log_event(LOG_WARN, "http",
+		  "as many connections as are allowed: others wait, and those without a request are closed",
+		  F_INT("connections", (int64_t)sl->server->limits.connections),
+		  F_CSTR("remedy", "raise server.connections and the limit of open files"));
+}
+
 static SSL_CTX *tls_ref(struct http_server *s)
 {
 	SSL_CTX *ctx;
@@ -219,8 +232,11 @@ static bool accept_one(struct server_loop *sl)
 	int fd;
 
 	if (!take_place(s)) {
-		pause_for(sl, FULL_MS);
-		return false;
+		complain_full(sl);
+		if (!conn_evict(sl) || !take_place(s)) {
+			pause_for(sl, FULL_MS);
+			return false;
+		}
 	}
 	fd = accept4(sl->listener.fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <assert.h>
+#include <netinet/tcp.h>
 
 /* Unique in the process: the mixing (of splitmix64) is a bijection. */
 static uint64_t next_id(struct server_loop *sl)
@@ -158,6 +159,18 @@ void http_req_on_gone(struct http_req *r, void (*fn)(void *ud), void *ud)
 bool http_req_gone(const struct http_req *r)
 {
 	return r->gone;
+}
+
+bool http_req_left(const struct http_req *r)
+{
+	struct tcp_info info;
+	socklen_t n = sizeof(info);
+
+	if (r->gone || !r->conn)
+		return true;
+	if (getsockopt(r->conn->fd.fd, IPPROTO_TCP, TCP_INFO, &info, &n))
+		return false;
+	return info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE;
 }
 
 void http_req_log(struct http_req *r, struct str operation, struct str user, struct str error_code)

@@ -89,6 +89,7 @@ static enum response_step start_read_ahead(struct http_req *r)
 		.run = read_ahead_run,
 		.done = read_ahead_done,
 		.home = loop_mailbox(r->sl->loop),
+		.begun = true,
 	};
 	if (work_submit(resp->cold, &resp->read_ahead)) {
 		resp->reading_ahead = true;

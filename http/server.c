@@ -58,6 +58,8 @@ static void get_metrics(struct server_metrics *m)
 	m->seconds = metric_get(METRIC_HISTOGRAM, "http_request_seconds",
 				"From a request's first byte to its answer's last.", NULL);
 	m->connections = metric_get(METRIC_GAUGE, "http_connections", "Open connections.", NULL);
+	m->evicted = metric_get(METRIC_COUNTER, "http_evicted_connections_total",
+				"Connections without a request that were closed to make room.", NULL);
 	m->bytes_in = metric_get(METRIC_COUNTER, "http_received_bytes_total",
 				 "Bytes of requests' bodies.", NULL);
 	m->bytes_out = metric_get(METRIC_COUNTER, "http_sent_bytes_total",

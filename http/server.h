@@ -37,7 +37,8 @@ struct http_limits {
 	unsigned write_ms;       /* 60,000: without progress of a response */
 	unsigned linger_ms;      /* 5,000: draining after an early answer */
 	unsigned tls_ms;         /* 10,000: handshake */
-	size_t connections;      /* 10,000 in all; past it accepting pauses. Fewer where the limit
+	size_t connections;      /* 10,000 in all; past it accepting pauses, and who has waited the
+				  * longest for a request, a second at least, is closed. Fewer where the limit
 				  * of open files doesn't allow two descriptors for each */
 };
 
@@ -91,6 +92,8 @@ struct http_req *http_req_ref(struct http_req *r);
 void http_req_unref(struct http_req *r);
 /* The connection is gone: nobody will see an answer. */
 bool http_req_gone(const struct http_req *r);
+/* The same, and the kernel is asked: while nobody reads a body, a client's leaving is not seen otherwise. */
+bool http_req_left(const struct http_req *r);
 /* fn(ud) once, on the loop, from a fresh stack, if the connection goes (or has gone) before the request
  * was answered; so that work can be cancelled. One registration at a time; fn NULL or an answer removes
  * it (the body of an answer is told by its close). A client that ends its side while its request is

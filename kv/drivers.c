@@ -11,9 +11,12 @@ static rc open_mem(const struct kv_options *o, struct kv **ret, struct err *rete
 /* lakeFS's way to ask for its embedded KV without files is the path "memory:...". */
 static rc open_local(const struct kv_options *o, struct kv **ret, struct err *reterr)
 {
+	struct kv_rocksdb_options local = o->local;
+
 	if (str_starts(o->local.path, STR("memory:")))
 		return open_mem(o, ret, reterr);
-	return kv_rocksdb_open(&o->local, ret, reterr);
+	local.existing |= o->existing;
+	return kv_rocksdb_open(&local, ret, reterr);
 }
 
 const struct kv_driver kv_drivers[] = {

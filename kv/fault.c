@@ -3,7 +3,9 @@
 #include "kv/kv.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { CALLS = 7 };
 
@@ -11,6 +13,7 @@ struct fault {
 	struct kv kv;
 	struct kv_ops ops; /* as `next` has them */
 	struct kv *next;
+	_Atomic unsigned slow_ms;
 	pthread_mutex_t *lock;
 	struct {
 		uint64_t calls[CALLS];
@@ -39,6 +42,14 @@ static void *allocate(size_t n)
 	if (!p)
 		abort();
 	return p;
+}
+
+static void dawdle(struct fault *f)
+{
+	unsigned ms = atomic_load(&f->slow_ms);
+
+	if (ms)
+		usleep(ms * 1000);
 }
 
 static struct verdict judge(struct fault *f, enum kv_call call)
@@ -70,9 +81,13 @@ static rc fault_get(struct kv *kv, enum kv_wait wait, struct str partition, stru
 		    struct arena *a, struct str *ret_value, struct err *reterr)
 {
 	struct fault *f = (struct fault *)kv;
-	struct verdict v = judge(f, KV_CALL_GET);
+	struct verdict v;
 	rc r = RC_OK;
 
+	if (wait == KV_NOWAIT && atomic_load(&f->slow_ms))
+		return RC(WOULD_BLOCK);
+	dawdle(f);
+	v = judge(f, KV_CALL_GET);
 	if (!skips(v))
 		r = kv_get(f->next, wait, partition, key, a, ret_value, reterr);
 	return sentence(v, r, reterr);
@@ -85,6 +100,7 @@ static rc fault_set(struct kv *kv, struct str partition, struct str key, struct 
 	struct verdict v = judge(f, KV_CALL_SET);
 	rc r = RC_OK;
 
+	dawdle(f);
 	if (!skips(v))
 		r = kv_set(f->next, partition, key, value, reterr);
 	return sentence(v, r, reterr);
@@ -97,6 +113,7 @@ static rc fault_set_if(struct kv *kv, struct str partition, struct str key, stru
 	struct verdict v = judge(f, KV_CALL_SET_IF);
 	rc r = RC_OK;
 
+	dawdle(f);
 	if (!skips(v))
 		r = kv_set_if(f->next, partition, key, value, cond, current, reterr);
 	return sentence(v, r, reterr);
@@ -108,6 +125,7 @@ static rc fault_delete(struct kv *kv, struct str partition, struct str key, stru
 	struct verdict v = judge(f, KV_CALL_DELETE);
 	rc r = RC_OK;
 
+	dawdle(f);
 	if (!skips(v))
 		r = kv_delete(f->next, partition, key, reterr);
 	return sentence(v, r, reterr);
@@ -121,6 +139,7 @@ static rc fault_set_guarded(struct kv *kv, struct str partition, struct str key,
 	struct verdict v = judge(f, KV_CALL_GUARDED);
 	rc r = RC_OK;
 
+	dawdle(f);
 	if (!skips(v))
 		r = kv_set_guarded(f->next, partition, key, value, guard_partition, guard_key,
 				   guard_value, reterr);
@@ -132,6 +151,7 @@ static void fault_write_many(struct kv *kv, struct kv_write *w, size_t n)
 	struct fault *f = (struct fault *)kv;
 	struct verdict v[KV_WRITES_MAX] = {0};
 
+	dawdle(f);
 	for (size_t i = 0; i < n; i++) {
 		if (!rc_ok(w[i].result))
 			continue;
@@ -183,21 +203,41 @@ static const struct kv_iter_ops iter_ops = {
 	.close = fault_iter_close,
 };
 
+/* Takes over what *next is. */
+static struct kv_iter *fault_iter_new(struct fault *f, struct kv_iter **next)
+{
+	struct fault_iter *it = allocate(sizeof(*it));
+
+	*it = (struct fault_iter){.it.ops = &iter_ops, .fault = f, .next = *next};
+	*next = NULL;
+	return &it->it;
+}
+
+static rc fault_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
+{
+	struct fault *f = (struct fault *)kv;
+	struct verdict v = judge(f, KV_CALL_SCAN);
+	CLEANUP(kv_iter_closep) struct kv_iter *next = NULL;
+
+	if (!skips(v))
+		TRY(kv_partitions(f->next, from, &next, reterr));
+	TRY(sentence(v, RC_OK, reterr));
+	*ret = fault_iter_new(f, &next);
+	return RC_OK;
+}
+
 static rc fault_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
 		     struct kv_iter **ret, struct err *reterr)
 {
 	struct fault *f = (struct fault *)kv;
 	struct verdict v = judge(f, KV_CALL_SCAN);
 	CLEANUP(kv_iter_closep) struct kv_iter *next = NULL;
-	struct fault_iter *it;
 
+	dawdle(f);
 	if (!skips(v))
 		TRY(kv_scan(f->next, partition, from, batch, &next, reterr));
 	TRY(sentence(v, RC_OK, reterr));
-	it = allocate(sizeof(*it));
-	*it = (struct fault_iter){.it.ops = &iter_ops, .fault = f, .next = next};
-	next = NULL;
-	*ret = &it->it;
+	*ret = fault_iter_new(f, &next);
 	return RC_OK;
 }
 
@@ -225,6 +265,7 @@ struct kv *kv_fault_new(struct kv *next)
 		.free = fault_free,
 		.set_guarded = kv_has_guarded(next) ? fault_set_guarded : NULL,
 		.write_many = fault_write_many,
+		.partitions = next->ops->partitions ? fault_partitions : NULL,
 		.has_nowait = next->ops->has_nowait,
 		.sole_owner = next->ops->sole_owner,
 	};
@@ -259,4 +300,11 @@ uint64_t kv_fault_calls(const struct kv *fault, unsigned mask)
 			n += f->locked.calls[i];
 	pthread_mutex_unlock(f->lock);
 	return n;
+}
+
+void kv_fault_slow(struct kv *fault, unsigned ms)
+{
+	struct fault *f = (struct fault *)fault;
+
+	atomic_store(&f->slow_ms, ms);
 }

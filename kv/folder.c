@@ -90,13 +90,21 @@ static rc not_a_folder(const char *path, struct err *reterr)
 		       path);
 }
 
-static rc make_or_find(char *path, struct stat *ret, struct err *reterr)
+static rc no_kv(const char *path, struct err *reterr)
+{
+	return err_set(reterr, ERR_NOT_FOUND,
+		       "database.local.path: there is no KV in %s; name the folder of one", path);
+}
+
+static rc make_or_find(char *path, bool existing, struct stat *ret, struct err *reterr)
 {
 	if (stat(path, ret) != 0) {
 		if (errno == ENOTDIR)
 			return not_a_folder(path, reterr);
 		if (errno != ENOENT)
 			return err_errno(reterr, ERR_CONFIG, errno, "database.local.path: %s", path);
+		if (existing)
+			return no_kv(path, reterr);
 		TRY(make_all(path, reterr));
 		if (stat(path, ret) != 0)
 			return err_errno(reterr, ERR_CONFIG, errno, "database.local.path: %s", path);
@@ -172,7 +180,7 @@ static rc list(const char *path, struct contents *ret, struct err *reterr)
 	return RC_OK;
 }
 
-static rc check_contents(const char *path, struct err *reterr)
+static rc check_contents(const char *path, bool existing, struct err *reterr)
 {
 	struct contents c;
 
@@ -197,7 +205,7 @@ static rc check_contents(const char *path, struct err *reterr)
 			       "database.local.path: %s holds other files (%.100s); name a folder "
 			       "that is empty or missing",
 			       path, c.foreign_name);
-	return RC_OK;
+	return existing ? no_kv(path, reterr) : RC_OK;
 }
 
 /* The lock that RocksDB holds while it has the folder open. */
@@ -234,13 +242,13 @@ static rc claim_locked(struct kv_folder *f, struct err *reterr)
 	return RC_OK;
 }
 
-static rc look_and_claim(struct kv_folder *f, struct err *reterr)
+static rc look_and_claim(struct kv_folder *f, bool existing, struct err *reterr)
 {
 	struct stat st;
 	rc r;
 
-	TRY(make_or_find(f->path, &st, reterr));
-	TRY(check_contents(f->path, reterr));
+	TRY(make_or_find(f->path, existing, &st, reterr));
+	TRY(check_contents(f->path, existing, reterr));
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
 	pthread_mutex_lock(&claims.lock);
@@ -249,7 +257,7 @@ static rc look_and_claim(struct kv_folder *f, struct err *reterr)
 	return r;
 }
 
-rc kv_folder_claim(struct str path, struct kv_folder **ret, struct err *reterr)
+rc kv_folder_claim(struct str path, bool existing, struct kv_folder **ret, struct err *reterr)
 {
 	struct kv_folder *f;
 	rc r;
@@ -260,7 +268,7 @@ rc kv_folder_claim(struct str path, struct kv_folder **ret, struct err *reterr)
 	if (!f)
 		abort();
 	memcpy(f->path, path.p, path.n);
-	r = look_and_claim(f, reterr);
+	r = look_and_claim(f, existing, reterr);
 	if (rc_ok(r))
 		*ret = f;
 	else

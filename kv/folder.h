@@ -10,8 +10,9 @@
 struct kv_folder;
 
 /* CONFIG with the remedy when the folder is no folder, isn't allowed, is in use, or holds something
- * else: Badger's files, a RocksDB without CURRENT, files of no KV. Nothing is written then. */
-rc kv_folder_claim(struct str path, struct kv_folder **ret, struct err *reterr);
+ * else: Badger's files, a RocksDB without CURRENT, files of no KV. Nothing is written then. `existing`:
+ * NOT_FOUND when it holds no KV yet. */
+rc kv_folder_claim(struct str path, bool existing, struct kv_folder **ret, struct err *reterr);
 /* NULL is allowed. */
 void kv_folder_release(struct kv_folder *f);
 /* NUL-terminated; lives as long as the claim. */

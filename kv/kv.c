@@ -9,12 +9,12 @@
 #include "base/work.h"
 
 enum operation { OP_GET, OP_SET, OP_SET_IF, OP_DELETE, OP_SCAN, OP_SET_GUARDED,
-		 OP_WRITE_MANY, OPERATIONS };
+		 OP_WRITE_MANY, OP_PARTITIONS, OPERATIONS };
 enum result { RES_OK, RES_NOT_FOUND, RES_PREDICATE, RES_WOULD_BLOCK, RES_ERROR, RESULTS };
 
 static const char *const operation_names[OPERATIONS] = {"get",	  "set",  "set_if",
 							"delete", "scan", "set_guarded",
-							"write_many"};
+							"write_many", "partitions"};
 static const char *const result_names[RESULTS] = {"ok", "not_found", "predicate", "would_block",
 						  "error"};
 
@@ -159,6 +159,17 @@ rc kv_scan(struct kv *kv, struct str partition, struct str from, size_t batch, s
 	assert(!on_loop());
 	TRY(check_size("partition", partition.n, 1, KV_PARTITION_MAX, reterr));
 	return timed(OP_SCAN, since_us, kv->ops->scan(kv, partition, from, batch, ret, reterr));
+}
+
+rc kv_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
+{
+	int64_t since_us = mono_us();
+
+	assert(!on_loop());
+	if (!kv->ops->partitions)
+		return err_set(reterr, ERR_UNSUPPORTED,
+			       "the KV driver %s can't list its partitions", kv->ops->name);
+	return timed(OP_PARTITIONS, since_us, kv->ops->partitions(kv, from, ret, reterr));
 }
 
 static rc no_guarded(const struct kv *kv, struct err *reterr)

@@ -64,6 +64,10 @@ typedef rc kv_delete_fn(struct kv *kv, struct str partition, struct str key, str
  * meanwhile may or may not be seen. One thread at a time; it lives for one page of output, at most. */
 typedef rc kv_scan_fn(struct kv *kv, struct str partition, struct str from, size_t batch,
 		      struct kv_iter **ret, struct err *reterr);
+/* The partitions that have an entry, each as an entry's key (the value is empty), those >= from,
+ * ascending bytewise. As a scan's iterator, but for the whole of a migration. */
+typedef rc kv_partitions_fn(struct kv *kv, struct str from, struct kv_iter **ret,
+			    struct err *reterr);
 /* Sets only while the guard key's value is exactly `guard_value` at the instant of the write, in one
  * step against every set_if on the guard key. PREDICATE when it isn't. */
 typedef rc kv_set_guarded_fn(struct kv *kv, struct str partition, struct str key, struct str value,
@@ -90,6 +94,7 @@ struct kv_ops {
 	kv_free_fn *free;
 	kv_set_guarded_fn *set_guarded; /* optional: NULL */
 	kv_write_many_fn *write_many;   /* optional: NULL, where it would be no cheaper than one by one */
+	kv_partitions_fn *partitions;	/* optional: NULL, then nothing can be dumped or migrated from it */
 	/* False: KV_NOWAIT always answers WOULD_BLOCK. */
 	bool has_nowait;
 	/* The driver's process is the data's only owner: what it remembers can't go stale. */
@@ -132,6 +137,8 @@ rc kv_set_if(struct kv *kv, struct str partition, struct str key, struct str val
 rc kv_delete(struct kv *kv, struct str partition, struct str key, struct err *reterr);
 rc kv_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
 	   struct kv_iter **ret, struct err *reterr);
+/* Where the driver has none: UNSUPPORTED. */
+rc kv_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr);
 /* Where the driver has none: UNSUPPORTED; ask kv_has_guarded first. */
 rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct str value,
 		  struct str guard_partition, struct str guard_key, struct str guard_value,
@@ -152,6 +159,7 @@ void kv_free(struct kv *kv); /* NULL is allowed; no call may be under way */
  * wrote, or that isn't a KV's, is a clear error (CONFIG) with its remedy, and nothing is written. */
 struct kv_rocksdb_options {
 	struct str path; /* made when missing, parents too */
+	bool existing;	 /* NOT_FOUND when there is no KV yet: nothing is made */
 	bool sync_writes;
 	size_t block_cache_bytes;  /* 0: 32 MiB */
 	size_t write_buffer_bytes; /* 0: 16 MiB; up to three of them are in memory */
@@ -169,7 +177,7 @@ enum kv_call {
 	KV_CALL_SET = 2,
 	KV_CALL_SET_IF = 4,
 	KV_CALL_DELETE = 8,
-	KV_CALL_SCAN = 16,
+	KV_CALL_SCAN = 16,    /* of partitions, too */
 	KV_CALL_GUARDED = 32, /* as KV_CALL_SET, each item of kv_write_many, too */
 	KV_CALL_NEXT = 64, /* an iterator's next and seek */
 	KV_CALL_WRITES = 2 | 4 | 8 | 32,
@@ -177,5 +185,7 @@ enum kv_call {
 };
 struct kv *kv_fault_new(struct kv *next);
 void kv_fault_arm(struct kv *fault, unsigned mask, uint64_t nth, enum err_code code, bool after);
+/* From now on each call takes so many ms longer, and nothing can be had without waiting; 0: no more. */
+void kv_fault_slow(struct kv *fault, unsigned ms);
 /* Calls of any kind so far: a sweep fails the 1st, 2nd, ... until a run passes untouched. */
 uint64_t kv_fault_calls(const struct kv *fault, unsigned mask);

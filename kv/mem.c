@@ -303,6 +303,45 @@ static rc mem_scan(struct kv *kv, struct str partition, struct str from, size_t 
 	return mem_iter_seek(*ret, from, reterr);
 }
 
+/* Partitions: `at` is one; what comes after it begins at the least name above it, itself and a zero. */
+static rc mem_next_partition(struct kv_iter *base, struct kv_entry *ret, bool *ret_end,
+			     struct err *reterr)
+{
+	struct mem_iter *it = (struct mem_iter *)base;
+	struct entry *e;
+
+	*ret_end = it->ended;
+	if (it->ended)
+		return RC_OK;
+	if (it->past)
+		buf_add_c(&it->at, 0);
+	pthread_rwlock_rdlock(&it->mem->lock);
+	e = find_locked(it->mem, buf_str(&it->at), STR(""), NULL);
+	it->ended = *ret_end = !e;
+	if (e) {
+		buf_reset(&it->at);
+		buf_add(&it->at, e->partition);
+		it->past = true;
+		*ret = (struct kv_entry){buf_str(&it->at), STR("")};
+	}
+	pthread_rwlock_unlock(&it->mem->lock);
+	assert(!it->at.overflow);
+	return RC_OK;
+}
+
+static const struct kv_iter_ops partitions_ops = {
+	.seek = mem_iter_seek,
+	.next = mem_next_partition,
+	.close = mem_iter_close,
+};
+
+static rc mem_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
+{
+	TRY(mem_scan(kv, STR(""), from, 0, ret, reterr));
+	(*ret)->ops = &partitions_ops;
+	return RC_OK;
+}
+
 static void mem_free(struct kv *kv)
 {
 	struct mem *m = (struct mem *)kv;
@@ -325,6 +364,7 @@ static const struct kv_ops ops = {
 	.free = mem_free,
 	.set_guarded = mem_set_guarded,
 	.write_many = mem_write_many,
+	.partitions = mem_partitions,
 	.has_nowait = true,
 	.sole_owner = true,
 };

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #include "kv/folder.h"
+#include "kv/rocksdb_partitions.h"
 #include "kv/stripes.h"
 
 enum {
@@ -121,16 +122,19 @@ static bool begins(const char *message, const char *with)
 	return strncmp(message, with, strlen(with)) == 0;
 }
 
-static rc read_failed(const struct rocks *r, const char *why, struct err *reterr)
+rc rocks_read_failed(const char *path, const char *why, struct err *reterr)
 {
-	const char *path = kv_folder_path(r->folder);
-
 	if (begins(why, "Corruption"))
 		return err_set(reterr, ERR_CORRUPT,
 			       "the KV in %s is damaged (%s): check the disk, then restore the folder "
 			       "from a backup",
 			       path, why);
 	return err_set(reterr, ERR_IO, "reading the KV in %s: %s", path, why);
+}
+
+static rc read_failed(const struct rocks *r, const char *why, struct err *reterr)
+{
+	return rocks_read_failed(kv_folder_path(r->folder), why, reterr);
 }
 
 static rc write_failed(struct rocks *r, const char *why, struct err *reterr)
@@ -477,6 +481,13 @@ static rc rocks_scan(struct kv *kv, struct str partition, struct str from, size_
 	return rocks_iter_seek(*ret, from, reterr);
 }
 
+static rc rocks_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
+{
+	struct rocks *r = (struct rocks *)kv;
+
+	return rocks_partitions_open(r->db, kv_folder_path(r->folder), from, ret, reterr);
+}
+
 static void rocks_free(struct kv *kv)
 {
 	struct rocks *r = (struct rocks *)kv;
@@ -505,6 +516,7 @@ static const struct kv_ops ops = {
 	.free = rocks_free,
 	.set_guarded = rocks_set_guarded,
 	.write_many = rocks_write_many,
+	.partitions = rocks_partitions,
 	.has_nowait = true,
 	.sole_owner = true,
 };
@@ -615,7 +627,7 @@ rc kv_rocksdb_open(const struct kv_rocksdb_options *o, struct kv **ret, struct e
 	rocksdb_t *db;
 	rc r;
 
-	TRY(kv_folder_claim(o->path, &folder, reterr));
+	TRY(kv_folder_claim(o->path, o->existing, &folder, reterr));
 	options = options_new(o);
 	db = open_db(options, kv_folder_path(folder), &why);
 	rocksdb_options_destroy(options);

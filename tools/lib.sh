@@ -6,7 +6,10 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config libh2o-evloop-dev librocksdb-dev
   libcurl4-openssl-dev libssl-dev libxml2-dev libyaml-dev libjansson-dev libprotobuf-c-dev
   protobuf-c-compiler libsodium-dev libisal-dev libsnappy-dev libxxhash-dev)
-test_packages=(libcmocka-dev python3 python3-venv awscli rclone s3cmd openssl curl ca-certificates)
+test_packages=(libcmocka-dev python3 python3-venv awscli rclone s3cmd openssl curl ca-certificates
+  default-jre-headless maven)
+# Only where there is no newer one: npm alone would bring hundreds of packages.
+node_packages=(nodejs npm)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 as_root() {
@@ -55,9 +58,27 @@ maven_jars() {
   [ "$(cat "$dir/.ready" 2>/dev/null)" != "$*" ] || return 0
   rm -rf "$dir"
   for jar in "$@"; do
-    three_times mvn -q -B dependency:copy "-Dartifact=$jar:jar" "-DoutputDirectory=$dir" >&2 || return 1
+    # group:artifact:version alone is a jar
+    [[ $jar == *:*:*:* ]] || jar=$jar:jar
+    three_times mvn -q -B dependency:copy "-Dartifact=$jar" "-DoutputDirectory=$dir" >&2 || return 1
   done
   echo "$*" >"$dir/.ready"
+}
+
+# maven_closure NAME group:artifact:version: build/services/NAME with all that it depends on.
+maven_closure() {
+  local dir=$top/build/services/$1 what=$2 group artifact version
+  [ "$(cat "$dir/.ready" 2>/dev/null)" != "$what" ] || return 0
+  IFS=: read -r group artifact version <<<"$what"
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  cat >"$dir/pom.xml" <<XML
+<project><modelVersion>4.0.0</modelVersion><groupId>sluice</groupId><artifactId>$1</artifactId><version>1</version>
+<dependencies><dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency></dependencies></project>
+XML
+  three_times mvn -q -B -f "$dir/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+    "-DoutputDirectory=$dir/lib" >&2 || return 1
+  echo "$what" >"$dir/.ready"
 }
 
 # The go command's path: one that is installed, if it is new enough for what go_tool is asked for, else
@@ -86,7 +107,28 @@ go_tool() {
 
 go_tools() {
   go_tool versitygw github.com/versity/versitygw/cmd/versitygw@v1.8.0 &&
+    go_tool fake-gcs-server github.com/fsouza/fake-gcs-server@v1.56.1 &&
     go_tool mc github.com/minio/mc@v0.0.0-20250313080218-cf909e1063a9
+}
+
+# npm_tool NAME package@version: build/services/NAME/node_modules.
+npm_tool() {
+  local dir=$top/build/services/$1 package=$2
+  [ "$(cat "$dir/.ready" 2>/dev/null)" != "$package" ] || return 0
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  three_times npm install --prefix "$dir" --no-audit --no-fund --silent "$package" >&2 || return 1
+  echo "$package" >"$dir/.ready"
+}
+
+# The services of stores and databases that real ones are stood in for by, but what go_tools builds and
+# apt brings.
+services() {
+  mkdir -p "$top/build/services"
+  command -v npm >/dev/null || install_missing "${node_packages[@]}"
+  maven_jars services/s3proxy org.gaul:s3proxy:4.1.0:jar:jar-with-dependencies &&
+    npm_tool azurite azurite@3.35.0 &&
+    maven_closure dynamodb com.amazonaws:DynamoDBLocal:2.6.1
 }
 
 # build_tree NAME [cmake arguments]: configures once and builds build/NAME.

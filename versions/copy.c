@@ -54,7 +54,7 @@ static void submit(struct object_copy *c, struct work_pool *pool, int state,
 {
 	c->ran = false;
 	c->state = state;
-	c->work = (struct work){.run = run, .done = done, .home = c->home};
+	c->work = (struct work){.run = run, .done = done, .home = c->home, .begun = true};
 	if (!work_submit(pool, &c->work))
 		end_later(c, err_set(&c->err, ERR_SlowDown,
 				     "the workers have too much to do; try again"));

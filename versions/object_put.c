@@ -151,7 +151,7 @@ static bool submit_batched(struct object_put *p)
 static bool submit(struct object_put *p, struct work_pool *pool, int state,
 		   void (*run)(struct work *w))
 {
-	p->work = (struct work){.run = run, .done = worked, .home = p->home};
+	p->work = (struct work){.run = run, .done = worked, .home = p->home, .begun = true};
 	p->state = state;
 	return work_submit(pool, &p->work);
 }

@@ -97,7 +97,7 @@ static void streamed(struct backend_op *op)
 		finish(p);
 		return;
 	}
-	p->work = (struct work){.run = run_record, .done = recorded, .home = p->home};
+	p->work = (struct work){.run = run_record, .done = recorded, .home = p->home, .begun = true};
 	p->state = RECORDING;
 	if (work_submit(p->v->meta, &p->work))
 		return;

@@ -330,7 +330,7 @@ struct put_batch *put_batch_new(struct versions *v)
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->idle, NULL);
 	for (size_t i = 0; i < JOBS; i++)
-		b->jobs[i] = (struct job){.work = {.run = run, .done = ran}, .batch = b};
+		b->jobs[i] = (struct job){.work = {.run = run, .done = ran, .begun = true}, .batch = b};
 	return b;
 }
 

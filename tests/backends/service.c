@@ -150,7 +150,12 @@ void service_kill(struct service *v)
 
 void service_freeze(struct service *v, bool frozen)
 {
+	int status;
+
 	assert_int_equal(kill(v->pid, frozen ? SIGSTOP : SIGCONT), 0);
+	/* All of its threads. */
+	if (frozen)
+		assert_int_equal(waitpid(v->pid, &status, WUNTRACED), v->pid);
 }
 
 void service_free(struct service *v)

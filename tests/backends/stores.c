@@ -127,6 +127,17 @@ void store_open_twisted(struct store *s, enum store_kind k, const struct store_t
 	s->space = str_c(s->memory);
 }
 
+void store_reopen(struct store *s, enum store_kind k, struct store_twist t)
+{
+	struct store again;
+
+	store_open_twisted(&again, k, &t);
+	memcpy(again.memory, s->memory, sizeof(again.memory));
+	store_close(s);
+	*s = again;
+	s->space = str_c(s->memory);
+}
+
 void store_close(struct store *s)
 {
 	backend_free(s->b);

@@ -46,6 +46,8 @@ struct store {
 void store_open(struct store *s, enum store_kind k, struct work_pool *pool);
 void store_open_twisted(struct store *s, enum store_kind k, const struct store_twist *t);
 void store_close(struct store *s);
+/* Another store of a remote kind over the same namespace. */
+void store_reopen(struct store *s, enum store_kind k, struct store_twist t);
 /* A row of the table of kinds: one for each remote store, in a file of its own. */
 struct store_row {
 	const char *name, *group;

@@ -1,4 +1,5 @@
 /* The asynchronous form as derived from the blocking one: a loop, a pool, sources that wait. */
+#include <dirent.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -9,6 +10,9 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+#include "tests/backends/relay.h"
+#include "tests/backends/service.h"
 #include "tests/backends/stores.h"
 #include "tests/base/fake_loop.h"
 
@@ -596,6 +600,46 @@ static void test_async__cancel_get(void **state)
 	close_all();
 }
 
+static unsigned threads(void)
+{
+	unsigned n = 0;
+	DIR *d = opendir("/proc/self/task");
+
+	while (d && readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* A remote store's pool is its own: the worker whose job turns out to be the last user can't wait for itself. */
+static void test_async__store_ends_under_its_own_worker(void **state)
+{
+	EACH_KIND (k) {
+		int64_t until = mono_ms() + 60000;
+		struct relay relay;
+		struct test_op *t;
+		unsigned before;
+
+		open_with(k, 1, 4);
+		put_slow("k", 1000000, 9);
+		relay_start(&relay, s.at->port);
+		before = threads();
+		store_reopen(&s, k, (struct store_twist){.port = relay.port});
+		relay.delay_us = 50000; /* 128 KiB take a while, then */
+		t = op_new("k");
+		ok(op_run(t, backend_get));
+		assert_true(drain_all(t, 0, 9, 1).same);
+		backend_free(s.b);
+		s.b = NULL;
+		op_free(t);
+		while (threads() > before && mono_ms() < until)
+			usleep(10000);
+		assert_true(threads() <= before);
+		relay_stop(&relay);
+		close_all();
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest each[] = {
@@ -614,8 +658,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_async__cancel_get),
 	};
 
+	const struct CMUnitTest remote[] = {
+		cmocka_unit_test(test_async__store_ends_under_its_own_worker),
+	};
+
 	store_group(argc, argv);
-	if (argc == 1 && cmocka_run_group_tests(local, NULL, NULL))
+	if (argc == 1 ? cmocka_run_group_tests(local, NULL, NULL) : cmocka_run_group_tests(remote, NULL, NULL))
 		return 1;
 	return cmocka_run_group_tests(each, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "http/client.h"
 #include "tests/backends/relay.h"
 #include "tests/backends/service.h"
 #include "tests/backends/stores.h"
@@ -223,6 +224,69 @@ static void test_remote__odd_keys(void **state)
 	}
 }
 
+/* Larger than one request copies, where stores have such a limit (the rows set it low). */
+static void test_remote__large_copy(void **state)
+{
+	EACH_KIND (k) {
+		struct object_ptr from, to;
+		struct backend_stat st;
+
+		open_kind(k, &(struct store_twist){0});
+		if (!(s.b->caps & BACKEND_CAP_COPY)) {
+			close_kind();
+			continue;
+		}
+		ok(put_pattern("from", 11 * MIB + 5, 3, true));
+		from = at(&s, "from");
+		to = at(&s, "to");
+		ok(s.b->blocking->copy(s.b, &from, &to, a, &st, &test_err));
+		assert_int_equal(st.size, 11 * MIB + 5);
+		assert_true(holds_pattern("to", 11 * MIB + 5, 3));
+		close_kind();
+	}
+}
+
+static int fetch(const char *method, struct str url, struct str body, struct str *ret)
+{
+	struct http_pool *pool = http_pool_new(&(struct http_pool_options){0});
+	const struct http_request q = {.method = str_c(method),
+				       .url = url,
+				       .body = body.p ? HTTP_BYTES : HTTP_NO_BODY,
+				       .bytes = body};
+	struct http_answer w;
+
+	ok(http_ask(pool, &q, MIB, a, &w, &test_err));
+	http_pool_free(pool);
+	*ret = w.body;
+	return w.status;
+}
+
+static void test_remote__presigned(void **state)
+{
+	EACH_KIND (k) {
+		int64_t until = wall_now().s + 600;
+		struct object_ptr p;
+		struct str url, got;
+
+		open_kind(k, &(struct store_twist){0});
+		p = at(&s, "presigned key");
+		if (!(s.b->caps & BACKEND_CAP_PRESIGN)) {
+			fails(s.b->presign(s.b, &p, STR("GET"), until, a, &url, &test_err), UNSUPPORTED);
+			close_kind();
+			continue;
+		}
+		ok(put_bytes(&s, "presigned key", STR("hello")));
+		ok(s.b->presign(s.b, &p, STR("GET"), until, a, &url, &test_err));
+		assert_int_equal(fetch("GET", url, STR_NONE, &got), 200);
+		assert_true(str_eq(got, STR("hello")));
+		assert_true(fetch("GET", str_head(url, url.n - 1), STR_NONE, &got) >= 400);
+		ok(s.b->presign(s.b, &p, STR("HEAD"), until, a, &url, &test_err));
+		assert_int_equal(fetch("HEAD", url, STR_NONE, &got), 200);
+		fails(s.b->presign(s.b, &p, STR("GET"), until - 100000, a, &url, &test_err), INVALID);
+		close_kind();
+	}
+}
+
 static void test_remote__wrong_key(void **state)
 {
 	EACH_KIND (k) {
@@ -232,13 +296,16 @@ static void test_remote__wrong_key(void **state)
 		struct str id;
 		size_t n;
 		bool more;
+		rc r;
 
 		open_kind(k, &(struct store_twist){.wrong_key = true, .max_retries = 1});
 		p = at(&s, "k");
 		/* Not AccessDenied: the client has done nothing wrong. */
 		fails(put_pattern("k", 10, 1, true), ServiceUnavailable);
 		says("store \"store\"");
-		fails(put_pattern("k", 3 * MIB, 1, true), ServiceUnavailable);
+		/* Who refuses in the middle of a body may reset the connection over its own answer. */
+		r = put_pattern("k", 3 * MIB, 1, true);
+		assert_true(rc_is(r, ServiceUnavailable) || rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
 		fails(backend_head_now(s.b, &p, a, &st, &test_err), ServiceUnavailable);
 		fails(read_range("k", 0, 10, 10, &id), ServiceUnavailable);
 		fails(backend_remove_now(s.b, &p, &test_err), ServiceUnavailable);
@@ -295,18 +362,6 @@ static void test_remote__answers_break_off(void **state)
 	}
 }
 
-/* The same namespace by another store. */
-static void reopen(enum store_kind k, struct store_twist t)
-{
-	struct str space = arena_dup(a, s.space);
-
-	backend_free(s.b);
-	t.port = relay.port;
-	store_open_twisted(&s, k, &t);
-	snprintf(s.memory, sizeof(s.memory), STR_FMT, STR_ARG(space));
-	s.space = str_c(s.memory);
-}
-
 static void test_remote__truncated_answer_without_retries(void **state)
 {
 	EACH_KIND (k) {
@@ -314,7 +369,7 @@ static void test_remote__truncated_answer_without_retries(void **state)
 
 		open_relayed(k, (struct store_twist){0});
 		ok(put_pattern("k", 4 * MIB, 3, true));
-		reopen(k, (struct store_twist){.no_retries = true});
+		store_reopen(&s, k, (struct store_twist){.port = relay.port, .no_retries = true});
 		assert_true(absent("other")); /* it has met the service */
 		relay_cut(&relay, UINT64_MAX, MIB, 1);
 		fails(read_range("k", 0, UINT64_MAX, 65536, &got), IO);
@@ -542,6 +597,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_remote__ranges),
 		cmocka_unit_test(test_remote__thousands),
 		cmocka_unit_test(test_remote__odd_keys),
+		cmocka_unit_test(test_remote__large_copy),
+		cmocka_unit_test(test_remote__presigned),
 		cmocka_unit_test(test_remote__wrong_key),
 		cmocka_unit_test(test_remote__no_bucket),
 		cmocka_unit_test(test_remote__answers_break_off),

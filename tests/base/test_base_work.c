@@ -243,6 +243,57 @@ static void test_work__done_once_whoever_wins(void **state)
 	assert_int_equal(done, N * (ROUNDS + 1));
 }
 
+/* What was begun goes first, but what is new has its turn; and has room where what is new has none. */
+struct turn {
+	struct work work;
+	int *order, *n, number;
+};
+
+static void note_turn(struct work *w)
+{
+	struct turn *t = (struct turn *)w;
+
+	t->order[(*t->n)++] = t->number;
+}
+
+static void test_work__begun_goes_first(void **state)
+{
+	enum { NEWS = 3, BEGUNS = 20 };
+	struct work_pool *p = work_pool_new("test", 1, NEWS);
+	struct item holder = {.work.run = run_item};
+	struct turn turns[NEWS + BEGUNS + 2];
+	int order[NEWS + BEGUNS], n = 0;
+	sem_t gate, running;
+
+	work_pool_room(p, NEWS + BEGUNS);
+	sem_init(&gate, 0, 0);
+	sem_init(&running, 0, 0);
+	holder.gate = &gate;
+	holder.running = &running;
+	assert_true(work_submit(p, &holder.work));
+	sem_wait(&running);
+	for (int i = 0; i < NEWS + BEGUNS + 2; i++)
+		turns[i] = (struct turn){.work = {.run = note_turn, .begun = i >= NEWS + 1},
+					 .order = order, .n = &n, .number = i};
+	for (int i = 0; i < NEWS; i++)
+		assert_true(work_submit(p, &turns[i].work));
+	assert_false(work_submit(p, &turns[NEWS].work));
+	for (int i = NEWS + 1; i < NEWS + 1 + BEGUNS; i++)
+		assert_true(work_submit(p, &turns[i].work));
+	assert_false(work_submit(p, &turns[NEWS + 1 + BEGUNS].work));
+	assert_int_equal(work_pool_queued(p), NEWS + BEGUNS);
+	sem_post(&gate);
+	work_pool_free(p);
+	assert_int_equal(n, NEWS + BEGUNS);
+	for (int i = 0, new = 0, begun = NEWS + 1; i < n; i++)
+		if (i % (WORK_BEGUN_IN_ROW + 1) == WORK_BEGUN_IN_ROW || begun > NEWS + BEGUNS)
+			assert_int_equal(order[i], new++);
+		else
+			assert_int_equal(order[i], begun++);
+	sem_destroy(&gate);
+	sem_destroy(&running);
+}
+
 static void run_mask(struct work *w)
 {
 	struct item *i = (struct item *)w;
@@ -274,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_work__cancel),
 		cmocka_unit_test(test_work__cancel_without_home),
 		cmocka_unit_test(test_work__done_once_whoever_wins),
+		cmocka_unit_test(test_work__begun_goes_first),
 		cmocka_unit_test(test_work__signals_are_blocked),
 	};
 

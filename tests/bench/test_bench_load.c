@@ -67,10 +67,13 @@ static const char *answer_to(struct server *s, const char *head, const char *bod
 		return "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
 	if (strncmp(head, "POST", 4) == 0 && strstr(head, "?uploads="))
 		return "HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n<r><UploadId>a/b+c</UploadId></r>";
-	if (strncmp(head, "POST", 4) == 0) {
+	if (strncmp(head, "POST", 4) == 0 && !strstr(head, "/api/v1/")) {
 		snprintf(s->completion, sizeof(s->completion), "%s", body);
 		return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n<ok>\r\n0\r\n\r\n";
 	}
+	if (strstr(head, "/branches HTTP/1.1"))
+		return s->requests == 1 ? "HTTP/1.1 201 Created\r\nContent-Length: 1\r\n\r\nx"
+					: "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n";
 	if (strstr(head, "partNumber="))
 		s->parts++;
 	if (strstr(head, "x-amz-copy-source-range: "))
@@ -292,6 +295,46 @@ static void test_load__copy_and_tags(void **state)
 	assert_non_null(strstr(s.last_body, "</Tagging>"));
 }
 
+static void test_load__rest(void **state)
+{
+	struct bench_options o;
+	struct server s;
+
+	server_start(&s);
+	o = options(&s, BENCH_STAT, 1);
+	assert_int_equal(one(&s, &o).errors, 0);
+	assert_string_equal(s.last_line, "GET /api/v1/repositories/b/refs/main/objects/stat"
+					 "?path=p%20q%2Fk00000000 HTTP/1.1");
+	assert_non_null(strstr(s.last_head, "\r\nauthorization: Basic QUs6U0s=\r\n"));
+
+	server_start(&s);
+	o = options(&s, BENCH_LS, 1);
+	o.token = STR("abc");
+	assert_int_equal(one(&s, &o).errors, 0);
+	assert_string_equal(s.last_line, "GET /api/v1/repositories/b/refs/main/objects/ls"
+					 "?presign=false&amount=5&prefix=p%20q%2F HTTP/1.1");
+	assert_non_null(strstr(s.last_head, "\r\nauthorization: Bearer abc\r\n"));
+}
+
+/* A branch once, then an object and a commit each. */
+static void test_load__commits(void **state)
+{
+	struct bench_options o;
+	struct results r;
+	struct server s;
+
+	server_start(&s);
+	o = options(&s, BENCH_COMMIT, 3);
+	o.size = 10;
+	r = one(&s, &o);
+	assert_int_equal(r.errors, 0);
+	assert_int_equal(s.requests, 1 + 3 * 2);
+	assert_string_equal(s.last_line,
+			    "POST /api/v1/repositories/b/branches/lane0/commits HTTP/1.1");
+	assert_string_equal(s.last_body, "{\"message\":\"one object\"}");
+	assert_non_null(strstr(s.last_head, "\r\ncontent-type: application/json\r\n"));
+}
+
 static void test_load__put_with_conditions_and_checksums(void **state)
 {
 	struct bench_options o;
@@ -406,6 +449,8 @@ int main(void)
 		cmocka_unit_test(test_load__multipart),
 		cmocka_unit_test(test_load__multipart_of_copies),
 		cmocka_unit_test(test_load__copy_and_tags),
+		cmocka_unit_test(test_load__rest),
+		cmocka_unit_test(test_load__commits),
 		cmocka_unit_test(test_load__put_with_conditions_and_checksums),
 		cmocka_unit_test(test_load__checksum_in_a_trailer),
 		cmocka_unit_test(test_load__server_that_closes),

@@ -121,8 +121,16 @@ def answered(clients, least, most):
 
 
 def test_queue():
-    with Server(extra="server: {queue: 1, data_workers: 1, meta_workers: 1}\n") as s:
+    """New jobs are refused; a put whose bytes are here goes on, and is refused by admission instead."""
+    extra = "server: {queue: 1, data_workers: 1, meta_workers: 1, admission: {data: 2, queue: 1}}\n"
+    with Server(extra=extra) as s:
         body = os.urandom(600_000)
+
+        def listing(i):
+            return [once(s, head(s, "GET", f"/{B}?list-type=2"))[0] for _ in range(12)]
+        statuses = collections.Counter(status for got in side_by_side(24, listing) for status in got)
+        assert statuses[503] > 0 and statuses[200] > 0 and sum(statuses.values()) == 288 == statuses[503] + statuses[200], statuses
+        assert not re.search(r'"component":"admission".*"class":"metadata"', s.log_text())
 
         def put(i):
             got = []
@@ -143,17 +151,40 @@ def test_queue():
 
 def test_connections():
     with Server(extra="server: {connections: 8}\n") as s:
-        held = [Client(s, HEALTH) for _ in range(8)]
-        assert [c.answer()[0] for c in held] == [200] * 8
-        waiting = [Client(s, HEALTH) for _ in range(4)]
-        assert all(c.silent(0.2) for c in waiting)
-        for c in held[:2]:  # those who are in go on, those who leave make room
-            c.sock.sendall(HEALTH)
-            assert c.answer()[0] == 200
+        # those who are at something stay in, and those who come wait
+        held = [Client(s, head(s, "PUT", f"/{B}/main/held{i}", 10) + b"12345") for i in range(8)]
+        time.sleep(0.5)
+        waiting = [Client(s, HEALTH, wait=60) for _ in range(4)]
+        assert all(c.silent(0.4) for c in waiting)
         for c in held:
+            c.sock.sendall(b"67890")
+            assert c.answer()[0] == 200
             c.sock.close()
         for c in waiting:
             assert c.answer()[0] == 200
+            c.sock.close()
+        serves(s)
+
+
+def test_idle_connections_make_room():
+    """Whoever only holds connections, silent, idle or dribbling a head, keeps nobody out."""
+    with Server(extra="server: {connections: 9, loops: 1}\n") as s:
+        upload = Client(s, head(s, "PUT", f"/{B}/main/slow", 10) + b"12345", wait=60)
+        idle = [Client(s, HEALTH) for _ in range(3)]
+        assert [c.answer()[0] for c in idle] == [200] * 3
+        held = idle + [Client(s) for _ in range(2)] + [Client(s, HEALTH[:10]) for _ in range(3)]
+        time.sleep(0.5)
+        for _ in range(12):
+            assert once(s, HEALTH)[0] == 200
+        # all come at once: each is served, one after the other
+        more = [Client(s, HEALTH, wait=60) for _ in range(20)]
+        assert [c.answer()[0] for c in more] == [200] * 20
+        upload.sock.sendall(b"67890")
+        assert upload.answer()[0] == 200
+        assert held[0].ended() == 0  # closed in good order
+        text = s.log_text()
+        assert "as many connections as are allowed" in text and "server.connections" in text
+        for c in held + more + [upload]:
             c.sock.close()
         serves(s)
 

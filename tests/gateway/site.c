@@ -69,6 +69,7 @@ static void open_gateway(struct site *s, const struct site_options *o)
 		.auth = s->auth,
 		.meta = s->meta,
 		.data = s->data,
+		.admission = {s->admission, o->admission_wait_ms},
 		.region = STR("us-east-1"),
 		.domains = o->domains,
 		.domains_n = o->domains_n,
@@ -93,6 +94,7 @@ static void open_api(struct site *s, const struct site_options *o)
 		.meta = s->meta,
 		.data = s->data,
 		.heavy = s->heavy,
+		.admission = {s->admission, o->admission_wait_ms},
 		.slot_bytes = 64 * 1024,
 		.stores = &store,
 		.stores_n = 1,
@@ -107,6 +109,10 @@ void site_open(struct site *s, const struct site_options *o)
 	struct err err = {0};
 
 	*s = (struct site){.a = arena_new(), .kv = kv_mem_new()};
+	if (o->slow_kv)
+		s->kv = kv_fault_new(s->kv);
+	if (o->admission)
+		s->admission = admission_new(o->admission);
 	s->meta = work_pool_new("meta", 3, 200);
 	s->data = work_pool_new("data", 3, 200);
 	s->heavy = work_pool_new("heavy", 2, 200);
@@ -143,6 +149,8 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 void site_close(struct site *s)
 {
+	if (s->admission)
+		admission_stop(s->admission);
 	http_server_stop(s->server, 5000);
 	gateway_free(s->gateway);
 	work_pool_free(s->heavy);
@@ -153,6 +161,7 @@ void site_close(struct site *s)
 	versions_free(s->versions);
 	registry_unref(s->registry);
 	kv_free(s->kv);
+	admission_free(s->admission);
 	arena_free(s->a);
 	if (s->folder[0])
 		nftw(s->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);

@@ -29,6 +29,10 @@ struct site_options {
 	/* Of CreateBucket; the first is the default one. */
 	const struct gateway_store *stores;
 	size_t stores_n;
+	/* NULL: everything is admitted. */
+	const struct admission_options *admission;
+	unsigned admission_wait_ms;
+	bool slow_kv;          /* behind kv_fault, which can make it slow */
 	bool second_store;     /* "second", in memory */
 };
 
@@ -37,6 +41,7 @@ struct site {
 	struct kv *kv;
 	struct registry *registry;
 	struct work_pool *meta, *data, *heavy;
+	struct admission *admission;
 	struct versions *versions;
 	struct auth *auth;
 	struct gateway *gateway;

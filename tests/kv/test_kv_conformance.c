@@ -621,6 +621,94 @@ static void test_kv__random_calls_equal_a_model(void **state)
 	}
 }
 
+/* All partitions from `from` on, each once, as "name name". */
+static const char *partitions(struct kv_fixture *f, struct str from)
+{
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct str list = STR("");
+	struct kv_entry e;
+	bool end;
+
+	assert_ok(kv_partitions(f->kv, from, &it, &f->err), f);
+	for (;;) {
+		assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+		if (end)
+			break;
+		assert_int_equal(e.value.n, 0);
+		list = arena_printf(f->arena, "%.*s%s%.*s", STR_ARG(list), list.n ? " " : "",
+				    STR_ARG(e.key));
+	}
+	assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+	assert_true(end);
+	return list.p;
+}
+
+static void test_kv__partitions(void **state)
+{
+	struct kv_fixture *f = *state;
+	static const char *const names[] = {"graveler", "a", "b", "aa", "ab", "zz", "a/b", "long-one", "~"};
+	struct kv_iter *it;
+
+	if (!f->kv->ops->partitions) {
+		assert_rc(kv_partitions(f->kv, STR_NONE, &it, &f->err), UNSUPPORTED);
+		return;
+	}
+	assert_string_equal(partitions(f, STR_NONE), "");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_ok(kv_text_set(f, names[i], "k", "v"), f);
+		assert_ok(kv_text_set(f, names[i], "\xff", ""), f);
+	}
+	assert_string_equal(partitions(f, STR_NONE), "a a/b aa ab b graveler long-one zz ~");
+	assert_string_equal(partitions(f, STR("a")), "a a/b aa ab b graveler long-one zz ~");
+	assert_string_equal(partitions(f, STR("a\0")), "a/b aa ab b graveler long-one zz ~");
+	assert_string_equal(partitions(f, STR("ab")), "ab b graveler long-one zz ~");
+	assert_string_equal(partitions(f, STR("abc")), "b graveler long-one zz ~");
+	assert_string_equal(partitions(f, STR("graveler-and-more")), "long-one zz ~");
+	assert_string_equal(partitions(f, STR("\x7f")), "");
+	assert_ok(kv_delete(f->kv, STR("b"), STR("k"), &f->err), f);
+	assert_string_equal(partitions(f, STR("ab")), "ab b graveler long-one zz ~");
+	assert_ok(kv_delete(f->kv, STR("b"), STR("\xff"), &f->err), f);
+	assert_ok(kv_delete(f->kv, STR("~"), STR("k"), &f->err), f);
+	assert_ok(kv_delete(f->kv, STR("~"), STR("\xff"), &f->err), f);
+	assert_string_equal(partitions(f, STR("ab")), "ab graveler long-one zz");
+	assert_ok(kv_partitions(f->kv, STR("a"), &it, &f->err), f);
+	assert_next(f, it, "a");
+	assert_ok(kv_iter_seek(it, next_key(f, it), &f->err), f);
+	assert_next(f, it, "a/b");
+	assert_ok(kv_iter_seek(it, STR("h"), &f->err), f);
+	assert_next(f, it, "long-one");
+	kv_iter_close(it);
+}
+
+/* Names that are hard to find one's way between; and what is deleted meanwhile. */
+static void test_kv__odd_partitions(void **state)
+{
+	struct kv_fixture *f = *state;
+	const struct str sorted[] = {
+		STR("\0"), STR("\0\0"), STR("\0\xff"), STR("a"), STR("a\0"), STR("a\xff"), STR("a\xff\xff"),
+		STR("b"), repeated(f, 'x', 255), repeated(f, 'x', 256), repeated(f, 'x', KV_PARTITION_MAX),
+		STR("\xff"), STR("\xff\0"), STR("\xff\xff"), repeated(f, '\xff', KV_PARTITION_MAX),
+	};
+	enum { N = sizeof(sorted) / sizeof(sorted[0]) };
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct kv_entry e;
+	bool end;
+
+	if (!f->kv->ops->partitions)
+		return;
+	for (size_t i = 0; i < N; i++) /* 7 and 15 have no common divisor */
+		assert_ok(kv_set(f->kv, sorted[i * 7 % N], STR("k"), STR("v"), &f->err), f);
+	assert_ok(kv_partitions(f->kv, STR_NONE, &it, &f->err), f);
+	for (size_t i = 0; i < N; i++) {
+		assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+		assert_false(end);
+		assert_true(str_eq(e.key, sorted[i]));
+		assert_ok(kv_delete(f->kv, sorted[i], STR("k"), &f->err), f);
+	}
+	assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+	assert_true(end);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_kv__##name, kv_setup, kv_teardown)
 
 int main(void)
@@ -643,6 +731,8 @@ int main(void)
 		TEST(write_many_deletes),
 		TEST(write_many_guarded),
 		TEST(write_many_at_its_bound),
+		TEST(partitions),
+		TEST(odd_partitions),
 		TEST(nowait_on_a_loop),
 		TEST(random_calls_equal_a_model),
 	};

@@ -87,7 +87,7 @@ static void assert_taken(struct kv_fixture *f, struct str path)
 {
 	struct kv_folder *claim = NULL;
 
-	assert_ok(kv_folder_claim(path, &claim, &f->err), f);
+	assert_ok(kv_folder_claim(path, false, &claim, &f->err), f);
 	assert_true(str_eq(str_c(kv_folder_path(claim)), path));
 	kv_folder_release(claim);
 }
@@ -174,8 +174,11 @@ static void test_folder__claimed_once(void **state)
 	struct kv_fixture *f = *state;
 	struct kv_folder *claim = NULL, *second = NULL;
 
-	assert_ok(kv_folder_claim(str_c(f->folder), &claim, &f->err), f);
-	assert_rc(kv_folder_claim(below(f, "."), &second, &f->err), CONFIG);
+	assert_ok(kv_folder_claim(str_c(f->folder), false, &claim, &f->err), f);
+	assert_rc(kv_folder_claim(below(f, "missing"), true, &second, &f->err), NOT_FOUND);
+	assert_non_null(strstr(f->err.msg, "there is no KV"));
+	assert_int_not_equal(access(below(f, "missing").p, F_OK), 0);
+	assert_rc(kv_folder_claim(below(f, "."), false, &second, &f->err), CONFIG);
 	assert_non_null(strstr(f->err.msg, "already"));
 	kv_folder_release(claim);
 	assert_taken(f, str_c(f->folder));
@@ -198,9 +201,9 @@ static void test_folder__no_permission(void **state)
 
 		if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
 			_exit(2);
-		ok &= rc_is(kv_folder_claim(str_c(f->folder), &claim, &f->err), CONFIG) &&
+		ok &= rc_is(kv_folder_claim(str_c(f->folder), false, &claim, &f->err), CONFIG) &&
 		      strstr(f->err.msg, "owner and mode");
-		ok &= rc_is(kv_folder_claim(below(f, "sub"), &claim, &f->err), CONFIG) &&
+		ok &= rc_is(kv_folder_claim(below(f, "sub"), false, &claim, &f->err), CONFIG) &&
 		      strstr(f->err.msg, "sub");
 		_exit(ok ? 0 : 1);
 	}
