@@ -1,7 +1,14 @@
 #include "backends/open.h"
 
+#include "backends/azure.h"
 #include "backends/filters.h"
+#include "backends/gcs.h"
 #include "backends/s3.h"
+
+/* As many as s3.max_retries has by default; the others have no key for it. */
+enum { REMOTE_RETRIES = 5 };
+
+#define AZURE_DOMAIN "blob.core.windows.net"
 
 struct opening {
 	const struct conf *c;
@@ -59,10 +66,48 @@ static rc open_s3(const struct opening *o, struct backend **ret, struct err *ret
 		ret, reterr);
 }
 
+static rc open_azure(const struct opening *o, struct backend **ret, struct err *reterr)
+{
+	const struct conf_store *s = o->s;
+
+	return backend_azure_open(
+		&(struct backend_azure_options){
+			.remote = {.id = s->id, .max_retries = REMOTE_RETRIES},
+			.account = s->azure.storage_account,
+			.key = s->azure.storage_access_key,
+			.domain = s->azure.china_cloud && str_eq(s->azure.domain, STR(AZURE_DOMAIN))
+					  ? STR("blob.core.chinacloudapi.cn")
+					  : s->azure.domain,
+			.endpoint = s->azure.test_endpoint_url,
+			.try_ms = (unsigned)s->azure.try_timeout,
+			.no_presign = s->azure.disable_pre_signed,
+		},
+		ret, reterr);
+}
+
+static rc open_gs(const struct opening *o, struct backend **ret, struct err *reterr)
+{
+	const struct conf_store *s = o->s;
+
+	return backend_gcs_open(
+		&(struct backend_gcs_options){
+			.remote = {.id = s->id, .max_retries = REMOTE_RETRIES},
+			.endpoint = s->gs.endpoint,
+			.credentials_file = s->gs.credentials_file,
+			.credentials_json = s->gs.credentials_json,
+			.data_credentials_file = s->gs.data_credentials_file,
+			.data_credentials_json = s->gs.data_credentials_json,
+			.kms_key = s->gs.server_side_encryption_kms_key_id,
+			.customer_key = s->gs.server_side_encryption_customer_supplied,
+			.disable_pre_signed = s->gs.disable_pre_signed,
+		},
+		ret, reterr);
+}
+
 static const struct {
 	const char *type;
 	rc (*open)(const struct opening *o, struct backend **ret, struct err *reterr);
-} kinds[] = {{"mem", open_mem}, {"local", open_local}, {"s3", open_s3}};
+} kinds[] = {{"mem", open_mem}, {"local", open_local}, {"s3", open_s3}, {"azure", open_azure}, {"gs", open_gs}};
 
 static rc open_bare(const struct opening *o, struct backend **ret, struct err *reterr)
 {

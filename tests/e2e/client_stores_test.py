@@ -11,12 +11,13 @@ import urllib.request
 
 from harness import SOURCE, Server, aws_programs, clean_env, error, main
 from rest import Rest
-from services import Local, Mem, S3Proxy, Versitygw
+from services import Azurite, FakeGcs, Local, Mem, S3Proxy, Versitygw
 
 LAKEFS = os.path.join(SOURCE, "tests", "data", "lakefs", "namespace")
 
 # Each a row: (class, id). What follows knows no kinds.
-ROWS = ((Local, "disk"), (Mem, "ram"), (Versitygw, "s3-posix"), (S3Proxy, "s3-other"))
+ROWS = ((Local, "disk"), (Mem, "ram"), (Versitygw, "s3-posix"), (S3Proxy, "s3-other"), (Azurite, "azure"),
+        (FakeGcs, "google"))
 
 
 class Site:
