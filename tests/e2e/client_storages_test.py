@@ -334,6 +334,45 @@ def test_a_store_that_is_down():
             s3.put_object(Bucket="far", Key="main/y", Body=b"y")
 
 
+def test_a_store_that_hangs():
+    """One that takes connections and says nothing has its share of workers; the others serve on, and so does it when it
+    goes on."""
+    with Local("disk") as disk, Versitygw("cloud") as cloud, \
+            serving((disk, {"backward_compatible": True}), cloud,
+                    extra="server: {meta_workers: 8, stores: {patience: 200ms}}\n") as (server, api, s3):
+        create(api, "near", disk.namespace("near"), storage_id="disk")
+        create(api, "far", cloud.namespace("far"), storage_id="cloud")
+        outcomes = []
+
+        def begin():
+            client = server.boto3(read_timeout=300)
+            try:
+                outcomes.append(client.create_multipart_upload(Bucket="far", Key="main/x")["UploadId"])
+            except Exception as e:
+                outcomes.append(e)
+
+        cloud.freeze()
+        try:
+            threads = [threading.Thread(target=begin) for _ in range(16)]
+            for t in threads:
+                t.start()
+            # more than the share: 6 of 8 hang, the others were told
+            wait_for(lambda: len(outcomes) >= 10, "the refusals", 120)
+            assert all('store "cloud" (s3) is slow: 6 calls' in str(o) for o in outcomes), outcomes
+            for i in range(20):  # what needs the same workers, on another store
+                upload = s3.create_multipart_upload(Bucket="near", Key=f"main/{i}")["UploadId"]
+                s3.abort_multipart_upload(Bucket="near", Key=f"main/{i}", UploadId=upload)
+            s3.put_object(Bucket="near", Key="main/x", Body=b"x")
+            api.commit("near", "main", "while the other hangs")
+        finally:
+            cloud.thaw()
+        for t in threads:
+            t.join()
+        assert sum(isinstance(o, str) for o in outcomes) == 6, outcomes
+        begin()
+        assert isinstance(outcomes[-1], str), outcomes
+
+
 def test_the_sdk_sees_several():
     """lakefs's SDK: the list of stores, a repository on each by its storage_id."""
     with Local("disk") as disk, Mem("ram") as ram, serving(ram, (disk, {"backward_compatible": True})) as (server, _, s3):

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -106,6 +107,13 @@ class Service(Store):
             self.proc.kill()
             self.proc.wait()
         self.proc = None
+
+    def freeze(self):
+        """Takes connections, answers nothing."""
+        self.proc.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.proc.send_signal(signal.SIGCONT)
 
     def env(self):
         return {}
