@@ -40,7 +40,7 @@ static void show_paths(struct api_req *r)
 {
 	jw_object(&r->w, "paths");
 	for (size_t i = 0; i < API_OPS; i++) {
-		if (shown_before(i))
+		if (shown_before(i) || api_routes[i].path[0] != '/')
 			continue;
 		jw_object(&r->w, api_routes[i].path);
 		for (size_t k = i; k < API_OPS; k++)

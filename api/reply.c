@@ -57,6 +57,19 @@ void api_reply_json(struct api_req *r, int status)
 	http_respond(r->http, status, r->out, r->out_n, buf_str(&r->json));
 }
 
+static void retry_after(struct api_req *r, int status)
+{
+	struct str name, value;
+	unsigned at = 0;
+
+	if (status == 503)
+		api_add_header(r, "retry-after",
+			      arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
+	while (status == 429 && err_next_field(&r->err, &at, &name, &value))
+		if (str_eq(name, STR("RetryAfterSeconds")))
+			api_add_header(r, "retry-after", value);
+}
+
 static void reply_error(struct api_req *r)
 {
 	int status = api_status(r->err.code);
@@ -65,9 +78,11 @@ static void reply_error(struct api_req *r)
 		api_reply_empty(r, status);
 		return;
 	}
-	if (status == 503)
-		api_add_header(r, "retry-after",
-			       arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
+	retry_after(r, status);
+	if (r->sts) {
+		api_sts_refuse(r);
+		return;
+	}
 	buf_reset(&r->json);
 	r->w.comma = false;
 	jw_object(&r->w, NULL);

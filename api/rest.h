@@ -120,6 +120,7 @@ struct api_req {
 
 	struct auth_user *user;
 	bool authenticated, parsed, authorized, have_repo;
+	bool sts; /* sts.c: answered in XML */
 	struct repo repo;
 	bool force;
 	enum kv_wait wait;
@@ -144,7 +145,18 @@ struct api {
 	struct api_options o;
 };
 
-/* route.c: row, path components and parameters. NOT_FOUND: no such endpoint. */
+/* dispatch.c: one more request. */
+struct api_req *api_req_new(struct api *x, struct http_req *http);
+/* Runs run(&r->work) on the pool, then done(&r->work) on the loop, with KV_BLOCK; or answers SlowDown. */
+void api_submit(struct api_req *r, struct work_pool *pool, void (*run)(struct work *), void (*done)(struct work *));
+struct api_req *api_req_of(struct work *w);
+
+/* sts.c: the answer to a failure of one of its queries. */
+void api_sts_refuse(struct api_req *r);
+
+/* route.c: parameters in a query's form, into r->params. INVALID. */
+rc api_parse_params(struct api_req *r, struct str query);
+/* row, path components and parameters. NOT_FOUND: no such endpoint. */
 rc api_route(struct api_req *r);
 
 /* pages.c: answers what isn't an operation (a description of those that are); true: it was. */
@@ -153,11 +165,14 @@ bool api_page_of(struct api_req *r);
 /* dispatch.c: r->path, which a handler has set itself. */
 rc api_check_path(struct api_req *r);
 
-/* authenticate.c: sets r->user. AccessDenied and, for right credentials, ExpiredToken. */
+/* authenticate.c: sets r->user. AccessDenied; for right credentials, ExpiredToken; TooManyFailures. */
 rc api_authenticate(struct api_req *r);
+/* Counted: TooManyFailures. */
 rc api_check_secret(struct api_req *r, struct str access_key, struct str secret);
+struct auth_attempt api_attempt(struct api_req *r, struct str access_key, const char *how);
 
 /* permit.c */
+struct str api_source(struct api_req *r); /* the client's address */
 rc api_authorize(struct api_req *r);
 /* For rows that ask for each: the action on an object of the repository. */
 rc api_allows_object(struct api_req *r, const char *action, struct str path);

@@ -120,6 +120,7 @@ struct remote_ops {
 
 struct remote {
 	struct backend b;
+	struct str title; /* for messages: the store, or store "its id" */
 	struct remote_options o;
 	struct arena *a;
 	const struct remote_ops *ops;

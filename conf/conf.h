@@ -112,6 +112,12 @@ struct conf {
 			struct str rbac; /* internal (default), none, ... */
 		} ui_config;
 		int64_t login_duration, login_max_duration;
+		struct {
+			int64_t max_duration;
+		} sts;
+		struct {
+			int64_t failures, recovery;
+		} limits;
 		struct str logout_redirect_url;
 	} auth;
 	struct {

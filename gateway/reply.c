@@ -136,6 +136,19 @@ static void write_error(struct s3_req *r)
 	xw_close(&r->xml, "Error");
 }
 
+static void retry_after(struct s3_req *r, int status)
+{
+	struct str name, value;
+	unsigned at = 0;
+
+	if (status == 503)
+		s3_add_header(r, "retry-after",
+			      arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
+	while (status == 429 && err_next_field(&r->err, &at, &name, &value))
+		if (str_eq(name, STR("RetryAfterSeconds")))
+			s3_add_header(r, "retry-after", value);
+}
+
 void s3_reply_error(struct s3_req *r)
 {
 	int status = err_status(r->err.code);
@@ -145,9 +158,7 @@ void s3_reply_error(struct s3_req *r)
 		s3_late_finish(r);
 		return;
 	}
-	if (status == 503)
-		s3_add_header(r, "retry-after",
-			      arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
+	retry_after(r, status);
 	standard_headers(r);
 	if (is_head(r) || status == 304) {
 		http_respond_head(r->http, status, r->out, r->out_n, status == 304 ? -1 : 0);

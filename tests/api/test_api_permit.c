@@ -73,6 +73,8 @@ static void test_permit__no_row_is_open(void **state)
 		char target[512] = "/api/v1", *to = target + strlen(target);
 		struct answer a;
 
+		if (o->path[0] != '/') /* STS's: tests/e2e/client_sts_test.py */
+			continue;
 		for (const char *p = o->path; *p; p++) {
 			if (*p != '{') {
 				*to++ = *p;
@@ -99,7 +101,7 @@ static void test_permit__no_row_is_open(void **state)
 		if (o->permits[0].on == ON_PUBLIC)
 			assert_true(a.status != 404 && a.status != 500);
 		else if (o->permits[0].on == ON_AUTHENTICATED || o->permits[0].on == ON_VISITOR)
-			assert_true(a.status == 200 || a.status == 204 ||
+			assert_true(a.status == o->status ||
 				    (a.status == 404 && !strcmp(o->name, "getUsageReportSummary")));
 		else if (o->permits[0].on == ON_EACH)
 			assert_true(a.status == 200 && answer_has(&a, "\"status_code\":401"));

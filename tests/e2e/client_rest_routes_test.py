@@ -73,6 +73,7 @@ def operations(server):
         cells = [c.strip() for c in line.strip("|").split("|")]
         if len(cells) == 4 and cells[1].isupper():
             rows[cells[0]] = (cells[1], cells[2], re.findall(r"([\w]+:\w+) on", cells[3]))
+    rows = {name: row for name, row in rows.items() if not row[1].startswith("?")}  # STS's, at "/"
     out = {}
     for path, methods in doc["paths"].items():
         for method, o in methods.items():
@@ -332,7 +333,8 @@ def one_operation(asker, op):
 
 def test_every_route():
     failed = collections.OrderedDict()
-    with Server(repos=()) as server:
+    # Each operation is asked for with a wrong secret, too.
+    with Server(repos=(), extra="auth.limits.failures: 0\n") as server:
         ops = operations(server)
         asker = Asker(server, ops)
         wanted = ops.keys() - ELSEWHERE

@@ -276,6 +276,7 @@ CASES = {
     "getCurrentUser": lambda s: {}, "getAuthCapabilities": lambda s: {}, "getSetupState": lambda s: {},
     "oauthCallback": lambda s: {},
     "login": lambda s: dict(doc=s.pair()),
+    "sluiceCreateSession": lambda s: dict(doc={"duration_seconds": 900, "policy": {"statement": STATEMENTS}}),
     "listUsers": lambda s: {}, "listGroups": lambda s: {}, "listPolicies": lambda s: {},
     "getUser": at_user, "deleteUser": at_user, "listUserGroups": at_user, "listUserCredentials": at_user,
     "createCredentials": lambda s: at_user(s, doc={"name": "laptop", "expires_at": 4000000000}),
