@@ -16,8 +16,6 @@ struct gcs_gate {
 	unsigned port;
 	_Atomic unsigned to;      /* fake-gcs-server's port */
 	_Atomic unsigned life_ms; /* of tokens given from now on; they say so in seconds, one at least */
-	/* Bodies are passed on when they are whole: on files, fake-gcs-server holds its lock while one comes. */
-	_Atomic bool whole;
 	_Atomic unsigned halves;  /* of so many chunks to come only half is kept */
 	/* Counters. */
 	_Atomic unsigned given, turned_away, requests, chunks, repeated;

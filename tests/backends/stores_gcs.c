@@ -85,7 +85,6 @@ static struct service *service_of(enum store_kind k)
 		service_start(v);
 		make_bucket(v->port);
 		gcs_gate_start(&gates[k], v->port);
-		gates[k].whole = k == STORE_GCS_FILES;
 		accounts[k][0] = gcs_gate_account(gates[k].port, false);
 		accounts[k][1] = gcs_gate_account(gates[k].port, true);
 	}
