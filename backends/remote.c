@@ -73,6 +73,7 @@ void remote_init(struct remote *r, const char *type, const struct remote_options
 	r->a = arena_new();
 	r->o = *o;
 	r->o.id = arena_dup(r->a, o->id);
+	r->title = o->id.n ? arena_printf(r->a, "store \"" STR_FMT "\"", STR_ARG(o->id)) : STR("the store");
 	r->o.workers = o->workers ? o->workers : WORKERS;
 	r->o.queue = o->queue ? o->queue : QUEUE;
 	r->o.deadline_ms = o->deadline_ms ? o->deadline_ms : DEADLINE_MS;
@@ -87,6 +88,7 @@ void remote_init(struct remote *r, const char *type, const struct remote_options
 	remote_writer_ops(&r->blocking);
 	remote_reader_ops(&r->blocking);
 	backend_init(&r->b, type, r->o.id, work_pool_new(type, r->o.workers, r->o.queue), &r->blocking);
+	work_pool_room(r->b.pool, 2 * r->o.queue);
 	r->b.caps = caps;
 	r->b.own_pool = true;
 }
@@ -209,8 +211,7 @@ rc remote_outcome(struct remote *r, const struct remote_call *c, rc failed, bool
 		return failed;
 	if (reterr)
 		reterr->code = ERR_UNKNOWN_OUTCOME;
-	return err_wrap(RC(UNKNOWN_OUTCOME), reterr, "store \"" STR_FMT "\": it may have been done",
-			STR_ARG(r->b.id));
+	return err_wrap(RC(UNKNOWN_OUTCOME), reterr, STR_FMT ": it may have been done", STR_ARG(r->title));
 }
 
 rc remote_ask(struct remote *r, struct remote_call *c, const int *also, struct http_answer *ret,

@@ -35,7 +35,7 @@ struct remote;
 struct remote_options {
 	struct str id;         /* the store's, in the configuration */
 	unsigned workers;      /* threads, so connections, at once; 0: 64 */
-	size_t queue;          /* jobs that wait; 0: 1024 */
+	size_t queue;          /* jobs that wait; 0: 1024; twice as many with those that go on with what is begun */
 	unsigned max_retries;
 	unsigned deadline_ms;  /* of all attempts at one small request; 0: 60,000 */
 	unsigned connect_ms, stall_ms; /* 0: http/client.h's */
@@ -120,6 +120,7 @@ struct remote_ops {
 
 struct remote {
 	struct backend b;
+	struct str title; /* for messages: the store, or store "its id" */
 	struct remote_options o;
 	struct arena *a;
 	const struct remote_ops *ops;

@@ -27,7 +27,8 @@ static rc put(struct remote *r, struct remote_call *c, const struct object_ptr *
 	struct str region;
 
 	TRY(s3_aim(c, to, reterr));
-	/* The first time it asks, and learns whom it has to do with; if it can't, signing will tell. */
+	/* The first time it asks, and learns whom it has to do with; if it can't, signing will
+	 * tell. */
 	IGNORE_RC(s3_region(s, ((struct s3_target *)c->ud)->bucket, c->a, &region, NULL));
 	s3_headers(s, c, o);
 	if (o->if_absent)
@@ -35,8 +36,8 @@ static rc put(struct remote *r, struct remote_call *c, const struct object_ptr *
 	return RC_OK;
 }
 
-static rc put_part(struct remote *r, struct remote_call *c, const struct object_ptr *to, struct str upload_id,
-		   unsigned number, struct err *reterr)
+static rc put_part(struct remote *r, struct remote_call *c, const struct object_ptr *to,
+		   struct str upload_id, unsigned number, struct err *reterr)
 {
 	TRY(s3_aim(c, to, reterr));
 	remote_query(c, "partNumber", arena_printf(c->a, "%u", number));
@@ -44,7 +45,8 @@ static rc put_part(struct remote *r, struct remote_call *c, const struct object_
 	return RC_OK;
 }
 
-static rc aim(struct remote *r, struct remote_call *c, const struct object_ptr *p, struct err *reterr)
+static rc aim(struct remote *r, struct remote_call *c, const struct object_ptr *p,
+	      struct err *reterr)
 {
 	return s3_aim(c, p, reterr);
 }
@@ -63,8 +65,8 @@ static rc s3_remove(struct backend *b, const struct object_ptr *p, struct err *r
 	return rc_is(r, NOT_FOUND) ? RC_OK : r;
 }
 
-/* A listing of one key tells why it was refused, which HEAD doesn't. Without a bucket any answer will do
- * that isn't a refusal of the key. */
+/* A listing of one key tells why it was refused, which HEAD doesn't. Without a bucket any answer
+ * will do that isn't a refusal of the key. */
 static rc s3_probe(struct backend *b, struct str space, struct err *reterr)
 {
 	struct arena *a = arena_new();
@@ -85,7 +87,8 @@ static rc s3_probe(struct backend *b, struct str space, struct err *reterr)
 		r = remote_ask(&s3_of(b)->r, &c, NULL, &w, reterr);
 	}
 	/* Not every key may list buckets. */
-	if (!space.p && rc_is(r, AccessDenied) && str_find(w.body, STR("<Code>AccessDenied<")) < w.body.n)
+	if (!space.p && rc_is(r, AccessDenied) &&
+	    str_find(w.body, STR("<Code>AccessDenied<")) < w.body.n)
 		r = RC_OK;
 	arena_free(a);
 	return r;
@@ -151,13 +154,13 @@ static rc addresses(struct s3 *s, struct arena *a, struct err *reterr)
 	struct str url = endpoint_of(&s->o);
 
 	s->endpoint = (struct s3_endpoint){
-		.scheme = STR("https://"), .path = STR(""), .path_style = s->o.force_path_style};
+	    .scheme = STR("https://"), .path = STR(""), .path_style = s->o.force_path_style};
 	if (url.n)
 		TRY(s3_endpoint_parse(a, url, s->o.force_path_style, &s->endpoint, reterr));
 	s->presigned = s->endpoint;
 	if (s->o.pre_signed_endpoint.n)
-		TRY(s3_endpoint_parse(a, s->o.pre_signed_endpoint, s->o.force_path_style, &s->presigned,
-				      reterr));
+		TRY(s3_endpoint_parse(a, s->o.pre_signed_endpoint, s->o.force_path_style,
+				      &s->presigned, reterr));
 	return RC_OK;
 }
 
@@ -194,7 +197,7 @@ rc backend_s3_open(const struct backend_s3_options *o, struct backend **ret, str
 	s3_regions_init(s);
 	remote_init(&s->r, "s3", &o->remote, &remote_ops, &blocking_ops,
 		    BACKEND_CAP_COPY | BACKEND_CAP_MULTIPART |
-			    (o->disable_pre_signed ? 0 : BACKEND_CAP_PRESIGN));
+			(o->disable_pre_signed ? 0 : BACKEND_CAP_PRESIGN));
 	s->r.b.check_space = check_space;
 	s->r.b.presign = s3_presign;
 	s->r.b.free = s3_free;

@@ -55,7 +55,8 @@ rc s3_endpoint_parse(struct arena *a, struct str url, bool path_style, struct s3
 	host = without_port(authority, &port);
 	if (!host.n || str_index(authority, '@') != authority.n || str_index(url, '?') != url.n)
 		return err_set(reterr, ERR_CONFIG,
-			       "s3.endpoint \"" STR_FMT "\" must be a URL of scheme, host, port and path",
+			       "s3.endpoint \"" STR_FMT
+			       "\" must be a URL of scheme, host, port and path",
 			       STR_ARG(str_head(url, 200)));
 	/* libcurl leaves the scheme's own port out of Host, which is signed. */
 	if (!port.p || str_eq(port, secure ? STR("443") : STR("80")))
@@ -92,11 +93,12 @@ static bool host_label(struct str b, bool secure)
 
 static bool path_style(const struct s3_endpoint *e, struct str bucket)
 {
-	return !bucket.n || e->path_style || !host_label(bucket, str_eq(e->scheme, STR("https://")));
+	return !bucket.n || e->path_style ||
+	       !host_label(bucket, str_eq(e->scheme, STR("https://")));
 }
 
-struct str s3_base(const struct s3_endpoint *e, struct str bucket, struct str region, struct arena *a,
-		   struct str *ret_host)
+struct str s3_base(const struct s3_endpoint *e, struct str bucket, struct str region,
+		   struct arena *a, struct str *ret_host)
 {
 	struct str host = e->host;
 
@@ -114,8 +116,9 @@ struct str s3_path(const struct s3_endpoint *e, const struct s3_target *t, struc
 	struct str key = uri_encode(a, t->key, true);
 
 	if (path_style(e, t->bucket))
-		return arena_join(a, (struct str[]){e->path, STR("/"), t->bucket,
-						    t->key.n ? STR("/") : STR(""), key},
+		return arena_join(a,
+				  (struct str[]){e->path, STR("/"), t->bucket,
+						 t->key.n ? STR("/") : STR(""), key},
 				  5);
 	return arena_join(a, (struct str[]){e->path, STR("/"), key}, 3);
 }
@@ -126,12 +129,14 @@ static rc split(struct str address, const char *what, struct str *ret_bucket, st
 {
 	if (!str_starts(address, S3_SCHEME))
 		return err_set(reterr, ERR_INVALID,
-			       "%s \"" STR_FMT "\" is not of an S3 store, which begins with \"s3://\"",
+			       "%s \"" STR_FMT
+			       "\" is not of an S3 store, which begins with \"s3://\"",
 			       what, STR_ARG(str_head(address, 200)));
 	*ret_bucket = str_cut(str_skip(address, S3_SCHEME.n), '/', ret_rest);
 	if (!bucket_ok(*ret_bucket))
-		return err_set(reterr, ERR_INVALID, "%s \"" STR_FMT "\": \"" STR_FMT "\" can't be a bucket",
-			       what, STR_ARG(str_head(address, 200)), STR_ARG(str_head(*ret_bucket, 100)));
+		return err_set(
+		    reterr, ERR_INVALID, "%s \"" STR_FMT "\": \"" STR_FMT "\" can't be a bucket",
+		    what, STR_ARG(str_head(address, 200)), STR_ARG(str_head(*ret_bucket, 100)));
 	return RC_OK;
 }
 
@@ -147,7 +152,8 @@ rc s3_space(struct arena *a, struct str space, struct str *ret_bucket, struct st
 	return RC_OK;
 }
 
-static rc target(struct arena *a, const struct object_ptr *p, struct s3_target *ret, struct err *reterr)
+static rc target(struct arena *a, const struct object_ptr *p, struct s3_target *ret,
+		 struct err *reterr)
 {
 	struct str prefix;
 
@@ -162,7 +168,8 @@ static rc target(struct arena *a, const struct object_ptr *p, struct s3_target *
 	if (ret->key.n == 0 || ret->key.n > KEY_MAX || !str_is_utf8(ret->key) ||
 	    str_index(ret->key, 0) != ret->key.n)
 		return err_set(reterr, ERR_INVALID,
-			       "\"" STR_FMT "\" can't be a key of an S3 store: 1 to 1024 bytes of UTF-8",
+			       "\"" STR_FMT
+			       "\" can't be a key of an S3 store: 1 to 1024 bytes of UTF-8",
 			       STR_ARG(str_head(p->key, 200)));
 	ret->bucket = arena_dup(a, ret->bucket);
 	ret->key = arena_dup(a, ret->key);
@@ -175,7 +182,8 @@ rc s3_aim(struct remote_call *c, const struct object_ptr *p, struct err *reterr)
 
 	TRY(target(c->a, p, t, reterr));
 	c->ud = t;
-	c->what = arena_printf(c->a, "s3://" STR_FMT "/" STR_FMT, STR_ARG(t->bucket), STR_ARG(t->key));
+	c->what =
+	    arena_printf(c->a, "s3://" STR_FMT "/" STR_FMT, STR_ARG(t->bucket), STR_ARG(t->key));
 	return RC_OK;
 }
 

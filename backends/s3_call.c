@@ -86,7 +86,8 @@ static void recognise(struct s3 *s, const struct http_answer *w)
 }
 
 /* Unsigned, as AWS allows; whatever it says, a service that knows regions names the bucket's. */
-static rc discover(struct s3 *s, struct str bucket, struct arena *a, struct str *ret, struct err *reterr)
+static rc discover(struct s3 *s, struct str bucket, struct arena *a, struct str *ret,
+		   struct err *reterr)
 {
 	const struct s3_target t = {.bucket = bucket, .key = STR("")};
 	struct http_request q = {.method = STR("HEAD")};
@@ -96,11 +97,13 @@ static rc discover(struct s3 *s, struct str bucket, struct arena *a, struct str 
 	q.url = arena_join(a, (struct str[]){base, s3_path(&s->endpoint, &t, a)}, 2);
 	if (!rc_ok(http_ask(s->r.http, &q, REMOTE_ANSWER_MAX, a, &w, reterr))) {
 		if (reterr)
-			reterr->code = ERR_ServiceUnavailable; /* of the call that wants to know, nothing was sent */
+			reterr->code = ERR_ServiceUnavailable; /* of the call that wants to know,
+								  nothing was sent */
 		return RC(ServiceUnavailable);
 	}
 	recognise(s, &w);
-	told = s->o.discover_bucket_region ? http_answer_header(&w, "x-amz-bucket-region") : STR_NONE;
+	told =
+	    s->o.discover_bucket_region ? http_answer_header(&w, "x-amz-bucket-region") : STR_NONE;
 	*ret = told.n ? told : s->o.region;
 	if (told.n || w.status == 200 || w.status == 403)
 		s3_region_set(s, bucket, *ret);
@@ -118,7 +121,8 @@ rc s3_region(struct s3 *s, struct str bucket, struct arena *a, struct str *ret, 
 
 /* Signing. */
 
-static struct str payload_hash(const struct remote_call *c, const struct s3_endpoint *e)
+/* A hash also tells a body from what came of it. */
+static struct str payload_hash(const struct s3 *s, const struct remote_call *c)
 {
 	uint8_t hash[32];
 
@@ -126,7 +130,8 @@ static struct str payload_hash(const struct remote_call *c, const struct s3_endp
 		return STR("UNSIGNED-PAYLOAD");
 	if (!c->bytes.n)
 		return EMPTY_SHA256;
-	if (c->bytes.n > REMOTE_WHOLE && str_eq(e->scheme, STR("https://")))
+	if (c->bytes.n > REMOTE_WHOLE && str_eq(s->endpoint.scheme, STR("https://")) &&
+	    !s->r.no_streams)
 		return STR("UNSIGNED-PAYLOAD");
 	digest_of(DIGEST_SHA256, c->bytes, hash);
 	return hex_encode(c->a, str_make(hash, sizeof(hash)));
@@ -148,7 +153,8 @@ static struct sigv4_header *to_sign(const struct remote_call *c, size_t *ret_n)
 	*ret_n = 0;
 	for (size_t i = 0; i < c->headers_n; i++)
 		if (!str_eq(c->headers[i].name, STR("authorization")))
-			v[(*ret_n)++] = (struct sigv4_header){c->headers[i].name, c->headers[i].value};
+			v[(*ret_n)++] =
+			    (struct sigv4_header){c->headers[i].name, c->headers[i].value};
 	return v;
 }
 
@@ -167,7 +173,7 @@ rc s3_sign(struct remote *r, struct remote_call *c, struct err *reterr)
 	t->access_key = keys.access_key;
 	c->base = s3_base(&s->endpoint, t->bucket, t->region, c->a, &host);
 	c->path = s3_path(&s->endpoint, t, c->a);
-	hash = payload_hash(c, &s->endpoint);
+	hash = payload_hash(s, c);
 	time_amz(now, date);
 	remote_header_set(c, "host", host);
 	remote_header_set(c, "x-amz-date", arena_dup(c->a, str_make(date, 16)));
@@ -177,16 +183,16 @@ rc s3_sign(struct remote *r, struct remote_call *c, struct err *reterr)
 	q.path = c->path;
 	q.query = query_of(c);
 	q.headers = to_sign(c, &q.headers_n);
-	remote_header_set(c, "authorization",
-			  sigv4_sign_header(&q,
-					    &(struct sigv4_credentials){keys.access_key, keys.secret,
-									keys.token},
-					    t->region, STR("s3"), now, hash, c->a));
+	remote_header_set(
+	    c, "authorization",
+	    sigv4_sign_header(&q,
+			      &(struct sigv4_credentials){keys.access_key, keys.secret, keys.token},
+			      t->region, STR("s3"), now, hash, c->a));
 	return RC_OK;
 }
 
-static rc presign_url(struct s3 *s, struct s3_target *t, struct str method, int64_t now, int64_t expires_s,
-		      struct arena *a, struct str *ret_url, struct err *reterr)
+static rc presign_url(struct s3 *s, struct s3_target *t, struct str method, int64_t now,
+		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr)
 {
 	struct sigv4_request q = {.method = method, .query = STR(""), .headers_n = 1};
 	struct sigv4_header host = {.name = STR("host")};
@@ -199,13 +205,13 @@ static rc presign_url(struct s3 *s, struct s3_target *t, struct str method, int6
 	q.path = s3_path(&s->presigned, t, a);
 	q.headers = &host;
 	*ret_url = arena_join(
-		a,
-		(struct str[]){base, q.path, STR("?"),
-			       sigv4_presign(&q,
-					     &(struct sigv4_credentials){keys.access_key, keys.secret,
-									 keys.token},
-					     t->region, STR("s3"), now, expires_s - now, a)},
-		4);
+	    a,
+	    (struct str[]){
+		base, q.path, STR("?"),
+		sigv4_presign(&q,
+			      &(struct sigv4_credentials){keys.access_key, keys.secret, keys.token},
+			      t->region, STR("s3"), now, expires_s - now, a)},
+	    4);
 	return RC_OK;
 }
 
@@ -217,10 +223,12 @@ rc s3_presign(struct backend *b, const struct object_ptr *p, struct str method, 
 	int64_t now = wall_now().s;
 
 	if (s->o.disable_pre_signed)
-		return err_set(reterr, ERR_UNSUPPORTED, "store \"" STR_FMT "\": s3.disable_pre_signed is set",
-			       STR_ARG(b->id));
-	if (!str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD")) && !str_eq(method, STR("PUT")))
-		return err_set(reterr, ERR_UNSUPPORTED, "URLs are presigned for GET, HEAD and PUT only");
+		return err_set(reterr, ERR_UNSUPPORTED, STR_FMT ": s3.disable_pre_signed is set",
+			       STR_ARG(s->r.title));
+	if (!str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD")) &&
+	    !str_eq(method, STR("PUT")))
+		return err_set(reterr, ERR_UNSUPPORTED,
+			       "URLs are presigned for GET, HEAD and PUT only");
 	if (expires_s <= now || expires_s - now > SIGV4_MAX_EXPIRES_S)
 		return err_set(reterr, ERR_INVALID, "a presigned URL works for 1 second to 7 days");
 	TRY(s3_call(s, &c, a, "GET", p, reterr));

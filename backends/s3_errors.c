@@ -81,7 +81,8 @@ static const struct row *meaning(struct arena *a, int status, struct str code)
 	const struct row *w = find(rows, sizeof(rows) / sizeof(*rows), code);
 
 	if (!w)
-		w = find(by_status, sizeof(by_status) / sizeof(*by_status), arena_printf(a, "%d", status));
+		w = find(by_status, sizeof(by_status) / sizeof(*by_status),
+			 arena_printf(a, "%d", status));
 	return w ? w : &other;
 }
 
@@ -108,14 +109,15 @@ static rc told(struct remote *r, const struct remote_call *c, int status, const 
 		is = ERR_NOT_FOUND;
 	else if (t->probing && status == 403)
 		is = ERR_AccessDenied;
-	return err_set(reterr, is,
-		       "store \"" STR_FMT "\", " STR_FMT " " STR_FMT ": %d " STR_FMT "%s" STR_FMT "%s%s",
-		       STR_ARG(r->b.id), STR_ARG(c->method), STR_ARG(str_head(c->what, 150)), status,
-		       STR_ARG(str_head(code, 60)), text.n ? ": " : "", STR_ARG(str_head(text, 100)),
-		       m->remedy ? "; " : "", m->remedy ? m->remedy : "");
+	return err_set(
+	    reterr, is, STR_FMT ", " STR_FMT " " STR_FMT ": %d " STR_FMT "%s" STR_FMT "%s%s",
+	    STR_ARG(r->title), STR_ARG(c->method), STR_ARG(str_head(c->what, 150)), status,
+	    STR_ARG(str_head(code, 60)), text.n ? ": " : "", STR_ARG(str_head(text, 100)),
+	    m->remedy ? "; " : "", m->remedy ? m->remedy : "");
 }
 
-rc s3_refuse(struct remote *r, const struct remote_call *c, const struct http_answer *w, struct err *reterr)
+rc s3_refuse(struct remote *r, const struct remote_call *c, const struct http_answer *w,
+	     struct err *reterr)
 {
 	return told(r, c, w->status, error_of(c->a, w->body), reterr);
 }
@@ -126,13 +128,15 @@ rc s3_document(struct remote *r, const struct remote_call *c, const struct http_
 	struct str body = w->body;
 
 	/* Kept alive by white space, even before the declaration. */
-	while (body.n && (body.p[0] == ' ' || body.p[0] == '\n' || body.p[0] == '\r' || body.p[0] == '\t'))
+	while (body.n &&
+	       (body.p[0] == ' ' || body.p[0] == '\n' || body.p[0] == '\r' || body.p[0] == '\t'))
 		body = str_skip(body, 1);
 	if (!rc_ok(xml_parse(c->a, body, ret, NULL)))
 		return err_set(reterr, ERR_IO,
-			       "store \"" STR_FMT "\", " STR_FMT " " STR_FMT
-			       ": the answer is no XML: is s3.endpoint an S3 service?",
-			       STR_ARG(r->b.id), STR_ARG(c->method), STR_ARG(str_head(c->what, 200)));
+			       STR_FMT ", " STR_FMT " " STR_FMT
+				       ": the answer is no XML: is s3.endpoint an S3 service?",
+			       STR_ARG(r->title), STR_ARG(c->method),
+			       STR_ARG(str_head(c->what, 200)));
 	if (str_eq((*ret)->name, STR("Error")))
 		return told(r, c, w->status, *ret, reterr);
 	return RC_OK;
@@ -151,7 +155,8 @@ bool s3_learn(struct remote *r, struct remote_call *c, const struct http_answer 
 
 	if (!region.n && e)
 		region = xml_child_text(e, "Region");
-	if (region.n && region.n < 64 && t->bucket.n && w->status < 500 && !str_eq(region, t->region)) {
+	if (region.n && region.n < 64 && t->bucket.n && w->status < 500 &&
+	    !str_eq(region, t->region)) {
 		s3_region_set(s, t->bucket, region);
 		return true;
 	}
@@ -178,8 +183,8 @@ static bool total_of(struct str content_range, uint64_t *ret)
 	return total.n && str_to_u64(total, ret);
 }
 
-rc s3_stat(struct remote *r, const struct remote_call *c, const struct http_answer *w, struct arena *a,
-	   struct backend_stat *ret, struct err *reterr)
+rc s3_stat(struct remote *r, const struct remote_call *c, const struct http_answer *w,
+	   struct arena *a, struct backend_stat *ret, struct err *reterr)
 {
 	struct str etag = s3_unquote(http_answer_header(w, "etag"));
 	bool reads = !str_eq(c->method, STR("PUT"));
@@ -192,7 +197,7 @@ rc s3_stat(struct remote *r, const struct remote_call *c, const struct http_answ
 	if (w->status != 206 && w->length >= 0)
 		ret->size = (uint64_t)w->length;
 	else if (!total_of(http_answer_header(w, "content-range"), &ret->size))
-		return err_set(reterr, ERR_IO, "store \"" STR_FMT "\", " STR_FMT ": the answer has no length",
-			       STR_ARG(r->b.id), STR_ARG(str_head(c->what, 200)));
+		return err_set(reterr, ERR_IO, STR_FMT ", " STR_FMT ": the answer has no length",
+			       STR_ARG(r->title), STR_ARG(str_head(c->what, 200)));
 	return RC_OK;
 }

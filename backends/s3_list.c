@@ -10,7 +10,7 @@ enum { PAGE = 1000 };
 
 struct listing {
 	struct remote *r;
-	struct arena *a;        /* of the result */
+	struct arena *a;			 /* of the result */
 	struct str bucket, space, prefix, after; /* the last three as keys of the bucket */
 	struct str token;
 	struct backend_list_entry *v;
@@ -18,7 +18,8 @@ struct listing {
 	bool more;
 };
 
-static rc decode(struct listing *l, struct str text, bool encoded, struct str *ret, struct err *reterr)
+static rc decode(struct listing *l, struct str text, bool encoded, struct str *ret,
+		 struct err *reterr)
 {
 	if (!encoded) {
 		*ret = text;
@@ -26,7 +27,8 @@ static rc decode(struct listing *l, struct str text, bool encoded, struct str *r
 	}
 	if (uri_decode(l->a, text, true, ret))
 		return RC_OK;
-	return err_set(reterr, ERR_IO, "s3://" STR_FMT ": the listing has a key that can't be decoded",
+	return err_set(reterr, ERR_IO,
+		       "s3://" STR_FMT ": the listing has a key that can't be decoded",
 		       STR_ARG(l->bucket));
 }
 
@@ -39,14 +41,16 @@ static rc add(struct listing *l, const struct xml_node *n, bool encoded, struct 
 	TRY(decode(l, xml_child_text(n, "Key"), encoded, &key, reterr));
 	if (!str_starts(key, l->space) || !str_to_u64(xml_child_text(n, "Size"), &e->stat.size))
 		return err_set(reterr, ERR_IO,
-			       "s3://" STR_FMT ": the listing has what wasn't asked for: \"" STR_FMT "\"",
+			       "s3://" STR_FMT ": the listing has what wasn't asked for: \"" STR_FMT
+			       "\"",
 			       STR_ARG(l->bucket), STR_ARG(str_head(key, 200)));
 	key = str_skip(key, l->space.n);
 	if (!key.n || l->n == l->max)
 		return RC_OK; /* the folder's own mark, as consoles make them */
 	if (l->n && str_cmp(l->v[l->n - 1].key, key) >= 0)
 		return err_set(reterr, ERR_IO,
-			       "s3://" STR_FMT ": the store doesn't list in the order of bytes: \"" STR_FMT
+			       "s3://" STR_FMT
+			       ": the store doesn't list in the order of bytes: \"" STR_FMT
 			       "\" comes after \"" STR_FMT "\"",
 			       STR_ARG(l->bucket), STR_ARG(str_head(key, 100)),
 			       STR_ARG(str_head(l->v[l->n - 1].key, 100)));
@@ -75,7 +79,8 @@ static rc take(struct listing *l, const struct xml_node *root, struct err *reter
 	if (l->token.n)
 		l->token = arena_dup(l->a, l->token);
 	else if (l->more && l->n == before && l->max)
-		return err_set(reterr, ERR_IO, "s3://" STR_FMT ": the listing doesn't come to its end",
+		return err_set(reterr, ERR_IO,
+			       "s3://" STR_FMT ": the listing doesn't come to its end",
 			       STR_ARG(l->bucket));
 	return RC_OK;
 }

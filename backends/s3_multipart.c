@@ -8,8 +8,9 @@
 #include "base/xml.h"
 
 enum {
-	THINK_MS = 600000, /* the services join and copy before they answer; AWS sends white space meanwhile */
-	ATTEMPTS = 4,      /* at completing what failed after its 200 */
+	THINK_MS = 600000, /* the services join and copy before they answer; AWS sends white space
+			      meanwhile */
+	ATTEMPTS = 4,	   /* at completing what failed after its 200 */
 	PARTS_MAX = 10000,
 	COMPLETE_MAX = 4 * 1024 * 1024,
 };
@@ -23,8 +24,9 @@ static rc ask(struct s3 *s, struct remote_call *c, struct xml_node **ret, struct
 	return s3_document(&s->r, c, &w, ret, reterr);
 }
 
-rc s3_mpu_create(struct backend *b, const struct object_ptr *to, const struct backend_put_options *o,
-		 struct arena *a, struct str *ret_upload_id, struct err *reterr)
+rc s3_mpu_create(struct backend *b, const struct object_ptr *to,
+		 const struct backend_put_options *o, struct arena *a, struct str *ret_upload_id,
+		 struct err *reterr)
 {
 	struct s3 *s = s3_of(b);
 	struct xml_node *root;
@@ -38,11 +40,13 @@ rc s3_mpu_create(struct backend *b, const struct object_ptr *to, const struct ba
 	TRY(ask(s, &c, &root, reterr));
 	*ret_upload_id = xml_child_text(root, "UploadId");
 	if (!ret_upload_id->n)
-		return err_set(reterr, ERR_IO, STR_FMT ": the store began no upload", STR_ARG(c.what));
+		return err_set(reterr, ERR_IO, STR_FMT ": the store began no upload",
+			       STR_ARG(c.what));
 	return RC_OK;
 }
 
-rc s3_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id, struct err *reterr)
+rc s3_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id,
+		struct err *reterr)
 {
 	struct arena *a = arena_new();
 	struct http_answer w;
@@ -79,7 +83,8 @@ static struct str complete_document(struct arena *a, const struct backend_part *
 }
 
 /* S3's ETag of what these parts make, where theirs are MD5s. Some stores have others, of either. */
-static bool expected_etag(struct arena *a, const struct backend_part *parts, size_t n, struct str *ret)
+static bool expected_etag(struct arena *a, const struct backend_part *parts, size_t n,
+			  struct str *ret)
 {
 	char *all = arena_alloc(a, 16 * n + 1);
 	uint8_t md5[16];
@@ -105,8 +110,9 @@ static uint64_t sum(const struct backend_part *parts, size_t n)
 }
 
 /* There is no such upload any more: perhaps because it was completed, and the answer lost. */
-static rc was_completed(struct backend *b, const struct object_ptr *to, const struct backend_part *parts,
-			size_t n, struct arena *a, struct backend_stat *ret, struct err *reterr)
+static rc was_completed(struct backend *b, const struct object_ptr *to,
+			const struct backend_part *parts, size_t n, struct arena *a,
+			struct backend_stat *ret, struct err *reterr)
 {
 	struct backend_stat st;
 	struct err e;
@@ -128,8 +134,9 @@ static rc was_completed(struct backend *b, const struct object_ptr *to, const st
 	return RC_OK;
 }
 
-static rc complete_once(struct backend *b, const struct object_ptr *to, struct str upload_id, struct str doc,
-			struct arena *a, struct backend_stat *ret, struct err *reterr)
+static rc complete_once(struct backend *b, const struct object_ptr *to, struct str upload_id,
+			struct str doc, struct arena *a, struct backend_stat *ret,
+			struct err *reterr)
 {
 	struct s3 *s = s3_of(b);
 	struct xml_node *root;
@@ -149,8 +156,8 @@ static rc complete_once(struct backend *b, const struct object_ptr *to, struct s
 }
 
 rc s3_mpu_complete(struct backend *b, const struct object_ptr *to, struct str upload_id,
-		   const struct backend_part *parts, size_t n, struct arena *a, struct backend_stat *ret,
-		   struct err *reterr)
+		   const struct backend_part *parts, size_t n, struct arena *a,
+		   struct backend_stat *ret, struct err *reterr)
 {
 	struct str doc = complete_document(a, parts, n);
 	struct err own = {0}, *e = reterr ? reterr : &own;
@@ -166,8 +173,8 @@ rc s3_mpu_complete(struct backend *b, const struct object_ptr *to, struct str up
 		if (!rc_is(r, IO) && !rc_is(r, SlowDown) && !rc_is(r, ServiceUnavailable))
 			break;
 		if (i == ATTEMPTS ||
-		    !remote_attempt_again(&t, &(struct remote_call){.method = STR("POST"), .what = to->key},
-					  e->msg))
+		    !remote_attempt_again(
+			&t, &(struct remote_call){.method = STR("POST"), .what = to->key}, e->msg))
 			break;
 	}
 	if (rc_is(r, NOT_FOUND) && n)
@@ -204,8 +211,9 @@ static rc copy_whole(struct s3 *s, const struct object_ptr *to, struct str sourc
 	return RC_OK;
 }
 
-static rc copy_part(struct s3 *s, const struct object_ptr *to, struct str upload_id, struct str source,
-		    uint64_t offset, struct arena *a, struct backend_part *part, struct err *reterr)
+static rc copy_part(struct s3 *s, const struct object_ptr *to, struct str upload_id,
+		    struct str source, uint64_t offset, struct arena *a, struct backend_part *part,
+		    struct err *reterr)
 {
 	struct xml_node *root;
 	struct remote_call c;
@@ -225,9 +233,9 @@ static rc copy_part(struct s3 *s, const struct object_ptr *to, struct str upload
 	return RC_OK;
 }
 
-static rc copy_in_parts(struct backend *b, const struct object_ptr *to, struct str source, uint64_t size,
-			struct str content_type, struct arena *a, struct backend_stat *ret,
-			struct err *reterr)
+static rc copy_in_parts(struct backend *b, const struct object_ptr *to, struct str source,
+			uint64_t size, struct str content_type, struct arena *a,
+			struct backend_stat *ret, struct err *reterr)
 {
 	struct s3 *s = s3_of(b);
 	uint64_t one = s->o.copy_part;
@@ -240,7 +248,8 @@ static rc copy_in_parts(struct backend *b, const struct object_ptr *to, struct s
 		one *= 2;
 	n = (size_t)((size + one - 1) / one);
 	parts = arena_zalloc(a, n * sizeof(*parts));
-	TRY(s3_mpu_create(b, to, &(struct backend_put_options){.content_type = content_type}, a, &id, reterr));
+	TRY(s3_mpu_create(b, to, &(struct backend_put_options){.content_type = content_type}, a,
+			  &id, reterr));
 	for (size_t i = 0; rc_ok(r) && i < n; i++) {
 		parts[i].number = (unsigned)i + 1;
 		parts[i].size = i + 1 < n ? one : size - one * i;
@@ -253,8 +262,8 @@ static rc copy_in_parts(struct backend *b, const struct object_ptr *to, struct s
 	return r;
 }
 
-rc s3_copy(struct backend *b, const struct object_ptr *from, const struct object_ptr *to, struct arena *a,
-	   struct backend_stat *ret, struct err *reterr)
+rc s3_copy(struct backend *b, const struct object_ptr *from, const struct object_ptr *to,
+	   struct arena *a, struct backend_stat *ret, struct err *reterr)
 {
 	struct s3 *s = s3_of(b);
 	struct remote_call source, target;
@@ -272,8 +281,8 @@ rc s3_copy(struct backend *b, const struct object_ptr *from, const struct object
 	if (st.size <= s->o.copy_max)
 		TRY(copy_whole(s, to, source_of(&source), a, ret, reterr));
 	else
-		TRY(copy_in_parts(b, to, source_of(&source), st.size, http_answer_header(&w, "content-type"), a,
-				  ret, reterr));
+		TRY(copy_in_parts(b, to, source_of(&source), st.size,
+				  http_answer_header(&w, "content-type"), a, ret, reterr));
 	ret->size = st.size;
 	return RC_OK;
 }

@@ -31,8 +31,8 @@ struct s3 {
 
 /* What a call is about: remote_call.ud. */
 struct s3_target {
-	struct str bucket, key; /* "": the service, the bucket */
-	bool probing;           /* its refusals are the answer */
+	struct str bucket, key;	       /* "": the service, the bucket */
+	bool probing;		       /* its refusals are the answer */
 	struct str access_key, region; /* of the last attempt */
 };
 
@@ -55,8 +55,8 @@ void s3_call_bucket(struct remote_call *c, struct arena *a, const char *method, 
 rc s3_aim(struct remote_call *c, const struct object_ptr *p, struct err *reterr);
 /* The headers of a new object. */
 void s3_headers(const struct s3 *s, struct remote_call *c, const struct backend_put_options *o);
-struct str s3_base(const struct s3_endpoint *e, struct str bucket, struct str region, struct arena *a,
-		   struct str *ret_host);
+struct str s3_base(const struct s3_endpoint *e, struct str bucket, struct str region,
+		   struct arena *a, struct str *ret_host);
 struct str s3_path(const struct s3_endpoint *e, const struct s3_target *t, struct arena *a);
 
 /* Signing. */
@@ -67,16 +67,17 @@ rc s3_presign(struct backend *b, const struct object_ptr *p, struct str method, 
 /* Regions. */
 void s3_regions_init(struct s3 *s);
 void s3_regions_deinit(struct s3 *s);
-/* The bucket's region in the arena: as known, as asked for now, or as configured. The first time for a bucket it
- * asks, also when discover_bucket_region is off: what the service is shows, too. */
+/* The bucket's region in the arena: as known, as asked for now, or as configured. The first time
+ * for a bucket it asks, also when discover_bucket_region is off: what the service is shows, too. */
 rc s3_region(struct s3 *s, struct str bucket, struct arena *a, struct str *ret, struct err *reterr);
 void s3_region_set(struct s3 *s, struct str bucket, struct str region);
 
 /* Answers. */
-rc s3_refuse(struct remote *r, const struct remote_call *c, const struct http_answer *w, struct err *reterr);
+rc s3_refuse(struct remote *r, const struct remote_call *c, const struct http_answer *w,
+	     struct err *reterr);
 bool s3_learn(struct remote *r, struct remote_call *c, const struct http_answer *w);
-rc s3_stat(struct remote *r, const struct remote_call *c, const struct http_answer *w, struct arena *a,
-	   struct backend_stat *ret, struct err *reterr);
+rc s3_stat(struct remote *r, const struct remote_call *c, const struct http_answer *w,
+	   struct arena *a, struct backend_stat *ret, struct err *reterr);
 /* The document of a success. An <Error> in a 200 is told like another one; IO: it isn't XML. */
 rc s3_document(struct remote *r, const struct remote_call *c, const struct http_answer *w,
 	       struct xml_node **ret, struct err *reterr);
@@ -86,11 +87,13 @@ struct str s3_unquote(struct str etag);
 rc s3_list(struct backend *b, struct str space, struct str prefix, struct str after, size_t max,
 	   struct arena *a, struct backend_list_entry **ret, size_t *ret_n, bool *ret_more,
 	   struct err *reterr);
-rc s3_copy(struct backend *b, const struct object_ptr *from, const struct object_ptr *to, struct arena *a,
-	   struct backend_stat *ret, struct err *reterr);
-rc s3_mpu_create(struct backend *b, const struct object_ptr *to, const struct backend_put_options *o,
-		 struct arena *a, struct str *ret_upload_id, struct err *reterr);
+rc s3_copy(struct backend *b, const struct object_ptr *from, const struct object_ptr *to,
+	   struct arena *a, struct backend_stat *ret, struct err *reterr);
+rc s3_mpu_create(struct backend *b, const struct object_ptr *to,
+		 const struct backend_put_options *o, struct arena *a, struct str *ret_upload_id,
+		 struct err *reterr);
 rc s3_mpu_complete(struct backend *b, const struct object_ptr *to, struct str upload_id,
-		   const struct backend_part *parts, size_t n, struct arena *a, struct backend_stat *ret,
-		   struct err *reterr);
-rc s3_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id, struct err *reterr);
+		   const struct backend_part *parts, size_t n, struct arena *a,
+		   struct backend_stat *ret, struct err *reterr);
+rc s3_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id,
+		struct err *reterr);

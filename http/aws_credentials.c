@@ -11,9 +11,10 @@
 
 enum {
 	WINDOW_S = 300,
-	AGAIN_S = 30,     /* between two attempts at renewing, also of keys that live shorter than the window */
+	AGAIN_S = 30, /* between two attempts at renewing, also of keys that live shorter than the
+			 window */
 	FAILED_MS = 1000, /* for so long a failure is everybody's */
-	WAIT_S = 30,      /* for who renews, when there are no keys that could be used meanwhile */
+	WAIT_S = 30,	  /* for who renews, when there are no keys that could be used meanwhile */
 	CONNECT_MS = 1000,
 	NEAR_STALL_MS = 5000,
 	FAR_STALL_MS = 15000,
@@ -45,24 +46,25 @@ rc aws_credentials_new(const struct aws_credentials_options *o, struct aws_crede
 	struct aws_credentials *c;
 
 	if (!o->access_key.n != !o->secret.n)
-		return err_set(reterr, ERR_CONFIG,
-			       "credentials: of access_key_id and secret_access_key only one is set");
+		return err_set(
+		    reterr, ERR_CONFIG,
+		    "credentials: of access_key_id and secret_access_key only one is set");
 	c = calloc(1, sizeof(*c));
 	if (!c || !(c->cache = calloc(1, sizeof(*c->cache))))
 		abort();
 	c->a = arena_new();
 	c->o = *o;
-	for (struct str *const *s = (struct str *[]){&c->o.access_key, &c->o.secret, &c->o.token,
-						     &c->o.profile, &c->o.credentials_file,
-						     &c->o.region, &c->o.ca_file, NULL};
+	for (struct str *const *s =
+		 (struct str *[]){&c->o.access_key, &c->o.secret, &c->o.token, &c->o.profile,
+				  &c->o.credentials_file, &c->o.region, &c->o.ca_file, NULL};
 	     *s; s++)
 		**s = (*s)->n ? arena_dup(c->a, **s) : STR_NONE;
 	c->o.window_s = o->window_s ? o->window_s : WINDOW_S;
 	c->o.again_s = o->again_s ? o->again_s : AGAIN_S;
 	c->metadata = http_pool_new(&(struct http_pool_options){
-		.kept = 1, .connect_ms = CONNECT_MS, .stall_ms = NEAR_STALL_MS});
+	    .kept = 1, .connect_ms = CONNECT_MS, .stall_ms = NEAR_STALL_MS});
 	c->services = http_pool_new(&(struct http_pool_options){
-		.kept = 1, .stall_ms = FAR_STALL_MS, .ca_file = o->ca_file, .proxies = true});
+	    .kept = 1, .stall_ms = FAR_STALL_MS, .ca_file = o->ca_file, .proxies = true});
 	pthread_mutex_init(&c->cache->lock, NULL);
 	pthread_cond_init(&c->cache->turned, NULL);
 	*ret = c;
@@ -95,17 +97,19 @@ void aws_credentials_free(struct aws_credentials *c)
 
 /* The chain. */
 
-static rc from_environment(struct aws_credentials *c, struct arena *a, struct aws_found *ret, bool *found,
-			   struct err *reterr)
+static rc from_environment(struct aws_credentials *c, struct arena *a, struct aws_found *ret,
+			   bool *found, struct err *reterr)
 {
-	struct str id = aws_env(c, "AWS_ACCESS_KEY_ID"), secret = aws_env(c, "AWS_SECRET_ACCESS_KEY");
+	struct str id = aws_env(c, "AWS_ACCESS_KEY_ID"),
+		   secret = aws_env(c, "AWS_SECRET_ACCESS_KEY");
 
 	*found = id.n && secret.n;
 	ret->keys = (struct aws_keys){id, secret, aws_env(c, "AWS_SESSION_TOKEN")};
 	return RC_OK;
 }
 
-static rc fetch(struct aws_credentials *c, struct arena *a, struct aws_found *ret, struct err *reterr)
+static rc fetch(struct aws_credentials *c, struct arena *a, struct aws_found *ret,
+		struct err *reterr)
 {
 	aws_source_fn *const rest[] = {from_environment, aws_from_web_identity, aws_from_profile,
 				       aws_from_container, aws_from_instance};
@@ -120,16 +124,18 @@ static rc fetch(struct aws_credentials *c, struct arena *a, struct aws_found *re
 		TRY(aws_from_profile(c, a, ret, &found, reterr));
 		return found ? RC_OK
 			     : err_set(reterr, ERR_ServiceUnavailable,
-				       "the AWS profile has no keys: look at profile and credentials_file");
+				       "the AWS profile has no keys: look at profile and "
+				       "credentials_file");
 	}
 	for (size_t i = 0; !found && i < sizeof(rest) / sizeof(*rest); i++)
 		TRY(rest[i](c, a, ret, &found, reterr));
 	if (found)
 		return RC_OK;
-	return err_set(reterr, ERR_ServiceUnavailable,
-		       "there are no AWS credentials: none in the configuration, the environment, the "
-		       "profile's files, a container's or an instance's metadata; set "
-		       "credentials.access_key_id and credentials.secret_access_key");
+	return err_set(
+	    reterr, ERR_ServiceUnavailable,
+	    "there are no AWS credentials: none in the configuration, the environment, the "
+	    "profile's files, a container's or an instance's metadata; set "
+	    "credentials.access_key_id and credentials.secret_access_key");
 }
 
 /* The cache. */
@@ -244,7 +250,8 @@ rc aws_credentials_get(struct aws_credentials *c, struct arena *a, struct aws_ke
 	pthread_mutex_lock(&k->lock);
 	r = ready(c, a, reterr);
 	if (rc_ok(r))
-		*ret = (struct aws_keys){arena_dup(a, k->keys.access_key), arena_dup(a, k->keys.secret),
+		*ret = (struct aws_keys){arena_dup(a, k->keys.access_key),
+					 arena_dup(a, k->keys.secret),
 					 k->keys.token.n ? arena_dup(a, k->keys.token) : STR_NONE};
 	pthread_mutex_unlock(&k->lock);
 	return r;

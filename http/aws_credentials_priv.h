@@ -19,8 +19,8 @@ struct aws_found {
 };
 
 /* A source: found is false when it isn't configured. */
-typedef rc aws_source_fn(struct aws_credentials *c, struct arena *a, struct aws_found *ret, bool *found,
-			 struct err *reterr);
+typedef rc aws_source_fn(struct aws_credentials *c, struct arena *a, struct aws_found *ret,
+			 bool *found, struct err *reterr);
 aws_source_fn aws_from_profile, aws_from_web_identity, aws_from_container, aws_from_instance;
 
 /* The variable's value, or STR_NONE when it is unset or empty. */
@@ -28,5 +28,5 @@ struct str aws_env(const struct aws_credentials *c, const char *name);
 /* A small text file, without white space around it. IO with the name. */
 rc aws_read_file(struct arena *a, struct str path, size_t max, struct str *ret, struct err *reterr);
 /* AssumeRoleWithWebIdentity. */
-rc aws_assume_role(struct aws_credentials *c, struct arena *a, struct str token_file, struct str role,
-		   struct str session, struct aws_found *ret, struct err *reterr);
+rc aws_assume_role(struct aws_credentials *c, struct arena *a, struct str token_file,
+		   struct str role, struct str session, struct aws_found *ret, struct err *reterr);

@@ -1,4 +1,5 @@
-/* The services that give keys: STS for web identities, a container's endpoint, an instance's metadata. */
+/* The services that give keys: STS for web identities, a container's endpoint, an instance's
+ * metadata. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -20,8 +21,8 @@ enum {
 };
 
 /* Twice again when that may help. */
-static rc ask(struct http_pool *p, const struct http_request *q, struct arena *a, struct http_answer *ret,
-	      struct err *reterr)
+static rc ask(struct http_pool *p, const struct http_request *q, struct arena *a,
+	      struct http_answer *ret, struct err *reterr)
 {
 	rc r;
 
@@ -71,10 +72,12 @@ static struct str session_name(struct arena *a)
 	uint8_t dice[8];
 
 	rand_bytes(dice, sizeof(dice));
-	return arena_printf(a, "sluice-" STR_FMT, STR_ARG(hex_encode(a, str_make(dice, sizeof(dice)))));
+	return arena_printf(a, "sluice-" STR_FMT,
+			    STR_ARG(hex_encode(a, str_make(dice, sizeof(dice)))));
 }
 
-static rc sts_read(struct arena *a, const struct http_answer *w, struct aws_found *ret, struct err *reterr)
+static rc sts_read(struct arena *a, const struct http_answer *w, struct aws_found *ret,
+		   struct err *reterr)
 {
 	struct xml_node *root = NULL, *n = NULL;
 	bool parsed = rc_ok(xml_parse(a, w->body, &root, NULL));
@@ -82,7 +85,8 @@ static rc sts_read(struct arena *a, const struct http_answer *w, struct aws_foun
 	if (w->status != 200) {
 		n = parsed ? xml_child(root, "Error") : NULL;
 		return err_set(reterr, ERR_ServiceUnavailable,
-			       "AWS STS refused the web identity with %d " STR_FMT ": " STR_FMT, w->status,
+			       "AWS STS refused the web identity with %d " STR_FMT ": " STR_FMT,
+			       w->status,
 			       STR_ARG(str_head(n ? xml_child_text(n, "Code") : STR_NONE, 100)),
 			       STR_ARG(str_head(n ? xml_child_text(n, "Message") : STR_NONE, 200)));
 	}
@@ -99,12 +103,13 @@ static rc sts_read(struct arena *a, const struct http_answer *w, struct aws_foun
 	return RC_OK;
 }
 
-rc aws_assume_role(struct aws_credentials *c, struct arena *a, struct str token_file, struct str role,
-		   struct str session, struct aws_found *ret, struct err *reterr)
+rc aws_assume_role(struct aws_credentials *c, struct arena *a, struct str token_file,
+		   struct str role, struct str session, struct aws_found *ret, struct err *reterr)
 {
-	const struct http_header type = {STR("content-type"), STR("application/x-www-form-urlencoded")};
+	const struct http_header type = {STR("content-type"),
+					 STR("application/x-www-form-urlencoded")};
 	struct http_request q = {
-		.method = STR("POST"), .headers = &type, .headers_n = 1, .body = HTTP_BYTES};
+	    .method = STR("POST"), .headers = &type, .headers_n = 1, .body = HTTP_BYTES};
 	struct buf form = BUF_INIT(4 * TOKEN_MAX);
 	struct http_answer w;
 	struct str token;
@@ -128,10 +133,11 @@ rc aws_assume_role(struct aws_credentials *c, struct arena *a, struct str token_
 	return sts_read(a, &w, ret, reterr);
 }
 
-rc aws_from_web_identity(struct aws_credentials *c, struct arena *a, struct aws_found *ret, bool *found,
-			 struct err *reterr)
+rc aws_from_web_identity(struct aws_credentials *c, struct arena *a, struct aws_found *ret,
+			 bool *found, struct err *reterr)
 {
-	struct str file = aws_env(c, "AWS_WEB_IDENTITY_TOKEN_FILE"), role = aws_env(c, "AWS_ROLE_ARN");
+	struct str file = aws_env(c, "AWS_WEB_IDENTITY_TOKEN_FILE"),
+		   role = aws_env(c, "AWS_ROLE_ARN");
 
 	*found = file.n && role.n;
 	if (!*found)
@@ -141,15 +147,15 @@ rc aws_from_web_identity(struct aws_credentials *c, struct arena *a, struct aws_
 
 /* Containers and instances answer in the same form. */
 
-static rc json_keys(struct arena *a, const char *who, const struct http_answer *w, struct aws_found *ret,
-		    struct err *reterr)
+static rc json_keys(struct arena *a, const char *who, const struct http_answer *w,
+		    struct aws_found *ret, struct err *reterr)
 {
 	struct json *j = NULL;
 
 	if (w->status != 200)
 		return err_set(reterr, ERR_ServiceUnavailable,
-			       "AWS credentials: the %s's metadata answered %d: " STR_FMT, who, w->status,
-			       STR_ARG(str_head(w->body, 200)));
+			       "AWS credentials: the %s's metadata answered %d: " STR_FMT, who,
+			       w->status, STR_ARG(str_head(w->body, 200)));
 	if (rc_ok(json_parse(a, w->body, &j, NULL)))
 		ret->keys = (struct aws_keys){json_str(json_member(j, "AccessKeyId")),
 					      json_str(json_member(j, "SecretAccessKey")),
@@ -162,7 +168,8 @@ static rc json_keys(struct arena *a, const char *who, const struct http_answer *
 	return RC_OK;
 }
 
-static rc container_token(struct aws_credentials *c, struct arena *a, struct str *ret, struct err *reterr)
+static rc container_token(struct aws_credentials *c, struct arena *a, struct str *ret,
+			  struct err *reterr)
 {
 	struct str file = aws_env(c, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
 
@@ -172,12 +179,13 @@ static rc container_token(struct aws_credentials *c, struct arena *a, struct str
 	return RC_OK;
 }
 
-/* A token must not go to anybody by plain http: https, loopback, or the addresses that ECS and EKS have. */
+/* A token must not go to anybody by plain http: https, loopback, or the addresses that ECS and EKS
+ * have. */
 static bool may_ask(struct str url)
 {
 	static const char *const bases[] = {
-		"https://",	    "http://127.",	 "http://localhost", "http://[::1]",
-		CONTAINER_BASE "/", "http://169.254.170.23", "http://[fd00:ec2::23]"};
+	    "https://",		"http://127.",		 "http://localhost",	 "http://[::1]",
+	    CONTAINER_BASE "/", "http://169.254.170.23", "http://[fd00:ec2::23]"};
 
 	for (size_t i = 0; i < sizeof(bases) / sizeof(*bases); i++)
 		if (str_starts(url, str_c(bases[i])))
@@ -185,8 +193,8 @@ static bool may_ask(struct str url)
 	return false;
 }
 
-rc aws_from_container(struct aws_credentials *c, struct arena *a, struct aws_found *ret, bool *found,
-		      struct err *reterr)
+rc aws_from_container(struct aws_credentials *c, struct arena *a, struct aws_found *ret,
+		      bool *found, struct err *reterr)
 {
 	struct str relative = aws_env(c, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
 		   full = aws_env(c, "AWS_CONTAINER_CREDENTIALS_FULL_URI"), token = STR_NONE;
@@ -199,8 +207,9 @@ rc aws_from_container(struct aws_credentials *c, struct arena *a, struct aws_fou
 		return RC_OK;
 	q.url = relative.n ? arena_printf(a, CONTAINER_BASE STR_FMT, STR_ARG(relative)) : full;
 	if (!may_ask(q.url))
-		return err_set(reterr, ERR_ServiceUnavailable,
-			       "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor of this host");
+		return err_set(
+		    reterr, ERR_ServiceUnavailable,
+		    "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor of this host");
 	TRY(container_token(c, a, &token, reterr));
 	auth.value = token;
 	q.headers_n = token.n > 0;
@@ -212,7 +221,8 @@ static rc instance_get(struct aws_credentials *c, struct arena *a, struct str ur
 		       struct http_answer *ret, struct err *reterr)
 {
 	const struct http_header h = {STR("x-aws-ec2-metadata-token"), token};
-	const struct http_request q = {.method = STR("GET"), .url = url, .headers = &h, .headers_n = 1};
+	const struct http_request q = {
+	    .method = STR("GET"), .url = url, .headers = &h, .headers_n = 1};
 
 	return ask(c->metadata, &q, a, ret, reterr);
 }
@@ -235,20 +245,22 @@ static rc instance_token(struct aws_credentials *c, struct arena *a, struct str 
 	struct str base = instance_base(c);
 	const struct http_header ttl = {STR("x-aws-ec2-metadata-token-ttl-seconds"),
 					arena_printf(a, "%d", METADATA_TOKEN_S)};
-	const struct http_request q = {.method = STR("PUT"),
-				       .url = arena_printf(a, STR_FMT "/latest/api/token", STR_ARG(base)),
-				       .headers = &ttl,
-				       .headers_n = 1,
-				       .body = HTTP_BYTES,
-				       .bytes = STR("")};
+	const struct http_request q = {
+	    .method = STR("PUT"),
+	    .url = arena_printf(a, STR_FMT "/latest/api/token", STR_ARG(base)),
+	    .headers = &ttl,
+	    .headers_n = 1,
+	    .body = HTTP_BYTES,
+	    .bytes = STR("")};
 	struct http_answer w;
 
 	if (!rc_ok(http_ask(c->metadata, &q, ANSWER_MAX, a, &w, NULL)))
 		return RC_OK;
 	if (w.status != 200)
-		return err_set(reterr, ERR_ServiceUnavailable,
-			       "AWS credentials: the instance's metadata refused a session (IMDSv2): %d",
-			       w.status);
+		return err_set(
+		    reterr, ERR_ServiceUnavailable,
+		    "AWS credentials: the instance's metadata refused a session (IMDSv2): %d",
+		    w.status);
 	*ret = w.body;
 	*found = true;
 	return RC_OK;
@@ -265,12 +277,14 @@ rc aws_from_instance(struct aws_credentials *c, struct arena *a, struct aws_foun
 	TRY(instance_token(c, a, &token, found, reterr));
 	if (!*found)
 		return RC_OK;
-	TRY(instance_get(c, a, arena_printf(a, STR_FMT INSTANCE_PATH, STR_ARG(base)), token, &w, reterr));
+	TRY(instance_get(c, a, arena_printf(a, STR_FMT INSTANCE_PATH, STR_ARG(base)), token, &w,
+			 reterr));
 	role = str_trim(str_cut(w.body, '\n', &rest));
 	if (w.status != 200 || !role.n)
-		return err_set(reterr, ERR_ServiceUnavailable,
-			       "AWS credentials: the instance has no role (%d): give it an instance profile",
-			       w.status);
+		return err_set(
+		    reterr, ERR_ServiceUnavailable,
+		    "AWS credentials: the instance has no role (%d): give it an instance profile",
+		    w.status);
 	TRY(instance_get(c, a,
 			 arena_printf(a, STR_FMT INSTANCE_PATH STR_FMT, STR_ARG(base),
 				      STR_ARG(uri_encode(a, role, false))),

@@ -43,16 +43,17 @@ rc aws_read_file(struct arena *a, struct str path, size_t max, struct str *ret, 
 	if (k < 0)
 		return err_errno(reterr, ERR_IO, errno, "reading \"" STR_FMT "\"", STR_ARG(path));
 	if (n > max)
-		return err_set(reterr, ERR_IO, "\"" STR_FMT "\" has more than %zu bytes", STR_ARG(path),
-			       max);
+		return err_set(reterr, ERR_IO, "\"" STR_FMT "\" has more than %zu bytes",
+			       STR_ARG(path), max);
 	*ret = trimmed(str_make(p, n));
 	return RC_OK;
 }
 
 static void take(struct profile *p, struct str name, struct str value)
 {
-	static const char *const not_ours[] = {"credential_process", "sso_session", "sso_start_url",
-					       "source_profile", "credential_source", "login_session"};
+	static const char *const not_ours[] = {"credential_process", "sso_session",
+					       "sso_start_url",	     "source_profile",
+					       "credential_source",  "login_session"};
 	const struct {
 		const char *name;
 		struct str *to;
@@ -115,8 +116,8 @@ static struct str path_of(const struct aws_credentials *c, struct arena *a, cons
 }
 
 /* A file that isn't there is only missed when the configuration names it. */
-static rc scan_file(struct profile *p, struct arena *a, struct str path, struct str name, bool config,
-		    bool must, struct err *reterr)
+static rc scan_file(struct profile *p, struct arena *a, struct str path, struct str name,
+		    bool config, bool must, struct err *reterr)
 {
 	struct str text;
 	rc r;
@@ -141,10 +142,11 @@ rc aws_from_profile(struct aws_credentials *c, struct arena *a, struct aws_found
 	name = named ? name : STR("default");
 	TRY(scan_file(&p, a,
 		      c->o.credentials_file.n
-			      ? c->o.credentials_file
-			      : path_of(c, a, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+			  ? c->o.credentials_file
+			  : path_of(c, a, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
 		      name, false, c->o.credentials_file.n > 0, reterr));
-	TRY(scan_file(&p, a, path_of(c, a, "AWS_CONFIG_FILE", "config"), name, true, false, reterr));
+	TRY(scan_file(&p, a, path_of(c, a, "AWS_CONFIG_FILE", "config"), name, true, false,
+		      reterr));
 	if (named && !p.seen)
 		return err_set(reterr, ERR_ServiceUnavailable,
 			       "there is no AWS profile \"" STR_FMT

@@ -97,7 +97,8 @@ static void *run_pipe(void *ud)
 	bool going = c->far >= 0;
 
 	while (going && !r->stopping) {
-		struct pollfd p[] = {{.fd = c->near, .events = POLLIN}, {.fd = c->far, .events = POLLIN}};
+		struct pollfd p[] = {{.fd = c->near, .events = POLLIN},
+				     {.fd = c->far, .events = POLLIN}};
 
 		if (poll(p, 2, 50) < 0)
 			break;

@@ -87,12 +87,12 @@ static void launch(struct service *v)
 
 static bool answers(struct service *v)
 {
-	struct http_pool *p = http_pool_new(&(struct http_pool_options){.connect_ms = 1000,
-									.stall_ms = 5000});
+	struct http_pool *p =
+	    http_pool_new(&(struct http_pool_options){.connect_ms = 1000, .stall_ms = 5000});
 	struct arena *a = arena_new();
 	const struct http_request q = {
-		.method = STR("GET"),
-		.url = arena_printf(a, "http://127.0.0.1:%u%s", v->port, v->ready)};
+	    .method = STR("GET"),
+	    .url = arena_printf(a, "http://127.0.0.1:%u%s", v->port, v->ready)};
 	struct http_answer w;
 	bool yes = rc_ok(http_ask(p, &q, 1 << 20, a, &w, NULL));
 

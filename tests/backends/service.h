@@ -1,5 +1,5 @@
-/* A real service that a test starts on a free loopback port, in a folder of its own, and ends by its process
- * id; it ends with the test, too, should that crash. */
+/* A real service that a test starts on a free loopback port, in a folder of its own, and ends by
+ * its process id; it ends with the test, too, should that crash. */
 #pragma once
 
 #include <sys/types.h>
@@ -7,9 +7,9 @@
 enum { SERVICE_ARGS = 24 };
 
 struct service {
-	char dir[64];       /* its data; the caller may put things there before it starts */
+	char dir[64]; /* its data; the caller may put things there before it starts */
 	unsigned port;
-	const char *ready;  /* a path that is answered, with whatever status, once it serves */
+	const char *ready; /* a path that is answered, with whatever status, once it serves */
 	/* Fills argv and env (both NULL-terminated; strings by service_text) for the port. */
 	void (*command)(struct service *v, char **argv, char **env);
 	/* private */

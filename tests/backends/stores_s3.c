@@ -64,14 +64,15 @@ static void write_properties(struct service *v)
 
 static void s3proxy(struct service *v, char **argv, char **env)
 {
-	char *args[] = {"/usr/bin/env",
-			"java",
-			"-Xmx256m",
-			"-XX:TieredStopAtLevel=1",
-			"-jar",
-			service_program(v, "services/s3proxy/s3proxy-4.1.0-jar-with-dependencies.jar"),
-			"--properties",
-			service_text(v, "%s/conf", v->dir)};
+	char *args[] = {
+	    "/usr/bin/env",
+	    "java",
+	    "-Xmx256m",
+	    "-XX:TieredStopAtLevel=1",
+	    "-jar",
+	    service_program(v, "services/s3proxy/s3proxy-4.1.0-jar-with-dependencies.jar"),
+	    "--properties",
+	    service_text(v, "%s/conf", v->dir)};
 
 	write_properties(v);
 	memcpy(argv, args, sizeof(args));
@@ -91,9 +92,11 @@ static struct service *service_of(enum store_kind k)
 	if (!v->dir[0]) {
 		v->command = k == STORE_S3_S3PROXY ? s3proxy : versitygw;
 		v->ready = k == STORE_S3_S3PROXY ? "/" : "/health";
-		service_init(v, service_program(v, k == STORE_S3_S3PROXY
-							   ? "services/s3proxy/s3proxy-4.1.0-jar-with-dependencies.jar"
-							   : "go/bin/versitygw"));
+		service_init(v,
+			     service_program(
+				 v, k == STORE_S3_S3PROXY
+					? "services/s3proxy/s3proxy-4.1.0-jar-with-dependencies.jar"
+					: "go/bin/versitygw"));
 		mkdir(service_text(v, "%s/iam", v->dir), 0700);
 		mkdir(service_text(v, "%s/data", v->dir), 0700);
 		mkdir(service_text(v, "%s/data/" BUCKET, v->dir), 0700);
@@ -106,16 +109,18 @@ void store_open_s3(struct store *s, enum store_kind k, const struct store_twist 
 {
 	char url[64];
 	struct backend_s3_options o = {
-		.remote = {.id = STR("store"),
-			   .workers = 8,
-			   .max_retries = t->no_retries ? 0 : t->max_retries ? t->max_retries : 8,
-			   .stall_ms = t->stall_ms,
-			   .deadline_ms = t->deadline_ms},
-		.credentials = {.access_key = STR(ACCESS_KEY),
-				.secret = t->wrong_key ? STR("wrong") : STR(SECRET)},
-		.discover_bucket_region = true,
-		.copy_max = 3 * 1024 * 1024,
-		.copy_part = 5 * 1024 * 1024,
+	    .remote = {.id = STR("store"),
+		       .workers = 8,
+		       .max_retries = t->no_retries    ? 0
+				      : t->max_retries ? t->max_retries
+						       : 8,
+		       .stall_ms = t->stall_ms,
+		       .deadline_ms = t->deadline_ms},
+	    .credentials = {.access_key = STR(ACCESS_KEY),
+			    .secret = t->wrong_key ? STR("wrong") : STR(SECRET)},
+	    .discover_bucket_region = true,
+	    .copy_max = 3 * 1024 * 1024,
+	    .copy_part = 5 * 1024 * 1024,
 	};
 
 	s->at = service_of(k);

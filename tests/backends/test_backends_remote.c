@@ -46,8 +46,10 @@ static void close_kind(void)
 	relay.port = 0;
 }
 
-/* A put of n bytes as clients' are: in pieces, by way of a writer that knows the length, or doesn't. */
-static rc write_pattern(const char *key, uint64_t n, unsigned seed, bool sized, struct backend_writer **ret)
+/* A put of n bytes as clients' are: in pieces, by way of a writer that knows the length, or
+ * doesn't. */
+static rc write_pattern(const char *key, uint64_t n, unsigned seed, bool sized,
+			struct backend_writer **ret)
 {
 	struct backend_put_options o = {.sized = sized, .size = n};
 	struct object_ptr to = at(&s, key);
@@ -56,7 +58,8 @@ static rc write_pattern(const char *key, uint64_t n, unsigned seed, bool sized, 
 	rc r = s.b->blocking->open_writer(s.b, &to, &o, &w, &test_err);
 
 	for (size_t i = 0; rc_ok(r) && i < n; i += 100000) {
-		r = s.b->blocking->write(w, bytes.p + i, n - i < 100000 ? (size_t)n - i : 100000, &test_err);
+		r = s.b->blocking->write(w, bytes.p + i, n - i < 100000 ? (size_t)n - i : 100000,
+					 &test_err);
 		if (!rc_ok(r))
 			s.b->blocking->abort(w);
 	}
@@ -95,10 +98,11 @@ static void says(const char *text)
 
 static void test_remote__sizes(void **state)
 {
-	static const uint64_t sizes[] = {0,	     1,		 256 * 1024, 256 * 1024 + 1,
+	static const uint64_t sizes[] = {0,	      1,       256 * 1024,  256 * 1024 + 1,
 					 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 11 * MIB + 3};
 
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		open_kind(k, &(struct store_twist){0});
 		for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
 			for (int sized = 0; sized < 2; sized++) {
@@ -112,7 +116,8 @@ static void test_remote__sizes(void **state)
 	}
 }
 
-static rc read_range(const char *key, uint64_t offset, uint64_t length, size_t piece, struct str *ret)
+static rc read_range(const char *key, uint64_t offset, uint64_t length, size_t piece,
+		     struct str *ret)
 {
 	struct object_ptr p = at(&s, key);
 	struct backend_reader *r;
@@ -136,14 +141,11 @@ static void test_remote__ranges(void **state)
 	static const struct {
 		uint64_t offset, length;
 		size_t expected;
-	} rows[] = {{0, 1, 1},
-		    {0, UINT64_MAX, 3000000},
-		    {2999999, 1, 1},
-		    {2999999, 1000, 1},
-		    {1000, 2000000, 2000000},
-		    {100, UINT64_MAX, 2999900}};
+	} rows[] = {{0, 1, 1},		{0, UINT64_MAX, 3000000}, {2999999, 1, 1},
+		    {2999999, 1000, 1}, {1000, 2000000, 2000000}, {100, UINT64_MAX, 2999900}};
 
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct str got, all;
 
 		open_kind(k, &(struct store_twist){0});
@@ -169,7 +171,8 @@ static void test_remote__thousands(void **state)
 {
 	enum { N = 2300 };
 
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct backend_list_entry *v;
 		char after[32] = "", key[32];
 		size_t n, seen = 0;
@@ -180,12 +183,13 @@ static void test_remote__thousands(void **state)
 			snprintf(key, sizeof(key), "l/%c/%05u", 'a' + i % 2, i);
 			ok(put_bytes(&s, key, STR("x")));
 		}
-		ok(s.b->blocking->list(s.b, s.space, STR("l/"), STR(""), 5000, a, &v, &n, &more, &test_err));
+		ok(s.b->blocking->list(s.b, s.space, STR("l/"), STR(""), 5000, a, &v, &n, &more,
+				       &test_err));
 		assert_int_equal(n, N);
 		assert_false(more);
 		for (more = true; more; seen += n) {
-			ok(s.b->blocking->list(s.b, s.space, STR("l/"), str_c(after), 1001, a, &v, &n, &more,
-					       &test_err));
+			ok(s.b->blocking->list(s.b, s.space, STR("l/"), str_c(after), 1001, a, &v,
+					       &n, &more, &test_err));
 			assert_true(n > 0);
 			snprintf(after, sizeof(after), STR_FMT, STR_ARG(v[n - 1].key));
 		}
@@ -197,10 +201,11 @@ static void test_remote__thousands(void **state)
 static void test_remote__odd_keys(void **state)
 {
 	static const char *const keys[] = {
-		"o/a b",     "o/a+b", "o/a%20b", "o/a&b=c?d#e",	 "o/\xc3\xa4\xe2\x82\xac", "o/'\"<>;",
-		"o/(x)*~!,", "o/.x",  "o/$@:",	 "o/a%2Fb%zz", "o/\xf0\x9f\x98\x80"};
+	    "o/a b",	 "o/a+b", "o/a%20b", "o/a&b=c?d#e", "o/\xc3\xa4\xe2\x82\xac", "o/'\"<>;",
+	    "o/(x)*~!,", "o/.x",  "o/$@:",   "o/a%2Fb%zz",  "o/\xf0\x9f\x98\x80"};
 
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct backend_list_entry *v;
 		size_t n, count = sizeof(keys) / sizeof(*keys);
 		struct object_ptr from, to;
@@ -216,7 +221,8 @@ static void test_remote__odd_keys(void **state)
 			ok(s.b->blocking->copy(s.b, &from, &to, a, &st, &test_err));
 			assert_true(holds(&s, "copied", str_c(keys[i])));
 		}
-		ok(s.b->blocking->list(s.b, s.space, STR("o/"), STR(""), 100, a, &v, &n, &more, &test_err));
+		ok(s.b->blocking->list(s.b, s.space, STR("o/"), STR(""), 100, a, &v, &n, &more,
+				       &test_err));
 		assert_int_equal(n, count);
 		for (size_t i = 0; i < n; i++)
 			assert_true(holds(&s, arena_cstr(a, v[i].key), v[i].key));
@@ -224,10 +230,42 @@ static void test_remote__odd_keys(void **state)
 	}
 }
 
+/* A condition is kept, or refused; never dropped. */
+static void test_remote__large_if_absent(void **state)
+{
+	EACH_KIND(k)
+	{
+		for (int sized = 0; sized < 2; sized++) {
+			struct backend_put_options o = {
+			    .if_absent = true, .sized = sized, .size = 6 * MIB};
+			struct str bytes;
+			struct object_ptr to;
+			struct backend_writer *w;
+			struct backend_stat st;
+			rc r;
+
+			open_kind(k, &(struct store_twist){0});
+			ok(put_bytes(&s, "k", STR("mine")));
+			bytes = pattern_new(a, 6 * MIB, 1);
+			to = at(&s, "k");
+			ok(s.b->blocking->open_writer(s.b, &to, &o, &w, &test_err));
+			r = s.b->blocking->write(w, bytes.p, bytes.n, &test_err);
+			if (rc_ok(r))
+				r = s.b->blocking->commit(w, a, &st, &test_err);
+			else
+				s.b->blocking->abort(w);
+			assert_true(rc_is(r, EXISTS) || rc_is(r, INVALID));
+			assert_true(holds(&s, "k", STR("mine")));
+			close_kind();
+		}
+	}
+}
+
 /* Larger than one request copies, where stores have such a limit (the rows set it low). */
 static void test_remote__large_copy(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct object_ptr from, to;
 		struct backend_stat st;
 
@@ -263,7 +301,8 @@ static int fetch(const char *method, struct str url, struct str body, struct str
 
 static void test_remote__presigned(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		int64_t until = wall_now().s + 600;
 		struct object_ptr p;
 		struct str url, got;
@@ -271,7 +310,8 @@ static void test_remote__presigned(void **state)
 		open_kind(k, &(struct store_twist){0});
 		p = at(&s, "presigned key");
 		if (!(s.b->caps & BACKEND_CAP_PRESIGN)) {
-			fails(s.b->presign(s.b, &p, STR("GET"), until, a, &url, &test_err), UNSUPPORTED);
+			fails(s.b->presign(s.b, &p, STR("GET"), until, a, &url, &test_err),
+			      UNSUPPORTED);
 			close_kind();
 			continue;
 		}
@@ -282,14 +322,19 @@ static void test_remote__presigned(void **state)
 		assert_true(fetch("GET", str_head(url, url.n - 1), STR_NONE, &got) >= 400);
 		ok(s.b->presign(s.b, &p, STR("HEAD"), until, a, &url, &test_err));
 		assert_int_equal(fetch("HEAD", url, STR_NONE, &got), 200);
-		fails(s.b->presign(s.b, &p, STR("GET"), until - 100000, a, &url, &test_err), INVALID);
+		ok(s.b->presign(s.b, &p, STR("PUT"), until, a, &url, &test_err));
+		assert_in_range(fetch("PUT", url, STR("put by the bearer"), &got), 200, 201);
+		assert_true(holds(&s, "presigned key", STR("put by the bearer")));
+		fails(s.b->presign(s.b, &p, STR("GET"), until - 100000, a, &url, &test_err),
+		      INVALID);
 		close_kind();
 	}
 }
 
 static void test_remote__wrong_key(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct object_ptr p;
 		struct backend_stat st;
 		struct backend_list_entry *v;
@@ -303,17 +348,21 @@ static void test_remote__wrong_key(void **state)
 		/* Not AccessDenied: the client has done nothing wrong. */
 		fails(put_pattern("k", 10, 1, true), ServiceUnavailable);
 		says("store \"store\"");
-		/* Who refuses in the middle of a body may reset the connection over its own answer. */
+		/* Who refuses in the middle of a body may reset the connection over its own answer.
+		 */
 		r = put_pattern("k", 3 * MIB, 1, true);
-		assert_true(rc_is(r, ServiceUnavailable) || rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
+		assert_true(rc_is(r, ServiceUnavailable) || rc_is(r, IO) ||
+			    rc_is(r, UNKNOWN_OUTCOME));
 		fails(backend_head_now(s.b, &p, a, &st, &test_err), ServiceUnavailable);
 		fails(read_range("k", 0, 10, 10, &id), ServiceUnavailable);
 		fails(backend_remove_now(s.b, &p, &test_err), ServiceUnavailable);
-		fails(s.b->blocking->list(s.b, s.space, STR(""), STR(""), 9, a, &v, &n, &more, &test_err),
+		fails(s.b->blocking->list(s.b, s.space, STR(""), STR(""), 9, a, &v, &n, &more,
+					  &test_err),
 		      ServiceUnavailable);
 		says("credentials");
 		assert_null(strstr(test_err.msg, "wrong"));
-		fails(s.b->blocking->mpu_create(s.b, &p, NULL, a, &id, &test_err), ServiceUnavailable);
+		fails(s.b->blocking->mpu_create(s.b, &p, NULL, a, &id, &test_err),
+		      ServiceUnavailable);
 		fails(s.b->blocking->probe(s.b, s.space, &test_err), AccessDenied);
 		fails(s.b->blocking->probe(s.b, STR_NONE, &test_err), AccessDenied);
 		close_kind();
@@ -322,7 +371,8 @@ static void test_remote__wrong_key(void **state)
 
 static void test_remote__no_bucket(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct backend_list_entry *v;
 		struct object_ptr p;
 		struct str got;
@@ -335,9 +385,11 @@ static void test_remote__no_bucket(void **state)
 		says("no-such-bucket");
 		says("make the ");
 		fails(read_range("k", 0, 10, 10, &got), ServiceUnavailable);
-		fails(s.b->blocking->list(s.b, s.space, STR(""), STR(""), 9, a, &v, &n, &more, &test_err),
+		fails(s.b->blocking->list(s.b, s.space, STR(""), STR(""), 9, a, &v, &n, &more,
+					  &test_err),
 		      ServiceUnavailable);
-		fails(s.b->blocking->mpu_create(s.b, &p, NULL, a, &got, &test_err), ServiceUnavailable);
+		fails(s.b->blocking->mpu_create(s.b, &p, NULL, a, &got, &test_err),
+		      ServiceUnavailable);
 		fails(s.b->blocking->probe(s.b, s.space, &test_err), NOT_FOUND);
 		ok(s.b->blocking->probe(s.b, STR_NONE, &test_err));
 		close_kind();
@@ -350,7 +402,8 @@ static void test_remote__no_bucket(void **state)
 /* The answer breaks off again and again, and is taken up where it did. */
 static void test_remote__answers_break_off(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct str got;
 
 		open_relayed(k, (struct store_twist){0});
@@ -364,7 +417,8 @@ static void test_remote__answers_break_off(void **state)
 
 static void test_remote__truncated_answer_without_retries(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct str got;
 
 		open_relayed(k, (struct store_twist){0});
@@ -383,16 +437,25 @@ static void test_remote__truncated_answer_without_retries(void **state)
 /* The request breaks off in its middle: an error, and nothing to be seen. */
 static void test_remote__requests_break_off(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		rc r;
 
 		open_relayed(k, (struct store_twist){.no_retries = true});
+		/* Those that are sent from memory, too. */
+		relay_cut(&relay, 150000, UINT64_MAX, 100);
+		r = put_pattern("i", 200000, 3, true);
+		assert_true(rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
+		r = put_pattern("j", 3 * MIB, 3, true);
+		assert_true(rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
 		relay_cut(&relay, 2 * MIB, UINT64_MAX, 100);
 		r = put_pattern("k", 12 * MIB, 3, true);
 		assert_true(rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
 		r = put_pattern("l", 12 * MIB, 3, false);
 		assert_true(rc_is(r, IO) || rc_is(r, UNKNOWN_OUTCOME));
 		relay_clear(&relay);
+		assert_true(absent("i"));
+		assert_true(absent("j"));
 		assert_true(absent("k"));
 		assert_true(absent("l"));
 		ok(put_pattern("k", 12 * MIB, 4, true));
@@ -404,7 +467,8 @@ static void test_remote__requests_break_off(void **state)
 /* Where retries are allowed, parts and small objects get through. */
 static void test_remote__retries_get_through(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		open_relayed(k, (struct store_twist){0});
 		relay_cut(&relay, MIB, UINT64_MAX, 2);
 		ok(put_pattern("l", 12 * MIB, 3, false));
@@ -421,7 +485,8 @@ static void test_remote__retries_get_through(void **state)
 /* Whether it was done nobody knows: neither EXISTS nor success may be said of a conditional put. */
 static void test_remote__lost_answer_of_a_conditional_put(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct backend_put_options o = {.if_absent = true};
 		struct object_ptr to;
 		struct body *body;
@@ -444,7 +509,8 @@ static void test_remote__lost_answer_of_a_conditional_put(void **state)
 /* An upload is completed though its answer is lost, and once more after that. */
 static void test_remote__lost_answer_of_a_complete(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		const struct backend_blocking_ops *ops;
 		struct str bytes, id;
 		struct object_ptr to;
@@ -457,8 +523,8 @@ static void test_remote__lost_answer_of_a_complete(void **state)
 		bytes = pattern_new(a, 300000, 5);
 		to = at(&s, "joined");
 		ok(ops->mpu_create(s.b, &to, NULL, a, &id, &test_err));
-		ok(ops->mpu_open_part(s.b, &to, id, 1, &(struct backend_put_options){.sized = true,
-										      .size = bytes.n},
+		ok(ops->mpu_open_part(s.b, &to, id, 1,
+				      &(struct backend_put_options){.sized = true, .size = bytes.n},
 				      &w, &test_err));
 		ok(ops->write(w, bytes.p, bytes.n, &test_err));
 		ok(ops->commit(w, a, &st, &test_err));
@@ -476,7 +542,8 @@ static void test_remote__lost_answer_of_a_complete(void **state)
 
 static void test_remote__service_is_killed_and_returns(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct backend_writer *w;
 		struct backend_reader *r;
 		struct backend_stat st;
@@ -519,7 +586,8 @@ static void test_remote__service_is_killed_and_returns(void **state)
 /* A reader goes on when the service comes back soon enough. */
 static void test_remote__a_reader_survives_a_restart(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct backend_reader *r;
 		struct backend_stat st;
 		struct object_ptr p;
@@ -554,7 +622,8 @@ static void test_remote__a_reader_survives_a_restart(void **state)
 
 static void test_remote__slow_service(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct str got;
 
 		open_relayed(k, (struct store_twist){.stall_ms = 20000});
@@ -569,11 +638,13 @@ static void test_remote__slow_service(void **state)
 /* It is there and says nothing: an error in bounded time, and all is well when it wakes up. */
 static void test_remote__hanging_service(void **state)
 {
-	EACH_KIND (k) {
+	EACH_KIND(k)
+	{
 		struct str got;
 		int64_t begun;
 
-		open_kind(k, &(struct store_twist){.stall_ms = 500, .deadline_ms = 2000, .max_retries = 1});
+		open_kind(k, &(struct store_twist){
+				 .stall_ms = 500, .deadline_ms = 2000, .max_retries = 1});
 		ok(put_pattern("k", 100000, 3, true));
 		service_freeze(s.at, true);
 		begun = mono_ms();
@@ -593,24 +664,25 @@ static void test_remote__hanging_service(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_remote__sizes),
-		cmocka_unit_test(test_remote__ranges),
-		cmocka_unit_test(test_remote__thousands),
-		cmocka_unit_test(test_remote__odd_keys),
-		cmocka_unit_test(test_remote__large_copy),
-		cmocka_unit_test(test_remote__presigned),
-		cmocka_unit_test(test_remote__wrong_key),
-		cmocka_unit_test(test_remote__no_bucket),
-		cmocka_unit_test(test_remote__answers_break_off),
-		cmocka_unit_test(test_remote__truncated_answer_without_retries),
-		cmocka_unit_test(test_remote__requests_break_off),
-		cmocka_unit_test(test_remote__retries_get_through),
-		cmocka_unit_test(test_remote__lost_answer_of_a_conditional_put),
-		cmocka_unit_test(test_remote__lost_answer_of_a_complete),
-		cmocka_unit_test(test_remote__service_is_killed_and_returns),
-		cmocka_unit_test(test_remote__a_reader_survives_a_restart),
-		cmocka_unit_test(test_remote__slow_service),
-		cmocka_unit_test(test_remote__hanging_service),
+	    cmocka_unit_test(test_remote__sizes),
+	    cmocka_unit_test(test_remote__ranges),
+	    cmocka_unit_test(test_remote__thousands),
+	    cmocka_unit_test(test_remote__odd_keys),
+	    cmocka_unit_test(test_remote__large_if_absent),
+	    cmocka_unit_test(test_remote__large_copy),
+	    cmocka_unit_test(test_remote__presigned),
+	    cmocka_unit_test(test_remote__wrong_key),
+	    cmocka_unit_test(test_remote__no_bucket),
+	    cmocka_unit_test(test_remote__answers_break_off),
+	    cmocka_unit_test(test_remote__truncated_answer_without_retries),
+	    cmocka_unit_test(test_remote__requests_break_off),
+	    cmocka_unit_test(test_remote__retries_get_through),
+	    cmocka_unit_test(test_remote__lost_answer_of_a_conditional_put),
+	    cmocka_unit_test(test_remote__lost_answer_of_a_complete),
+	    cmocka_unit_test(test_remote__service_is_killed_and_returns),
+	    cmocka_unit_test(test_remote__a_reader_survives_a_restart),
+	    cmocka_unit_test(test_remote__slow_service),
+	    cmocka_unit_test(test_remote__hanging_service),
 	};
 
 	store_group(argc, argv);

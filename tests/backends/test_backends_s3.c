@@ -1,4 +1,5 @@
-/* The S3 store against made-up answers: signatures, addresses, regions, keys that end, S3's odd successes. */
+/* The S3 store against made-up answers: signatures, addresses, regions, keys that end, S3's odd
+ * successes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,12 +22,13 @@ static struct fake fake;
 static struct arena *a;
 static struct store s;
 static _Atomic unsigned heads, calls;
-static char seen[16][2000]; /* "METHOD host path?query region AKID", then the headers, of signed requests */
+static char
+	seen[16][2000]; /* "METHOD host path?query region AKID", then the headers, of signed requests */
 static const char *bad; /* what the handler found wrong */
 
 /* What the service does with the nth signed request. */
 static void (*service)(unsigned n, const struct fake_request *q, struct fake_answer *w);
-static bool lax; /* it says that it is versitygw */
+static bool lax;		  /* it says that it is versitygw */
 static const char *bucket_region; /* as HEAD of the bucket tells; NULL: it doesn't */
 
 static struct sigv4_header *headers_of(const struct fake_request *q, size_t *ret_n)
@@ -36,7 +38,8 @@ static struct sigv4_header *headers_of(const struct fake_request *q, size_t *ret
 
 	*ret_n = 0;
 	while (rest.p && *ret_n < 100) {
-		struct str line = str_cut(rest, '\n', &rest), value, name = str_cut(line, ':', &value);
+		struct str line = str_cut(rest, '\n', &rest), value,
+			   name = str_cut(line, ':', &value);
 
 		if (!value.p)
 			continue;
@@ -51,7 +54,8 @@ static struct sigv4_header *headers_of(const struct fake_request *q, size_t *ret
 /* As the gateway itself verifies its clients'. */
 static void verify(const struct fake_request *q, struct str path, unsigned n)
 {
-	struct sigv4_request r = {.method = q->method, .path = path, .query = q->query.p ? q->query : STR("")};
+	struct sigv4_request r = {
+	    .method = q->method, .path = path, .query = q->query.p ? q->query : STR("")};
 	struct sigv4 sig;
 	struct err e;
 
@@ -62,10 +66,11 @@ static void verify(const struct fake_request *q, struct str path, unsigned n)
 		bad = "a signature";
 		return;
 	}
-	snprintf(seen[n % 16], sizeof(seen[0]), STR_FMT " " STR_FMT " " STR_FMT "?" STR_FMT " " STR_FMT
-		 " " STR_FMT "\n" STR_FMT "\n",
-		 STR_ARG(q->method), STR_ARG(fake_header(q, "host")), STR_ARG(path), STR_ARG(r.query),
-		 STR_ARG(sig.region), STR_ARG(sig.access_key), STR_ARG(q->head));
+	snprintf(seen[n % 16], sizeof(seen[0]),
+		 STR_FMT " " STR_FMT " " STR_FMT "?" STR_FMT " " STR_FMT " " STR_FMT "\n" STR_FMT
+			 "\n",
+		 STR_ARG(q->method), STR_ARG(fake_header(q, "host")), STR_ARG(path),
+		 STR_ARG(r.query), STR_ARG(sig.region), STR_ARG(sig.access_key), STR_ARG(q->head));
 }
 
 /* By way of a proxy's requests, so that any host can be played. */
@@ -82,7 +87,8 @@ static void handle(struct fake *f, const struct fake_request *q, struct fake_ans
 		atomic_fetch_add(&heads, 1);
 		w->status = 403;
 		if (bucket_region)
-			w->headers = arena_printf(q->a, "x-amz-bucket-region: %s\r\n", bucket_region);
+			w->headers =
+			    arena_printf(q->a, "x-amz-bucket-region: %s\r\n", bucket_region);
 		else if (lax)
 			w->headers = STR("Server: VERSITYGW\r\n");
 		return;
@@ -167,15 +173,20 @@ static void test_s3__addresses(void **state)
 		bool path_style;
 		const char *expected;
 	} rows[] = {
-		{HOST, "s3://bucket/a b", false, "HEAD bucket.s3.example.test /a%20b/k%2B/%C3%A4? us-east-1 AKID"},
-		{HOST, "s3://bucket/a b", true, "HEAD s3.example.test /bucket/a%20b/k%2B/%C3%A4? us-east-1 AKID"},
-		{HOST ":80/", "s3://bucket", false, "HEAD bucket.s3.example.test /k%2B/%C3%A4? "},
-		{HOST ":8080/base/", "s3://bucket", false, "HEAD bucket.s3.example.test:8080 /base/k%2B/%C3%A4? "},
-		{HOST ":8080/base", "s3://bucket//", true, "HEAD s3.example.test:8080 /base/bucket/k%2B/%C3%A4? "},
-		{HOST, "s3://Upper_Case", false, "HEAD s3.example.test /Upper_Case/k%2B/%C3%A4? "},
-		{HOST, "s3://with.dots", false, "HEAD with.dots.s3.example.test /k%2B/%C3%A4? "},
-		{"http://10.1.2.3:9000", "s3://bucket", false, "HEAD 10.1.2.3:9000 /bucket/k%2B/%C3%A4? "},
-		{"http://[::1]:9000", "s3://bucket", false, "HEAD [::1]:9000 /bucket/k%2B/%C3%A4? "},
+	    {HOST, "s3://bucket/a b", false,
+	     "HEAD bucket.s3.example.test /a%20b/k%2B/%C3%A4? us-east-1 AKID"},
+	    {HOST, "s3://bucket/a b", true,
+	     "HEAD s3.example.test /bucket/a%20b/k%2B/%C3%A4? us-east-1 AKID"},
+	    {HOST ":80/", "s3://bucket", false, "HEAD bucket.s3.example.test /k%2B/%C3%A4? "},
+	    {HOST ":8080/base/", "s3://bucket", false,
+	     "HEAD bucket.s3.example.test:8080 /base/k%2B/%C3%A4? "},
+	    {HOST ":8080/base", "s3://bucket//", true,
+	     "HEAD s3.example.test:8080 /base/bucket/k%2B/%C3%A4? "},
+	    {HOST, "s3://Upper_Case", false, "HEAD s3.example.test /Upper_Case/k%2B/%C3%A4? "},
+	    {HOST, "s3://with.dots", false, "HEAD with.dots.s3.example.test /k%2B/%C3%A4? "},
+	    {"http://10.1.2.3:9000", "s3://bucket", false,
+	     "HEAD 10.1.2.3:9000 /bucket/k%2B/%C3%A4? "},
+	    {"http://[::1]:9000", "s3://bucket", false, "HEAD [::1]:9000 /bucket/k%2B/%C3%A4? "},
 	};
 
 	service = fine;
@@ -211,13 +222,16 @@ static void test_s3__aws(void **state)
 
 static void test_s3__bad_options(void **state)
 {
-	static const char *const endpoints[] = {"s3.example.test", "ftp://x", "http://", "http://a@b", "http://a?b"};
+	static const char *const endpoints[] = {"s3.example.test", "ftp://x", "http://",
+						"http://a@b", "http://a?b"};
 	struct backend *b;
 
 	for (size_t i = 0; i < sizeof(endpoints) / sizeof(*endpoints); i++)
-		fails(backend_s3_open(&(struct backend_s3_options){.endpoint = str_c(endpoints[i])}, &b, &test_err),
+		fails(backend_s3_open(&(struct backend_s3_options){.endpoint = str_c(endpoints[i])},
+				      &b, &test_err),
 		      CONFIG);
-	fails(backend_s3_open(&(struct backend_s3_options){.credentials.access_key = STR("x")}, &b, &test_err),
+	fails(backend_s3_open(&(struct backend_s3_options){.credentials.access_key = STR("x")}, &b,
+			      &test_err),
 	      CONFIG);
 }
 
@@ -249,7 +263,8 @@ static void test_s3__regions_discovered(void **state)
 
 	service = fine;
 	bucket_region = "ap-south-1";
-	open_with((struct backend_s3_options){.discover_bucket_region = true, .region = STR("eu-west-1")});
+	open_with((struct backend_s3_options){.discover_bucket_region = true,
+					      .region = STR("eu-west-1")});
 	for (int i = 0; i < 3; i++)
 		ok(head("k", &st));
 	assert_int_equal(heads, 1);
@@ -260,7 +275,8 @@ static void test_s3__regions_discovered(void **state)
 	expect(3, " eu-west-1 AKID");
 	close_store();
 	bucket_region = NULL;
-	open_with((struct backend_s3_options){.discover_bucket_region = true, .region = STR("eu-west-1")});
+	open_with((struct backend_s3_options){.discover_bucket_region = true,
+					      .region = STR("eu-west-1")});
 	for (int i = 0; i < 2; i++)
 		ok(head("k", &st));
 	expect(5, " eu-west-1 AKID");
@@ -276,8 +292,9 @@ static void elsewhere(unsigned n, const struct fake_request *q, struct fake_answ
 		w->headers = STR("x-amz-bucket-region: eu-north-1\r\n");
 	} else {
 		w->status = 400;
-		w->body = STR("<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is "
-			      "wrong</Message><Region>eu-north-1</Region></Error>");
+		w->body =
+		    STR("<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is "
+			"wrong</Message><Region>eu-north-1</Region></Error>");
 	}
 }
 
@@ -305,7 +322,8 @@ static void test_s3__regions_learnt(void **state)
 
 static void test_s3__headers_of_objects(void **state)
 {
-	struct backend_put_options o = {.content_type = STR("text/x-y"), .storage_class = STR("STANDARD_IA"),
+	struct backend_put_options o = {.content_type = STR("text/x-y"),
+					.storage_class = STR("STANDARD_IA"),
 					.if_absent = true};
 	struct object_ptr to;
 	struct body *body = body_mem_new(a, STR("bytes"));
@@ -326,7 +344,8 @@ static void test_s3__headers_of_objects(void **state)
 	expect(0, "x-amz-server-side-encryption-aws-kms-key-id: the-key");
 	expect(0, "x-amz-security-token: the token");
 	/* sha256("bytes") */
-	expect(0, "x-amz-content-sha256: 277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9");
+	expect(0, "x-amz-content-sha256: "
+		  "277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9");
 	ok(put_bytes(&s, "k", pattern_new(a, 300000, 1)));
 	expect(1, "x-amz-content-sha256: UNSIGNED-PAYLOAD");
 	expect(1, "Content-Length: 300000");
@@ -346,30 +365,31 @@ static void refuses(unsigned n, const struct fake_request *q, struct fake_answer
 {
 	w->status = answer_row.status;
 	if (answer_row.code)
-		w->body = arena_printf(q->a,
-				       "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>so it is"
-				       "</Message><StringToSign>hush</StringToSign></Error>",
-				       answer_row.code);
+		w->body =
+		    arena_printf(q->a,
+				 "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>so it is"
+				 "</Message><StringToSign>hush</StringToSign></Error>",
+				 answer_row.code);
 }
 
 static void test_s3__errors(void **state)
 {
 	static const struct answer_row rows[] = {
-		{404, "NoSuchKey", ERR_NOT_FOUND, "NoSuchKey", 1},
-		{404, "NoSuchBucket", ERR_ServiceUnavailable, "make the bucket", 1},
-		{403, "AccessDenied", ERR_ServiceUnavailable, "s3:GetObject", 1},
-		{403, "InvalidAccessKeyId", ERR_ServiceUnavailable, "s3.credentials", 1},
-		{403, "SignatureDoesNotMatch", ERR_ServiceUnavailable, "s3.credentials", 1},
-		{403, "RequestTimeTooSkewed", ERR_ServiceUnavailable, "clocks", 1},
-		{403, NULL, ERR_ServiceUnavailable, "403", 1},
-		{412, "PreconditionFailed", ERR_EXISTS, "PreconditionFailed", 1},
-		{503, "SlowDown", ERR_SlowDown, "SlowDown", 3},
-		{503, NULL, ERR_ServiceUnavailable, "503", 3},
-		{500, "InternalError", ERR_IO, "InternalError", 3},
-		{502, NULL, ERR_IO, "502", 3},
-		{400, "Unheard", ERR_IO, "400 Unheard", 1},
-		{501, "NotImplemented", ERR_UNSUPPORTED, "can't", 1},
-		{400, "InvalidStorageClass", ERR_InvalidStorageClass, "InvalidStorageClass", 1},
+	    {404, "NoSuchKey", ERR_NOT_FOUND, "NoSuchKey", 1},
+	    {404, "NoSuchBucket", ERR_ServiceUnavailable, "make the bucket", 1},
+	    {403, "AccessDenied", ERR_ServiceUnavailable, "s3:GetObject", 1},
+	    {403, "InvalidAccessKeyId", ERR_ServiceUnavailable, "s3.credentials", 1},
+	    {403, "SignatureDoesNotMatch", ERR_ServiceUnavailable, "s3.credentials", 1},
+	    {403, "RequestTimeTooSkewed", ERR_ServiceUnavailable, "clocks", 1},
+	    {403, NULL, ERR_ServiceUnavailable, "403", 1},
+	    {412, "PreconditionFailed", ERR_EXISTS, "PreconditionFailed", 1},
+	    {503, "SlowDown", ERR_SlowDown, "SlowDown", 3},
+	    {503, NULL, ERR_ServiceUnavailable, "503", 3},
+	    {500, "InternalError", ERR_IO, "InternalError", 3},
+	    {502, NULL, ERR_IO, "502", 3},
+	    {400, "Unheard", ERR_IO, "400 Unheard", 1},
+	    {501, "NotImplemented", ERR_UNSUPPORTED, "can't", 1},
+	    {400, "InvalidStorageClass", ERR_InvalidStorageClass, "InvalidStorageClass", 1},
 	};
 
 	service = refuses;
@@ -377,7 +397,8 @@ static void test_s3__errors(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		answer_row = rows[i];
 		calls = 0;
-		check_code(put_bytes(&s, "k", STR("x")), rows[i].expected, &test_err, __FILE__, __LINE__);
+		check_code(put_bytes(&s, "k", STR("x")), rows[i].expected, &test_err, __FILE__,
+			   __LINE__);
 		assert_non_null(strstr(test_err.msg, "\"the-store\""));
 		if (!strstr(test_err.msg, rows[i].says))
 			fail_msg("%s", test_err.msg);
@@ -431,7 +452,8 @@ static void expires(unsigned n, const struct fake_request *q, struct fake_answer
 		return;
 	}
 	w->status = 400;
-	w->body = STR("<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>");
+	w->body = STR("<Error><Code>ExpiredToken</Code><Message>The provided token has "
+		      "expired.</Message></Error>");
 }
 
 static void test_s3__keys_end(void **state)
@@ -463,8 +485,7 @@ static void scripted(unsigned n, const struct fake_request *q, struct fake_answe
 	}
 }
 
-static const struct backend_part parts[] = {
-	{1, {"0cc175b9c0f1b6a831c399e269772661", 32}, 5}};
+static const struct backend_part parts[] = {{1, {"0cc175b9c0f1b6a831c399e269772661", 32}, 5}};
 
 static rc complete(struct backend_stat *st)
 {
@@ -473,8 +494,11 @@ static rc complete(struct backend_stat *st)
 	return s.b->blocking->mpu_complete(s.b, &to, STR("an id&"), parts, 1, a, st, &test_err);
 }
 
-#define RESULT "<CompleteMultipartUploadResult><ETag>&quot;e-1&quot;</ETag></CompleteMultipartUploadResult>"
-#define LATE_ERROR "200 \n\n  <Error><Code>InternalError</Code><Message>We failed.</Message></Error>"
+#define RESULT                                                                                     \
+	"<CompleteMultipartUploadResult><ETag>&quot;e-1&quot;</ETag></"                            \
+	"CompleteMultipartUploadResult>"
+#define LATE_ERROR                                                                                 \
+	"200 \n\n  <Error><Code>InternalError</Code><Message>We failed.</Message></Error>"
 #define GONE "404 <Error><Code>NoSuchUpload</Code><Message>gone</Message></Error>"
 
 static void run_script(const char *const *lines, size_t n)
@@ -484,7 +508,8 @@ static void run_script(const char *const *lines, size_t n)
 	memcpy(script, lines, n * sizeof(*lines));
 }
 #define SCRIPT(...)                                                                                \
-	run_script((const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+	run_script((const char *const[]){__VA_ARGS__},                                             \
+		   sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static void test_s3__complete(void **state)
 {
@@ -521,7 +546,8 @@ static void test_s3__complete_after_a_lost_answer(void **state)
 	etag = hex_encode(a, str_make(md5, 16));
 	service = scripted;
 	open_with((struct backend_s3_options){0});
-	snprintf(line, sizeof(line), "200 content-length: 5\r\netag: \"" STR_FMT "-1\"\r\n", STR_ARG(etag));
+	snprintf(line, sizeof(line), "200 content-length: 5\r\netag: \"" STR_FMT "-1\"\r\n",
+		 STR_ARG(etag));
 	SCRIPT(GONE, line);
 	ok(complete(&st));
 	assert_int_equal(st.size, 5);
@@ -578,12 +604,15 @@ static void test_s3__listing(void **state)
 
 	service = scripted;
 	open_with((struct backend_s3_options){0});
-	SCRIPT("200 <ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>"
-	       "<NextContinuationToken>to/ken</NextContinuationToken>" ENTRY("a+prefix/") ENTRY(
-		       "a+prefix/p+1%2B%C3%A4") "</ListBucketResult>",
-	       "200 <ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY("a prefix/p2%20") "</ListBucketResult>");
+	SCRIPT(
+	    "200 <ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>"
+	    "<NextContinuationToken>to/ken</NextContinuationToken>" ENTRY("a+prefix/")
+		ENTRY("a+prefix/p+1%2B%C3%A4") "</ListBucketResult>",
+	    "200 <ListBucketResult><IsTruncated>false</IsTruncated>" ENTRY(
+		"a prefix/p2%20") "</ListBucketResult>");
 	ok(list(&v, &n, &more));
-	expect(0, "GET bucket.s3.example.test /?list-type=2&encoding-type=url&max-keys=10&prefix=a%20prefix%2Fp"
+	expect(0, "GET bucket.s3.example.test "
+		  "/?list-type=2&encoding-type=url&max-keys=10&prefix=a%20prefix%2Fp"
 		  "&start-after=a%20prefix%2Fp0 ");
 	expect(1, "continuation-token=to%2Fken");
 	assert_int_equal(n, 2);
@@ -593,7 +622,8 @@ static void test_s3__listing(void **state)
 	assert_int_equal(v[1].stat.size, 7);
 	assert_int_equal(v[1].stat.mtime_s, 1795236577);
 	assert_true(str_eq(v[1].stat.etag, STR("e")));
-	SCRIPT("200 <ListBucketResult>" ENTRY("a prefix/p2") ENTRY("a prefix/p1") "</ListBucketResult>");
+	SCRIPT("200 <ListBucketResult>" ENTRY("a prefix/p2")
+		   ENTRY("a prefix/p1") "</ListBucketResult>");
 	fails(list(&v, &n, &more), IO);
 	SCRIPT("200 <ListBucketResult>" ENTRY("elsewhere/p2") "</ListBucketResult>");
 	fails(list(&v, &n, &more), IO);
@@ -631,12 +661,14 @@ static void test_s3__presigned(void **state)
 	struct object_ptr p;
 	struct str url;
 
-	open_with((struct backend_s3_options){.pre_signed_endpoint = STR("https://public.example.test/s3"),
+	open_with((struct backend_s3_options){.pre_signed_endpoint =
+						  STR("https://public.example.test/s3"),
 					      .credentials = {.token = STR("t/t")},
 					      .force_path_style = true});
 	p = at(&s, "k k");
 	ok(s.b->presign(s.b, &p, STR("PUT"), now + 60, a, &url, &test_err));
-	assert_true(str_starts(url, STR("https://public.example.test/s3/bucket/a%20prefix/k%20k?")));
+	assert_true(
+	    str_starts(url, STR("https://public.example.test/s3/bucket/a%20prefix/k%20k?")));
 	assert_true(str_find(url, STR("X-Amz-Security-Token=t%2Ft")) < url.n);
 	assert_true(str_find(url, STR("X-Amz-Expires=")) < url.n);
 	assert_true(str_find(url, STR("&X-Amz-Signature=")) < url.n);
@@ -653,22 +685,22 @@ static void test_s3__presigned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(addresses),
-		TEST(aws),
-		TEST(bad_options),
-		TEST(bad_pointers),
-		TEST(regions_discovered),
-		TEST(regions_learnt),
-		TEST(headers_of_objects),
-		TEST(errors),
-		TEST(unknown_outcome),
-		TEST(keys_end),
-		TEST(complete),
-		TEST(complete_after_a_lost_answer),
-		TEST(copy_fails_after_its_200),
-		TEST(listing),
-		TEST(versitygw_gets_parts),
-		TEST(presigned),
+	    TEST(addresses),
+	    TEST(aws),
+	    TEST(bad_options),
+	    TEST(bad_pointers),
+	    TEST(regions_discovered),
+	    TEST(regions_learnt),
+	    TEST(headers_of_objects),
+	    TEST(errors),
+	    TEST(unknown_outcome),
+	    TEST(keys_end),
+	    TEST(complete),
+	    TEST(complete_after_a_lost_answer),
+	    TEST(copy_fails_after_its_200),
+	    TEST(listing),
+	    TEST(versitygw_gets_parts),
+	    TEST(presigned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,8 @@ struct str fake_header(const struct fake_request *q, const char *name)
 	return STR_NONE;
 }
 
-/* The request line and headers are whole when an empty line has come; then the body by its length. */
+/* The request line and headers are whole when an empty line has come; then the body by its length.
+ */
 static bool whole(struct str got, struct fake_request *q)
 {
 	size_t end = str_find(got, STR("\r\n\r\n"));
@@ -73,8 +74,9 @@ static void answer(struct talk *t, const struct fake_request *q, const struct fa
 				       "HTTP/1.1 %d Told\r\n" STR_FMT
 				       "connection: close\r\ncontent-length: %zu\r\n\r\n",
 				       w->status, STR_ARG(w->headers), w->body.n),
-		   all = str_eq(q->method, STR("HEAD")) ? head
-							: arena_join(q->a, (struct str[]){head, w->body}, 2);
+		   all = str_eq(q->method, STR("HEAD"))
+			     ? head
+			     : arena_join(q->a, (struct str[]){head, w->body}, 2);
 
 	while (all.n) {
 		ssize_t k = send(t->fd, all.p, all.n, MSG_NOSIGNAL);
@@ -132,7 +134,8 @@ static void *run(void *ud)
 	return NULL;
 }
 
-void fake_start(struct fake *f, void (*handle)(struct fake *, const struct fake_request *, struct fake_answer *))
+void fake_start(struct fake *f,
+		void (*handle)(struct fake *, const struct fake_request *, struct fake_answer *))
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(a);

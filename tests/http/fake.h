@@ -7,18 +7,19 @@
 #include "base/arena.h"
 
 struct fake_request {
-	struct arena *a; /* lives until the answer is sent */
+	struct arena *a;		/* lives until the answer is sent */
 	struct str method, path, query; /* as on the wire */
-	struct str head;  /* all header lines */
+	struct str head;		/* all header lines */
 	struct str body;
 };
 
 struct fake_answer {
 	int status;
-	struct str headers; /* "name: value\r\n" each, in the request's arena; Content-Length is added */
+	struct str
+	    headers; /* "name: value\r\n" each, in the request's arena; Content-Length is added */
 	struct str body;
 	unsigned delay_ms;
-	bool hang_up;       /* nothing is answered */
+	bool hang_up; /* nothing is answered */
 };
 
 struct fake {
@@ -34,7 +35,8 @@ struct fake {
 	_Atomic unsigned open;
 };
 
-void fake_start(struct fake *f, void (*handle)(struct fake *, const struct fake_request *, struct fake_answer *));
+void fake_start(struct fake *f,
+		void (*handle)(struct fake *, const struct fake_request *, struct fake_answer *));
 void fake_stop(struct fake *f);
 /* The header's value (name in any case), or STR_NONE. */
 struct str fake_header(const struct fake_request *q, const char *name);

@@ -1,4 +1,5 @@
-/* The chain of AWS credentials: each source by files and made-up services, and renewal by many threads. */
+/* The chain of AWS credentials: each source by files and made-up services, and renewal by many
+ * threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,10 +68,11 @@ static void json(const struct fake_request *q, struct fake_answer *w)
 	t.s += lives_s;
 	time_iso_ms(t, iso);
 	w->status = 200;
-	w->body = arena_printf(q->a,
-			       "{\"Code\":\"Success\",\"AccessKeyId\":\"AK%u\",\"SecretAccessKey\":\"SK\","
-			       "\"Token\":\"T\",\"Expiration\":\"%s\"}",
-			       atomic_fetch_add(&fetched, 1), iso);
+	w->body = arena_printf(
+	    q->a,
+	    "{\"Code\":\"Success\",\"AccessKeyId\":\"AK%u\",\"SecretAccessKey\":\"SK\","
+	    "\"Token\":\"T\",\"Expiration\":\"%s\"}",
+	    atomic_fetch_add(&fetched, 1), iso);
 }
 
 static void instance(const struct fake_request *q, struct fake_answer *w)
@@ -103,21 +105,23 @@ static void sts(const struct fake_request *q, struct fake_answer *w)
 	snprintf(form, sizeof(form), STR_FMT, STR_ARG(q->body));
 	if (str_find(q->body, STR("WebIdentityToken=bad")) < q->body.n) {
 		w->status = 400;
-		w->body = STR("<ErrorResponse><Error><Code>InvalidIdentityToken</Code><Message>No, it is "
-			      "not.</Message></Error></ErrorResponse>");
+		w->body =
+		    STR("<ErrorResponse><Error><Code>InvalidIdentityToken</Code><Message>No, it is "
+			"not.</Message></Error></ErrorResponse>");
 		return;
 	}
 	t.s += lives_s;
 	time_iso_ms(t, iso);
 	w->status = 200;
-	w->body = arena_printf(q->a,
-			       "<AssumeRoleWithWebIdentityResponse "
-			       "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
-			       "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>STS%u</AccessKeyId>"
-			       "<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
-			       "<Expiration>%s</Expiration></Credentials></AssumeRoleWithWebIdentityResult>"
-			       "</AssumeRoleWithWebIdentityResponse>",
-			       atomic_fetch_add(&fetched, 1), iso);
+	w->body = arena_printf(
+	    q->a,
+	    "<AssumeRoleWithWebIdentityResponse "
+	    "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
+	    "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>STS%u</AccessKeyId>"
+	    "<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+	    "<Expiration>%s</Expiration></Credentials></AssumeRoleWithWebIdentityResult>"
+	    "</AssumeRoleWithWebIdentityResponse>",
+	    atomic_fetch_add(&fetched, 1), iso);
 }
 
 static void handle(struct fake *f, const struct fake_request *q, struct fake_answer *w)
@@ -193,7 +197,8 @@ static void expect(struct aws_credentials *c, const char *id, const char *secret
 	assert_true(token ? str_eq(k.token, str_c(token)) : k.token.p == NULL);
 }
 
-static void expect_once(struct aws_credentials_options o, const char *id, const char *secret, const char *token)
+static void expect_once(struct aws_credentials_options o, const char *id, const char *secret,
+			const char *token)
 {
 	struct aws_credentials *c = chain(o);
 
@@ -248,7 +253,8 @@ static void test_aws__profiles(void **state)
 	struct aws_credentials_options o = {.profile = STR("other")};
 
 	write_file("credentials", credentials, "AWS_SHARED_CREDENTIALS_FILE");
-	write_file("config", "[profile of-config]\naws_access_key_id=C1\naws_secret_access_key=C2\n",
+	write_file("config",
+		   "[profile of-config]\naws_access_key_id=C1\naws_secret_access_key=C2\n",
 		   "AWS_CONFIG_FILE");
 	expect_once((struct aws_credentials_options){0}, "D1", "D2", NULL);
 	expect_once(o, "O1", "O2==", "O3");
@@ -371,7 +377,8 @@ static void test_aws__kept_and_renewed(void **state)
 	expect(c, "AK2", "SK", "T");
 	expect(c, "AK3", "SK", "T");
 	broken = true;
-	assert_int_equal(aws_credentials_get(c, a, &(struct aws_keys){0}, &err).code, ERR_ServiceUnavailable);
+	assert_int_equal(aws_credentials_get(c, a, &(struct aws_keys){0}, &err).code,
+			 ERR_ServiceUnavailable);
 	aws_credentials_free(c);
 }
 
@@ -385,8 +392,8 @@ static void *get_often(void *ud)
 		struct aws_keys k;
 		struct err e;
 
-		if (!rc_ok(aws_credentials_get(shared, own, &k, &e)) || !str_starts(k.access_key, STR("AK")) ||
-		    !str_eq(k.secret, STR("SK")))
+		if (!rc_ok(aws_credentials_get(shared, own, &k, &e)) ||
+		    !str_starts(k.access_key, STR("AK")) || !str_eq(k.secret, STR("SK")))
 			atomic_fetch_add(&failures, 1);
 		arena_free(own);
 	}
@@ -455,9 +462,15 @@ static void test_aws__others_go_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(static_and_environment), TEST(profiles),	      TEST(web_identity),
-		TEST(container),	      TEST(instance),	      TEST(nothing_at_all),
-		TEST(kept_and_renewed),	      TEST(many_threads),     TEST(others_go_on),
+	    TEST(static_and_environment),
+	    TEST(profiles),
+	    TEST(web_identity),
+	    TEST(container),
+	    TEST(instance),
+	    TEST(nothing_at_all),
+	    TEST(kept_and_renewed),
+	    TEST(many_threads),
+	    TEST(others_go_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
