@@ -332,6 +332,21 @@ static bool down(struct visit *v)
 	return v->mute || send_all(v->near, str_make(piece, (size_t)k));
 }
 
+/* A body at hand, until the service has heard enough: a refusal may come early, with the end of the connection. */
+static void send_small(struct visit *v)
+{
+	struct pollfd p = {.fd = v->far, .events = POLLIN | POLLOUT};
+	struct str rest = v->small;
+
+	while (rest.n && poll(&p, 1, -1) > 0 && !(p.revents & ~POLLOUT)) {
+		ssize_t k = send(v->far, rest.p, rest.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (k < 0)
+			return;
+		rest = str_skip(rest, (size_t)k);
+	}
+}
+
 /* The next n bytes of the body, and the answer. False: it broke off before all was sent. */
 static bool forward(struct visit *v, uint64_t n)
 {
@@ -342,8 +357,7 @@ static bool forward(struct visit *v, uint64_t n)
 		refuse(v, 503, arena_printf(v->a, "127.0.0.1:%u is down", v->g->to).p);
 	if (v->far < 0 || !send_head(v, v->small.p ? v->small.n : n))
 		return false;
-	if (v->small.p && !send_all(v->far, v->small))
-		return false;
+	send_small(v);
 	while (going && !v->g->stopping) {
 		struct pollfd p[] = {{.fd = n ? v->near : -1, .events = POLLIN}, {.fd = v->far, .events = POLLIN}};
 
