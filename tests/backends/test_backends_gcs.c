@@ -1,5 +1,6 @@
-/* The Google Cloud Storage store against fake-gcs-server behind its gate: what is its own beside the stores' suites.
- * Uploads of many parts and what crashes leave of them, resumable ones, tokens that end, signed addresses. */
+/* The Google Cloud Storage store against fake-gcs-server behind its gate: what is its own beside
+ * the stores' suites. Uploads of many parts and what crashes leave of them, resumable ones, tokens
+ * that end, signed addresses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,7 +66,8 @@ static size_t count_all(void)
 	size_t n;
 	bool more;
 
-	ok(gcs_list_all(gcs_of(s.b), s.space, STR(""), STR(""), 20000, true, a, &v, &n, &more, &test_err));
+	ok(gcs_list_all(gcs_of(s.b), s.space, STR(""), STR(""), 20000, true, a, &v, &n, &more,
+			&test_err));
 	assert_false(more);
 	return n;
 }
@@ -116,14 +118,16 @@ static rc put_one(struct upload *u, size_t i, struct str bytes)
 	r = s.b->blocking->write(w, bytes.p, bytes.n, &test_err);
 	assert_true(rc_ok(r));
 	TRY(s.b->blocking->commit(w, a, &st, &test_err));
-	u->parts[i] = (struct backend_part){.number = (unsigned)i + 1, .etag = st.etag, .size = st.size};
+	u->parts[i] =
+	    (struct backend_part){.number = (unsigned)i + 1, .etag = st.etag, .size = st.size};
 	return RC_OK;
 }
 
 /* In an order that isn't theirs. */
 static struct upload begin(const char *key, size_t n, const struct backend_put_options *o)
 {
-	struct upload u = {.to = at(&s, key), .n = n, .parts = arena_zalloc(a, n * sizeof(*u.parts))};
+	struct upload u = {
+	    .to = at(&s, key), .n = n, .parts = arena_zalloc(a, n * sizeof(*u.parts))};
 
 	ok(s.b->blocking->mpu_create(s.b, &u.to, o, a, &u.id, &test_err));
 	for (size_t i = 0; i < n; i++) {
@@ -159,7 +163,9 @@ static void test_gcs__many_parts(void **state)
 	static const size_t counts[] = {1, 32, 33, 1030};
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
-		struct upload u = begin("many", counts[i], &(struct backend_put_options){.content_type = STR("text/x")});
+		struct upload u =
+		    begin("many", counts[i],
+			  &(struct backend_put_options){.content_type = STR("text/x")});
 
 		ok(complete(&u));
 		assert_true(holds(&s, "many", joined(&u)));
@@ -198,7 +204,8 @@ static void test_gcs__parts_are_not_objects(void **state)
 	assert_int_equal(count_all(), 1);
 }
 
-/* A process ends after each of complete's writes, before or after the service did it; another one repeats it. */
+/* A process ends after each of complete's writes, before or after the service did it; another one
+ * repeats it. */
 static void crash(size_t n, unsigned nth, bool after, bool *ret_crashed)
 {
 	struct gcs_gate *g = store_gcs_gate(KIND);
@@ -280,8 +287,9 @@ static void test_gcs__a_part_that_comes_too_late(void **state)
 	struct backend_writer *w;
 	struct backend_stat st;
 
-	ok(s.b->blocking->mpu_open_part(s.b, &u.to, u.id, 2,
-					&(struct backend_put_options){.sized = true, .size = bytes.n}, &w, &test_err));
+	ok(s.b->blocking->mpu_open_part(
+	    s.b, &u.to, u.id, 2, &(struct backend_put_options){.sized = true, .size = bytes.n}, &w,
+	    &test_err));
 	ok(s.b->blocking->write(w, bytes.p, bytes.n, &test_err));
 	ok(complete(&u));
 	fails(s.b->blocking->commit(w, a, &st, &test_err), NOT_FOUND);
@@ -300,7 +308,8 @@ static rc write_some(struct backend_writer *w, size_t from, size_t n)
 
 static struct backend_writer *open_writer(const char *key, struct str storage_class)
 {
-	const struct backend_put_options o = {.content_type = STR("text/y"), .storage_class = storage_class};
+	const struct backend_put_options o = {.content_type = STR("text/y"),
+					      .storage_class = storage_class};
 	struct object_ptr to = at(&s, key);
 	struct backend_writer *w;
 
@@ -323,7 +332,8 @@ static void by_relay(struct store_twist t)
 	reopen(t);
 }
 
-/* The answers to chunks are lost, in the middle and at the end: they are sent again, and are there once. */
+/* The answers to chunks are lost, in the middle and at the end: they are sent again, and are there
+ * once. */
 static void test_gcs__session_answers_lost(void **state)
 {
 	struct gcs_gate *g = store_gcs_gate(KIND);
@@ -443,8 +453,8 @@ static void test_gcs__tokens_end(void **state)
 	}
 }
 
-/* A token that is refused before its end is replaced at once, by one request, and the call that met it is made again;
- * a stream can't be, but the next one finds the new token. */
+/* A token that is refused before its end is replaced at once, by one request, and the call that met
+ * it is made again; a stream can't be, but the next one finds the new token. */
 static void test_gcs__tokens_revoked(void **state)
 {
 	struct gcs_gate *g = store_gcs_gate(KIND);
@@ -475,7 +485,9 @@ static void test_gcs__tokens_revoked(void **state)
 static int fetch(struct str method, struct str url, struct str bytes, struct str *ret)
 {
 	struct http_pool *p = http_pool_new(&(struct http_pool_options){0});
-	const struct http_request q = {.method = method, .url = url, .body = bytes.p ? HTTP_BYTES : HTTP_NO_BODY,
+	const struct http_request q = {.method = method,
+				       .url = url,
+				       .body = bytes.p ? HTTP_BYTES : HTTP_NO_BODY,
 				       .bytes = bytes};
 	struct http_answer w;
 
@@ -511,18 +523,21 @@ static void test_gcs__signed_addresses(void **state)
 		bent = arena_cstr(a, url);
 		bent[url.n - 1] = bent[url.n - 1] == '0' ? '1' : '0';
 		assert_int_equal(fetch(STR("GET"), str_c(bent), STR_NONE, &got), 403);
-		assert_int_equal(fetch(STR("PUT"), presigned(keys[i], STR("PUT"), 600), STR("new"), &got), 200);
+		assert_int_equal(
+		    fetch(STR("PUT"), presigned(keys[i], STR("PUT"), 600), STR("new"), &got), 200);
 		assert_true(holds(&s, keys[i], STR("new")));
 	}
 	fails(s.b->presign(s.b, &p, STR("GET"), wall_now().s, a, &url, &test_err), INVALID);
-	fails(s.b->presign(s.b, &p, STR("GET"), wall_now().s + 7 * 86400 + 60, a, &url, &test_err), INVALID);
+	fails(s.b->presign(s.b, &p, STR("GET"), wall_now().s + 7 * 86400 + 60, a, &url, &test_err),
+	      INVALID);
 }
 
 /* Names. */
 
 static void test_gcs__names(void **state)
 {
-	static const char *const keys[] = {"o/a", "o/a/b", "o/x//y", "/o", "o/", "o/..", "o/%2F", "o/a\x7f", "o/ "};
+	static const char *const keys[] = {"o/a",  "o/a/b", "o/x//y",  "/o", "o/",
+					   "o/..", "o/%2F", "o/a\x7f", "o/ "};
 	static const char *const bad[] = {"line\nend", "line\rend", "\xff\xfe"};
 	struct backend_list_entry *v;
 	char longest[1100];
@@ -545,8 +560,9 @@ static void test_gcs__names(void **state)
 /* What others stored packed is read as it lies there, whole and in ranges. */
 static void test_gcs__packed_objects(void **state)
 {
-	static const unsigned char packed[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0,
-					       0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0}; /* "hello" */
+	static const unsigned char packed[] = {0x1f, 0x8b, 8,	 0,    0,    0,	   0, 0, 2,
+					       3,    0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0x86,
+					       0xa6, 0x10, 0x36, 5,    0,    0,	   0}; /* "hello" */
 	struct object_ptr p = at(&s, "packed");
 	struct gcs_target *t;
 	struct http_answer w;
@@ -571,24 +587,24 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_gcs__##name, set_up, tear_down)
-		T(many_parts),
-		T(a_part_put_twice),
-		T(parts_are_not_objects),
-		T(crashes_of_complete),
-		T(crashes_of_abort),
-		T(a_target_of_another_upload),
-		T(a_part_that_comes_too_late),
-		T(session_answers_lost),
-		T(session_chunks_break_off),
-		T(session_halves),
-		T(session_given_up),
-		T(storage_classes),
-		T(multipart_of_a_class),
-		T(tokens_end),
-		T(tokens_revoked),
-		T(signed_addresses),
-		T(names),
-		T(packed_objects),
+	    T(many_parts),
+	    T(a_part_put_twice),
+	    T(parts_are_not_objects),
+	    T(crashes_of_complete),
+	    T(crashes_of_abort),
+	    T(a_target_of_another_upload),
+	    T(a_part_that_comes_too_late),
+	    T(session_answers_lost),
+	    T(session_chunks_break_off),
+	    T(session_halves),
+	    T(session_given_up),
+	    T(storage_classes),
+	    T(multipart_of_a_class),
+	    T(tokens_end),
+	    T(tokens_revoked),
+	    T(signed_addresses),
+	    T(names),
+	    T(packed_objects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

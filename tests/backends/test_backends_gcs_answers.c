@@ -1,4 +1,5 @@
-/* The Google Cloud Storage store against made-up answers: what fake-gcs-server never says, and what a store sends. */
+/* The Google Cloud Storage store against made-up answers: what fake-gcs-server never says, and what
+ * a store sends. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,12 +15,15 @@
 #include "tests/http/fake.h"
 
 #define MIB (1024 * 1024)
-#define OBJECT "{\"name\": \"k\", \"size\": \"5\", \"updated\": \"2026-11-21T04:49:37.123Z\", \"generation\": \"77\"}"
+#define OBJECT                                                                                     \
+	"{\"name\": \"k\", \"size\": \"5\", \"updated\": \"2026-11-21T04:49:37.123Z\", "           \
+	"\"generation\": \"77\"}"
 
 static struct fake fake;
 static struct arena *a;
 static struct backend *b;
-static const struct object_ptr k = {.space = STR("gs://the-bucket/p"), .key = STR("k"), .type = ADDRESS_RELATIVE};
+static const struct object_ptr k = {
+    .space = STR("gs://the-bucket/p"), .key = STR("k"), .type = ADDRESS_RELATIVE};
 
 /* The nth request gets the nth of these. */
 static struct {
@@ -36,8 +40,8 @@ static void handle(struct fake *f, const struct fake_request *q, struct fake_ans
 
 	if (n >= sizeof(plan) / sizeof(*plan))
 		abort();
-	snprintf(seen[n].line, sizeof(seen[n].line), STR_FMT " " STR_FMT "?" STR_FMT, STR_ARG(q->method),
-		 STR_ARG(q->path), STR_ARG(q->query));
+	snprintf(seen[n].line, sizeof(seen[n].line), STR_FMT " " STR_FMT "?" STR_FMT,
+		 STR_ARG(q->method), STR_ARG(q->path), STR_ARG(q->query));
 	snprintf(seen[n].head, sizeof(seen[n].head), STR_FMT, STR_ARG(q->head));
 	snprintf(seen[n].body, sizeof(seen[n].body), STR_FMT, STR_ARG(str_head(q->body, 2000)));
 	w->status = plan[n].status ? plan[n].status : 200;
@@ -48,8 +52,8 @@ static void handle(struct fake *f, const struct fake_request *q, struct fake_ans
 static struct backend_gcs_options options(void)
 {
 	return (struct backend_gcs_options){
-		.remote = {.id = STR("store"), .workers = 2, .max_retries = 3},
-		.endpoint = arena_printf(a, "http://127.0.0.1:%u", fake.port),
+	    .remote = {.id = STR("store"), .workers = 2, .max_retries = 3},
+	    .endpoint = arena_printf(a, "http://127.0.0.1:%u", fake.port),
 	};
 }
 
@@ -114,18 +118,20 @@ static void test_gcs_answers__refusals(void **state)
 		enum err_code is;
 		const char *says;
 	} rows[] = {
-		{404, "{\"error\": {\"message\": \"No such object: the-bucket/p/k\"}}", ERR_NOT_FOUND, "No such object"},
-		{404, "{\"error\": {\"message\": \"The specified bucket does not exist.\"}}", ERR_ServiceUnavailable,
-		 "make the bucket"},
-		{400, "{\"error\": {\"message\": \"Bad\"}}", ERR_INVALID, "Bad"},
-		{401, "{\"error\": {\"message\": \"Invalid Credentials\"}}", ERR_ServiceUnavailable, "credentials_file"},
-		{403, "{\"error\": {\"message\": \"x lacks storage.objects.get\"}}", ERR_ServiceUnavailable,
-		 "lacks storage.objects.get"},
-		{412, "", ERR_EXISTS, "412"},
-		{413, "", ERR_EntityTooLarge, "413"},
-		{501, "Not here\nat all", ERR_UNSUPPORTED, "Not here"},
-		{418, "{\"error\": \"plain\"}", ERR_IO, "plain"},
-		{307, "", ERR_IO, "307"},
+	    {404, "{\"error\": {\"message\": \"No such object: the-bucket/p/k\"}}", ERR_NOT_FOUND,
+	     "No such object"},
+	    {404, "{\"error\": {\"message\": \"The specified bucket does not exist.\"}}",
+	     ERR_ServiceUnavailable, "make the bucket"},
+	    {400, "{\"error\": {\"message\": \"Bad\"}}", ERR_INVALID, "Bad"},
+	    {401, "{\"error\": {\"message\": \"Invalid Credentials\"}}", ERR_ServiceUnavailable,
+	     "credentials_file"},
+	    {403, "{\"error\": {\"message\": \"x lacks storage.objects.get\"}}",
+	     ERR_ServiceUnavailable, "lacks storage.objects.get"},
+	    {412, "", ERR_EXISTS, "412"},
+	    {413, "", ERR_EntityTooLarge, "413"},
+	    {501, "Not here\nat all", ERR_UNSUPPORTED, "Not here"},
+	    {418, "{\"error\": \"plain\"}", ERR_IO, "plain"},
+	    {307, "", ERR_IO, "307"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -160,13 +166,16 @@ static void test_gcs_answers__tried_again(void **state)
 	plan[1].status = 502;
 	fails(put(STR("bytes"), &(struct backend_put_options){.if_absent = true}), UNKNOWN_OUTCOME);
 	assert_int_equal(fake.requests, 2);
-	has(seen[1].line, "POST /upload/storage/v1/b/the-bucket/o?name=p%2Fk&uploadType=media&ifGenerationMatch=0");
+	has(seen[1].line,
+	    "POST "
+	    "/upload/storage/v1/b/the-bucket/o?name=p%2Fk&uploadType=media&ifGenerationMatch=0");
 }
 
 /* A copy in steps, with the token of each for the next. */
 static void test_gcs_answers__rewrite(void **state)
 {
-	const struct object_ptr from = {.key = STR("gs://other-bucket/a/b c"), .type = ADDRESS_FULL};
+	const struct object_ptr from = {.key = STR("gs://other-bucket/a/b c"),
+					.type = ADDRESS_FULL};
 	struct backend_stat st;
 
 	plan[0].body = "{\"done\": false, \"rewriteToken\": \"first/token\"}";
@@ -176,8 +185,9 @@ static void test_gcs_answers__rewrite(void **state)
 	ok(b->blocking->copy(b, &from, &k, a, &st, &test_err));
 	assert_int_equal(st.size, 5);
 	assert_int_equal(fake.requests, 4);
-	assert_string_equal(seen[0].line,
-			    "POST /storage/v1/b/other-bucket/o/a%2Fb%20c/rewriteTo/b/the-bucket/o/p%2Fk?");
+	assert_string_equal(
+	    seen[0].line,
+	    "POST /storage/v1/b/other-bucket/o/a%2Fb%20c/rewriteTo/b/the-bucket/o/p%2Fk?");
 	has(seen[1].line, "?rewriteToken=first%2Ftoken");
 	has(seen[2].line, "?rewriteToken=second");
 	has(seen[3].line, "?rewriteToken=second");
@@ -190,26 +200,31 @@ static void test_gcs_answers__rewrite(void **state)
 /* Of a class: composed where nobody looks, then copied with the class and the upload's id. */
 static void test_gcs_answers__complete_with_a_class(void **state)
 {
-	struct backend_part part = {.number = 1, .etag = STR("00112233445566778899aabbccddeeff"), .size = 5};
+	struct backend_part part = {
+	    .number = 1, .etag = STR("00112233445566778899aabbccddeeff"), .size = 5};
 	struct str id;
 	struct backend_stat st;
 
-	ok(b->blocking->mpu_create(b, &k, &(struct backend_put_options){.storage_class = STR("NEARLINE")}, a, &id,
-				   &test_err));
+	ok(b->blocking->mpu_create(b, &k,
+				   &(struct backend_put_options){.storage_class = STR("NEARLINE")},
+				   a, &id, &test_err));
 	has(seen[0].line, "uploadType=multipart");
-	has(seen[0].body, "{\"contentType\":\"application/octet-stream\",\"metadata\":{\"sluice-class\":\"NEARLINE\"}}");
-	plan[1].body = "{\"contentType\": \"text/x\", \"metadata\": {\"sluice-class\": \"NEARLINE\"}}";
+	has(seen[0].body, "{\"contentType\":\"application/"
+			  "octet-stream\",\"metadata\":{\"sluice-class\":\"NEARLINE\"}}");
+	plan[1].body =
+	    "{\"contentType\": \"text/x\", \"metadata\": {\"sluice-class\": \"NEARLINE\"}}";
 	plan[3].body = "{\"done\": true, \"resource\": " OBJECT "}";
 	plan[5].body = "{\"items\": []}";
 	ok(b->blocking->mpu_complete(b, &k, id, &part, 1, a, &st, &test_err));
 	has(seen[2].line, "%2Fjoined/compose?");
 	has(seen[2].body, "00001-00112233445566778899aabbccddeeff");
 	has(seen[3].line, "%2Fjoined/rewriteTo/b/the-bucket/o/p%2Fk?");
-	has(seen[3].body, arena_printf(a,
-				       "{\"contentType\":\"text/x\",\"storageClass\":\"NEARLINE\",\"metadata\":{"
-				       "\"sluice-upload\":\"" STR_FMT "\"}}",
-				       STR_ARG(id))
-				  .p);
+	has(seen[3].body,
+	    arena_printf(a,
+			 "{\"contentType\":\"text/x\",\"storageClass\":\"NEARLINE\",\"metadata\":{"
+			 "\"sluice-upload\":\"" STR_FMT "\"}}",
+			 STR_ARG(id))
+		.p);
 	has(seen[4].line, "DELETE");
 	has(seen[4].line, "%2Fupload?");
 }
@@ -232,7 +247,8 @@ static rc write_all(size_t n)
 /* Wherever its address points, a session is spoken to at the endpoint. */
 static void test_gcs_answers__session_address(void **state)
 {
-	plan[0].headers = "Location: https://elsewhere.example.com/upload/storage/v1/b/x/o?upload_id=U%2F1\r\n";
+	plan[0].headers =
+	    "Location: https://elsewhere.example.com/upload/storage/v1/b/x/o?upload_id=U%2F1\r\n";
 	plan[1].status = 308;
 	plan[1].headers = "Range: bytes=0-5242879\r\n";
 	ok(write_all(6 * MIB));
@@ -242,7 +258,8 @@ static void test_gcs_answers__session_address(void **state)
 	has(seen[2].head, "bytes 5242880-6291455/6291456");
 }
 
-/* Sessions that keep nothing, keep more than they got, end early, don't end, have no address: errors, and no loop. */
+/* Sessions that keep nothing, keep more than they got, end early, don't end, have no address:
+ * errors, and no loop. */
 static void test_gcs_answers__session_nonsense(void **state)
 {
 	static const struct {
@@ -251,16 +268,16 @@ static void test_gcs_answers__session_nonsense(void **state)
 		const char *range[2];
 		const char *says;
 	} rows[] = {
-		{"", {0}, {0}, "without an address"},
-		{"Location: /u?upload_id=1\r\n", {308}, {""}, "none of"},
-		{"Location: /u?upload_id=1\r\n", {308}, {"Range: bytes=0-99999999\r\n"}, "none of"},
-		{"Location: /u?upload_id=1\r\n", {308}, {"Range: bytes=5-7\r\n"}, "none of"},
-		{"Location: /u?upload_id=1\r\n", {200}, {""}, "too early"},
-		{"Location: /u?upload_id=1\r\n",
-		 {308, 308},
-		 {"Range: bytes=0-5242879\r\n", "Range: bytes=0-6291455\r\n"},
-		 "doesn't end"},
-		{"Location: /u?upload_id=1\r\n", {410}, {""}, "410"},
+	    {"", {0}, {0}, "without an address"},
+	    {"Location: /u?upload_id=1\r\n", {308}, {""}, "none of"},
+	    {"Location: /u?upload_id=1\r\n", {308}, {"Range: bytes=0-99999999\r\n"}, "none of"},
+	    {"Location: /u?upload_id=1\r\n", {308}, {"Range: bytes=5-7\r\n"}, "none of"},
+	    {"Location: /u?upload_id=1\r\n", {200}, {""}, "too early"},
+	    {"Location: /u?upload_id=1\r\n",
+	     {308, 308},
+	     {"Range: bytes=0-5242879\r\n", "Range: bytes=0-6291455\r\n"},
+	     "doesn't end"},
+	    {"Location: /u?upload_id=1\r\n", {410}, {""}, "410"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -280,19 +297,22 @@ static void test_gcs_answers__too_large(void **state)
 {
 	struct backend_writer *w;
 
-	fails(b->blocking->open_writer(b, &k,
-				       &(struct backend_put_options){.sized = true, .size = ((uint64_t)5 << 40) + 1},
-				       &w, &test_err),
+	fails(b->blocking->open_writer(
+		  b, &k,
+		  &(struct backend_put_options){.sized = true, .size = ((uint64_t)5 << 40) + 1}, &w,
+		  &test_err),
 	      EntityTooLarge);
 	has(test_err.msg, "5 TiB");
 	assert_int_equal(fake.requests, 0);
 }
 
-/* lakeFS's hex and Google's base64 are one key; it goes with everything that reads or writes bytes. */
+/* lakeFS's hex and Google's base64 are one key; it goes with everything that reads or writes bytes.
+ */
 static void test_gcs_answers__customer_key(void **state)
 {
-	static const char *const keys[] = {"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-					   "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="};
+	static const char *const keys[] = {
+	    "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="};
 	struct backend_gcs_options o = options();
 	char *account = gcs_gate_account(fake.port, false);
 	struct str url;
@@ -330,7 +350,8 @@ static void test_gcs_answers__kms_key(void **state)
 	o.kms_key = STR("projects/p/locations/l/keyRings/r/cryptoKeys/k");
 	reopen(&o);
 	ok(put(STR("bytes"), NULL));
-	has(seen[0].line, "kmsKeyName=projects%2Fp%2Flocations%2Fl%2FkeyRings%2Fr%2FcryptoKeys%2Fk");
+	has(seen[0].line,
+	    "kmsKeyName=projects%2Fp%2Flocations%2Fl%2FkeyRings%2Fr%2FcryptoKeys%2Fk");
 	plan[1].body = "{\"done\": true, \"resource\": " OBJECT "}";
 	ok(b->blocking->copy(b, &k, &k, a, &(struct backend_stat){0}, &test_err));
 	has(seen[1].line, "destinationKmsKeyName=projects%2Fp");
@@ -346,7 +367,8 @@ static void refused(struct backend_gcs_options o, const char *says)
 
 static void test_gcs_answers__options(void **state)
 {
-	static const char *const urls[] = {"http://h/path", "ftp://h", "http://", "http://u@h", "http://h?x"};
+	static const char *const urls[] = {"http://h/path", "ftp://h", "http://", "http://u@h",
+					   "http://h?x"};
 	struct backend_gcs_options o = options();
 
 	for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++) {
@@ -363,11 +385,18 @@ static void test_gcs_answers__options(void **state)
 	o = options();
 	o.data_credentials_json = STR("{}");
 	refused(o, "type");
+	/* Nobody by http only: what the environment has is for Google, wherever its endpoint. */
+	setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json", 1);
+	o = options();
+	reopen(&o);
+	o.endpoint = STR("https://private.example.com");
+	refused(o, "GOOGLE_APPLICATION_CREDENTIALS");
+	unsetenv("GOOGLE_APPLICATION_CREDENTIALS");
 	/* The emulators' variable, with and without a scheme. */
 	for (int scheme = 0; scheme < 2; scheme++) {
 		fake.requests = 0;
-		setenv("STORAGE_EMULATOR_HOST", arena_printf(a, "%s127.0.0.1:%u", scheme ? "http://" : "", fake.port).p,
-		       1);
+		setenv("STORAGE_EMULATOR_HOST",
+		       arena_printf(a, "%s127.0.0.1:%u", scheme ? "http://" : "", fake.port).p, 1);
 		o = options();
 		o.endpoint = STR_NONE;
 		reopen(&o);
@@ -384,10 +413,12 @@ static void test_gcs_answers__pages(void **state)
 	size_t n;
 	bool more;
 
-	plan[0].body = "{\"nextPageToken\": \"t+1\", \"items\": ["
-		       "{\"name\": \"p/a\", \"size\": \"1\"}, {\"name\": \"p/b\", \"size\": \"2\"}]}";
+	plan[0].body =
+	    "{\"nextPageToken\": \"t+1\", \"items\": ["
+	    "{\"name\": \"p/a\", \"size\": \"1\"}, {\"name\": \"p/b\", \"size\": \"2\"}]}";
 	plan[1].body = "{\"nextPageToken\": \"t2\"}";
-	plan[2].body = "{\"items\": [{\"name\": \"p/c\", \"size\": \"3\"}, {\"name\": \"p/d\", \"size\": \"4\"}]}";
+	plan[2].body = "{\"items\": [{\"name\": \"p/c\", \"size\": \"3\"}, {\"name\": \"p/d\", "
+		       "\"size\": \"4\"}]}";
 	ok(b->blocking->list(b, k.space, STR(""), STR("a"), 2, a, &v, &n, &more, &test_err));
 	assert_int_equal(n, 2);
 	assert_true(more);
@@ -398,14 +429,16 @@ static void test_gcs_answers__pages(void **state)
 	has(seen[1].line, "pageToken=t%2B1");
 	has(seen[2].line, "pageToken=t2");
 	fake.requests = 0;
-	plan[0].body = "{\"items\": [{\"name\": \"p/_sluice/uploads/x\", \"size\": \"1\"}, {\"name\": \"p/\", \"size\": "
+	plan[0].body = "{\"items\": [{\"name\": \"p/_sluice/uploads/x\", \"size\": \"1\"}, "
+		       "{\"name\": \"p/\", \"size\": "
 		       "\"0\"}, {\"name\": \"p/z\", \"size\": \"2\"}]}";
 	ok(b->blocking->list(b, k.space, STR(""), STR(""), 1, a, &v, &n, &more, &test_err));
 	assert_int_equal(n, 1);
 	assert_false(more);
 	assert_true(str_eq(v[0].key, STR("z")));
 	fake.requests = 0;
-	plan[0].body = "{\"items\": [{\"name\": \"p/b\", \"size\": \"1\"}, {\"name\": \"p/a\", \"size\": \"2\"}]}";
+	plan[0].body = "{\"items\": [{\"name\": \"p/b\", \"size\": \"1\"}, {\"name\": \"p/a\", "
+		       "\"size\": \"2\"}]}";
 	fails(b->blocking->list(b, k.space, STR(""), STR(""), 9, a, &v, &n, &more, &test_err), IO);
 	fake.requests = 0;
 	plan[0].body = "<html>";
@@ -415,7 +448,8 @@ static void test_gcs_answers__pages(void **state)
 
 static void test_gcs_answers__spaces(void **state)
 {
-	static const char *const bad[] = {"gs://", "gs://ab", "s3://bucket", "gs:/bucket", "gs:///x"};
+	static const char *const bad[] = {"gs://", "gs://ab", "s3://bucket", "gs:/bucket",
+					  "gs:///x"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		fails(b->check_space(b, str_c(bad[i]), &test_err), INVALID);
@@ -427,9 +461,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_gcs_answers__##name, set_up, tear_down)
-		T(refusals),	 T(tried_again), T(rewrite),	  T(complete_with_a_class), T(session_address),
-		T(session_nonsense), T(too_large), T(customer_key), T(kms_key),		    T(options),
-		T(pages),	 T(spaces),
+	    T(refusals),	T(tried_again),	     T(rewrite),   T(complete_with_a_class),
+	    T(session_address), T(session_nonsense), T(too_large), T(customer_key),
+	    T(kms_key),		T(options),	     T(pages),	   T(spaces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
