@@ -18,20 +18,22 @@ static rc put(struct remote *r, struct remote_call *c, const struct object_ptr *
 
 	TRY(gcs_aim(c->a, to, &t, reterr));
 	if (o->sized && o->size > OBJECT_MAX)
-		return err_set(reterr, ERR_EntityTooLarge,
-			       "an object in Google Cloud Storage has 5 TiB at most, not %llu bytes",
-			       (unsigned long long)o->size);
+		return err_set(
+		    reterr, ERR_EntityTooLarge,
+		    "an object in Google Cloud Storage has 5 TiB at most, not %llu bytes",
+		    (unsigned long long)o->size);
 	gcs_upload(CONTAINER(r, struct gcs, r), c, t->bucket, t->key);
 	gcs_upload_as(c, o->content_type,
-		      gcs_has_class(o) ? gcs_properties(c->a, o->content_type, gcs_class(o->storage_class), NULL,
-							STR_NONE)
+		      gcs_has_class(o) ? gcs_properties(c->a, o->content_type,
+							gcs_class(o->storage_class), NULL, STR_NONE)
 				       : STR_NONE);
 	if (o->if_absent)
 		remote_query(c, "ifGenerationMatch", STR("0"));
 	return RC_OK;
 }
 
-static rc get(struct remote *r, struct remote_call *c, const struct object_ptr *p, struct err *reterr)
+static rc get(struct remote *r, struct remote_call *c, const struct object_ptr *p,
+	      struct err *reterr)
 {
 	struct gcs *s = CONTAINER(r, struct gcs, r);
 	struct gcs_target *t;
@@ -47,7 +49,8 @@ static rc get(struct remote *r, struct remote_call *c, const struct object_ptr *
 	return RC_OK;
 }
 
-static rc head(struct remote *r, struct remote_call *c, const struct object_ptr *p, struct err *reterr)
+static rc head(struct remote *r, struct remote_call *c, const struct object_ptr *p,
+	       struct err *reterr)
 {
 	struct gcs *s = CONTAINER(r, struct gcs, r);
 	struct gcs_target *t;
@@ -79,7 +82,8 @@ static rc stat_of_bytes(struct remote *r, const struct remote_call *c, const str
 	if (w->status != 206 && w->length >= 0)
 		ret->size = (uint64_t)w->length;
 	else if (!total_of(http_answer_header(w, "content-range"), &ret->size))
-		return err_set(reterr, ERR_IO, "store \"" STR_FMT "\", " STR_FMT ": the answer has no length",
+		return err_set(reterr, ERR_IO,
+			       "store \"" STR_FMT "\", " STR_FMT ": the answer has no length",
 			       STR_ARG(r->b.id), STR_ARG(str_head(c->what, 200)));
 	return RC_OK;
 }
@@ -128,12 +132,14 @@ rc gcs_remove(struct backend *b, const struct object_ptr *p, struct err *reterr)
 }
 
 static void rewrite_call(struct gcs *s, const struct gcs_target *from, const struct gcs_target *to,
-			 struct str properties, struct str token, struct arena *a, struct remote_call *c)
+			 struct str properties, struct str token, struct arena *a,
+			 struct remote_call *c)
 {
 	gcs_call(s, c, a, "POST", from->bucket, from->key,
-		 arena_printf(a, "/rewriteTo/b/" STR_FMT "/o/" STR_FMT, STR_ARG(uri_encode(a, to->bucket, false)),
+		 arena_printf(a, "/rewriteTo/b/" STR_FMT "/o/" STR_FMT,
+			      STR_ARG(uri_encode(a, to->bucket, false)),
 			      STR_ARG(uri_encode(a, to->key, false)))
-			 .p);
+		     .p);
 	c->repeatable = true;
 	c->bytes = properties.n ? properties : STR("");
 	if (properties.n)
@@ -151,8 +157,8 @@ static void rewrite_call(struct gcs *s, const struct gcs_target *from, const str
 }
 
 /* In steps of the service's choice; a step that is repeated goes on where it is. */
-static rc rewrite_step(struct gcs *s, struct remote_call *c, struct arena *a, struct str *token, bool *done,
-		       struct backend_stat *ret, struct err *reterr)
+static rc rewrite_step(struct gcs *s, struct remote_call *c, struct arena *a, struct str *token,
+		       bool *done, struct backend_stat *ret, struct err *reterr)
 {
 	struct http_answer w;
 	struct json *j;
@@ -165,12 +171,13 @@ static rc rewrite_step(struct gcs *s, struct remote_call *c, struct arena *a, st
 	*token = json_str(json_member(j, "rewriteToken"));
 	*token = token->n ? arena_dup(a, *token) : STR_NONE;
 	return token->n ? RC_OK
-			: err_set(reterr, ERR_IO, "store \"" STR_FMT "\": a copy that goes on without a token",
+			: err_set(reterr, ERR_IO,
+				  "store \"" STR_FMT "\": a copy that goes on without a token",
 				  STR_ARG(s->r.b.id));
 }
 
-rc gcs_rewrite(struct gcs *s, const struct gcs_target *from, const struct gcs_target *to, struct str properties,
-	       struct arena *a, struct backend_stat *ret, struct err *reterr)
+rc gcs_rewrite(struct gcs *s, const struct gcs_target *from, const struct gcs_target *to,
+	       struct str properties, struct arena *a, struct backend_stat *ret, struct err *reterr)
 {
 	struct str token = STR_NONE;
 	bool done = false;
@@ -186,11 +193,12 @@ rc gcs_rewrite(struct gcs *s, const struct gcs_target *from, const struct gcs_ta
 		if (!rc_ok(r) || done)
 			return r;
 	}
-	return err_set(reterr, ERR_IO, "store \"" STR_FMT "\": a copy without an end", STR_ARG(s->r.b.id));
+	return err_set(reterr, ERR_IO, "store \"" STR_FMT "\": a copy without an end",
+		       STR_ARG(s->r.b.id));
 }
 
-rc gcs_copy(struct backend *b, const struct object_ptr *from, const struct object_ptr *to, struct arena *a,
-	    struct backend_stat *ret, struct err *reterr)
+rc gcs_copy(struct backend *b, const struct object_ptr *from, const struct object_ptr *to,
+	    struct arena *a, struct backend_stat *ret, struct err *reterr)
 {
 	struct gcs_target *f, *t;
 
@@ -199,7 +207,8 @@ rc gcs_copy(struct backend *b, const struct object_ptr *from, const struct objec
 	return gcs_rewrite(gcs_of(b), f, t, STR_NONE, a, ret, reterr);
 }
 
-/* A listing of one name: the right that a store needs, which to see the bucket's own record isn't. */
+/* A listing of one name: the right that a store needs, which to see the bucket's own record isn't.
+ */
 static rc probe_space(struct gcs *s, struct str space, struct arena *a, struct err *reterr)
 {
 	struct str bucket, prefix;
@@ -215,7 +224,8 @@ static rc probe_space(struct gcs *s, struct str space, struct arena *a, struct e
 	return remote_ask(&s->r, &c, NULL, &w, reterr);
 }
 
-/* Any bucket's record: that it isn't there, or isn't ours, is an answer of a service that knows who asks. */
+/* Any bucket's record: that it isn't there, or isn't ours, is an answer of a service that knows who
+ * asks. */
 static rc probe_service(struct gcs *s, struct arena *a, struct err *reterr)
 {
 	static const int answers[] = {403, 404, 0};
@@ -231,7 +241,8 @@ static rc probe_service(struct gcs *s, struct arena *a, struct err *reterr)
 static rc gcs_probe(struct backend *b, struct str space, struct err *reterr)
 {
 	struct arena *a = arena_new();
-	rc r = space.p ? probe_space(gcs_of(b), space, a, reterr) : probe_service(gcs_of(b), a, reterr);
+	rc r = space.p ? probe_space(gcs_of(b), space, a, reterr)
+		       : probe_service(gcs_of(b), a, reterr);
 
 	arena_free(a);
 	return r;
@@ -259,30 +270,30 @@ static void gcs_free(struct backend *b)
 }
 
 static const struct remote_ops remote_ops = {
-	.sign = gcs_sign,
-	.refuse = gcs_refuse,
-	.learn = gcs_learn,
-	.put = put,
-	.put_part = gcs_put_part,
-	.stat = stat_answer,
-	.get = get,
-	.head = head,
-	.session_open = gcs_session_open,
-	.session_send = gcs_session_send,
-	.session_end = gcs_session_end,
-	.unstreamed = gcs_has_class,
-	.envelope = gcs_envelope,
-	.put_max = OBJECT_MAX,
+    .sign = gcs_sign,
+    .refuse = gcs_refuse,
+    .learn = gcs_learn,
+    .put = put,
+    .put_part = gcs_put_part,
+    .stat = stat_answer,
+    .get = get,
+    .head = head,
+    .session_open = gcs_session_open,
+    .session_send = gcs_session_send,
+    .session_end = gcs_session_end,
+    .unstreamed = gcs_has_class,
+    .envelope = gcs_envelope,
+    .put_max = OBJECT_MAX,
 };
 
 static const struct backend_blocking_ops blocking_ops = {
-	.remove = gcs_remove,
-	.list = gcs_list,
-	.copy = gcs_copy,
-	.mpu_create = gcs_mpu_create,
-	.mpu_complete = gcs_mpu_complete,
-	.mpu_abort = gcs_mpu_abort,
-	.probe = gcs_probe,
+    .remove = gcs_remove,
+    .list = gcs_list,
+    .copy = gcs_copy,
+    .mpu_create = gcs_mpu_create,
+    .mpu_complete = gcs_mpu_complete,
+    .mpu_abort = gcs_mpu_abort,
+    .probe = gcs_probe,
 };
 
 static struct str endpoint_of(const struct backend_gcs_options *o)
@@ -300,16 +311,19 @@ static rc address(struct gcs *s, struct str url, struct err *reterr)
 	if (!url.n)
 		return RC_OK;
 	if (str_find(url, STR("://")) == url.n)
-		url = arena_join(s->r.a, (struct str[]){STR("http://"), url}, 2); /* as the emulators' variable has it */
+		url = arena_join(s->r.a, (struct str[]){STR("http://"), url},
+				 2); /* as the emulators' variable has it */
 	rest = str_skip(url, str_find(url, STR("://")) + 3);
 	while (rest.n && rest.p[rest.n - 1] == '/') {
 		rest.n--;
 		url.n--;
 	}
 	if (!(str_starts(url, STR("http://")) || str_starts(url, STR("https://"))) || rest.n == 0 ||
-	    str_index(rest, '/') < rest.n || str_index(rest, '?') < rest.n || str_index(rest, '@') < rest.n)
+	    str_index(rest, '/') < rest.n || str_index(rest, '?') < rest.n ||
+	    str_index(rest, '@') < rest.n)
 		return err_set(reterr, ERR_CONFIG,
-			       "gs.endpoint \"" STR_FMT "\" must be a URL of a host, without a path",
+			       "gs.endpoint \"" STR_FMT
+			       "\" must be a URL of a host, without a path",
 			       STR_ARG(str_head(url, 200)));
 	s->base = arena_dup(s->r.a, url);
 	return RC_OK;
@@ -323,9 +337,11 @@ static rc customer_key(struct gcs *s, struct str key, struct err *reterr)
 
 	if (!key.n)
 		return RC_OK;
-	if (!(key.n == 64 ? hex_decode(s->r.a, key, &raw) : base64_decode(s->r.a, key, &raw)) || raw.n != 32)
+	if (!(key.n == 64 ? hex_decode(s->r.a, key, &raw) : base64_decode(s->r.a, key, &raw)) ||
+	    raw.n != 32)
 		return err_set(reterr, ERR_CONFIG,
-			       "gs.server_side_encryption_customer_supplied must be 32 bytes in hex or base64");
+			       "gs.server_side_encryption_customer_supplied must be 32 bytes in "
+			       "hex or base64");
 	digest_of(DIGEST_SHA256, raw, hash);
 	s->customer_key = base64_encode(s->r.a, raw);
 	s->key_sha256 = base64_encode(s->r.a, str_make(hash, sizeof(hash)));
@@ -343,11 +359,12 @@ static rc prepare(struct gcs *s, const struct backend_gcs_options *o, struct err
 	s->kms_key = o->kms_key.n ? arena_dup(s->r.a, o->kms_key) : STR_NONE;
 	TRY(address(s, url, reterr));
 	TRY(customer_key(s, o->customer_key, reterr));
-	TRY(gcs_identity_new(o->credentials_file, o->credentials_json, url.n > 0, &s->identity, reterr));
+	TRY(gcs_identity_new(o->credentials_file, o->credentials_json,
+			     str_starts(s->base, STR("http://")), &s->identity, reterr));
 	s->data = s->identity;
 	if (o->data_credentials_file.n || o->data_credentials_json.n)
-		TRY(gcs_identity_new(o->data_credentials_file, o->data_credentials_json, false, &s->data,
-				     reterr));
+		TRY(gcs_identity_new(o->data_credentials_file, o->data_credentials_json, false,
+				     &s->data, reterr));
 	return RC_OK;
 }
 

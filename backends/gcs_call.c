@@ -14,14 +14,16 @@ rc gcs_space(struct arena *a, struct str space, struct str *ret_bucket, struct s
 	struct str rest, prefix;
 
 	if (!str_starts(space, SCHEME))
-		return err_set(reterr, ERR_INVALID,
-			       "storage namespace \"" STR_FMT
-			       "\" is not of a Google Cloud Storage store, which begins with \"gs://\"",
-			       STR_ARG(str_head(space, 200)));
+		return err_set(
+		    reterr, ERR_INVALID,
+		    "storage namespace \"" STR_FMT
+		    "\" is not of a Google Cloud Storage store, which begins with \"gs://\"",
+		    STR_ARG(str_head(space, 200)));
 	*ret_bucket = str_cut(str_skip(space, SCHEME.n), '/', &rest);
 	if (ret_bucket->n < 3 || ret_bucket->n > 222)
 		return err_set(reterr, ERR_INVALID,
-			       "storage namespace \"" STR_FMT "\" lacks a bucket's name after gs://",
+			       "storage namespace \"" STR_FMT
+			       "\" lacks a bucket's name after gs://",
 			       STR_ARG(str_head(space, 200)));
 	prefix = rest.p ? rest : STR("");
 	while (prefix.n && prefix.p[prefix.n - 1] == '/')
@@ -38,7 +40,8 @@ static rc check_key(struct str key, struct err *reterr)
 	if (key.n == 0 || key.n > KEY_MAX || !str_is_utf8(key) || str_index(key, '\n') < key.n ||
 	    str_index(key, '\r') < key.n || str_index(key, 0) < key.n || str_eq(key, STR(".")) ||
 	    str_eq(key, STR("..")))
-		return err_set(reterr, ERR_INVALID, "\"" STR_FMT "\" can't be an object's name in Google Cloud Storage",
+		return err_set(reterr, ERR_INVALID,
+			       "\"" STR_FMT "\" can't be an object's name in Google Cloud Storage",
 			       STR_ARG(str_head(key, 200)));
 	return RC_OK;
 }
@@ -51,7 +54,8 @@ rc gcs_aim(struct arena *a, const struct object_ptr *p, struct gcs_target **ret,
 	*t = (struct gcs_target){0};
 	if (p->type == ADDRESS_FULL) {
 		if (!str_starts(p->key, SCHEME))
-			return err_set(reterr, ERR_INVALID, "the address \"" STR_FMT "\" isn't in this store",
+			return err_set(reterr, ERR_INVALID,
+				       "the address \"" STR_FMT "\" isn't in this store",
 				       STR_ARG(str_head(p->key, 200)));
 		t->bucket = str_cut(str_skip(p->key, SCHEME.n), '/', &rest);
 		t->key = rest.p ? rest : STR("");
@@ -75,12 +79,13 @@ static void aim_at(struct remote_call *c, struct gcs *s, struct str bucket, stru
 	*t = (struct gcs_target){.bucket = bucket, .key = key};
 	c->ud = t;
 	c->base = s->base;
-	c->what = key.p ? arena_printf(c->a, "gs://" STR_FMT "/" STR_FMT, STR_ARG(bucket), STR_ARG(key))
-			: arena_printf(c->a, "gs://" STR_FMT, STR_ARG(bucket));
+	c->what =
+	    key.p ? arena_printf(c->a, "gs://" STR_FMT "/" STR_FMT, STR_ARG(bucket), STR_ARG(key))
+		  : arena_printf(c->a, "gs://" STR_FMT, STR_ARG(bucket));
 }
 
-void gcs_call(struct gcs *s, struct remote_call *c, struct arena *a, const char *method, struct str bucket,
-	      struct str key, const char *tail)
+void gcs_call(struct gcs *s, struct remote_call *c, struct arena *a, const char *method,
+	      struct str bucket, struct str key, const char *tail)
 {
 	remote_call_init(c, a, method);
 	aim_at(c, s, bucket, key);
@@ -138,17 +143,17 @@ static const struct row {
 	enum err_code is;
 	const char *remedy;
 } rows[] = {
-	{400, ERR_INVALID, NULL},
-	{401, ERR_ServiceUnavailable, KEYS},
-	{403, ERR_ServiceUnavailable, KEYS},
-	{404, ERR_NOT_FOUND, NULL},
-	{408, ERR_IO, NULL},
-	{412, ERR_EXISTS, NULL},
-	{413, ERR_EntityTooLarge, NULL},
-	{416, ERR_InvalidRange, NULL},
-	{429, ERR_SlowDown, NULL},
-	{501, ERR_UNSUPPORTED, "the store can't do this"},
-	{503, ERR_ServiceUnavailable, NULL},
+    {400, ERR_INVALID, NULL},
+    {401, ERR_ServiceUnavailable, KEYS},
+    {403, ERR_ServiceUnavailable, KEYS},
+    {404, ERR_NOT_FOUND, NULL},
+    {408, ERR_IO, NULL},
+    {412, ERR_EXISTS, NULL},
+    {413, ERR_EntityTooLarge, NULL},
+    {416, ERR_InvalidRange, NULL},
+    {429, ERR_SlowDown, NULL},
+    {501, ERR_UNSUPPORTED, "the store can't do this"},
+    {503, ERR_ServiceUnavailable, NULL},
 };
 
 /* Of JSON, or of the API's XML and plain text. */
@@ -190,10 +195,11 @@ rc gcs_refuse(struct remote *r, const struct remote_call *c, const struct http_a
 	}
 	if (c->probing && (w->status == 401 || w->status == 403))
 		is = ERR_AccessDenied;
-	return err_set(reterr, is, "store \"" STR_FMT "\", " STR_FMT " " STR_FMT ": %d%s" STR_FMT "%s%s",
-		       STR_ARG(r->b.id), STR_ARG(c->method), STR_ARG(str_head(c->what, 150)), w->status,
-		       told.n ? ": " : "", STR_ARG(str_head(told, 150)), remedy ? "; " : "",
-		       remedy ? remedy : "");
+	return err_set(reterr, is,
+		       "store \"" STR_FMT "\", " STR_FMT " " STR_FMT ": %d%s" STR_FMT "%s%s",
+		       STR_ARG(r->b.id), STR_ARG(c->method), STR_ARG(str_head(c->what, 150)),
+		       w->status, told.n ? ": " : "", STR_ARG(str_head(told, 150)),
+		       remedy ? "; " : "", remedy ? remedy : "");
 }
 
 rc gcs_document(struct remote *r, const struct remote_call *c, const struct http_answer *w,
@@ -215,7 +221,8 @@ rc gcs_stat_of(struct remote *r, const struct remote_call *c, const struct json 
 
 	*ret = (struct backend_stat){0};
 	if (!str_to_u64(json_str(json_member(j, "size")), &ret->size))
-		return err_set(reterr, ERR_IO, "store \"" STR_FMT "\", " STR_FMT ": the answer has no size",
+		return err_set(reterr, ERR_IO,
+			       "store \"" STR_FMT "\", " STR_FMT ": the answer has no size",
 			       STR_ARG(r->b.id), STR_ARG(str_head(c->what, 200)));
 	if (!time_parse_rfc3339(json_str(json_member(j, "updated")), &t))
 		t = wall_now();

@@ -48,7 +48,8 @@ static rc lacks(struct err *reterr, const char *what)
 /* What is sent there is as good as a password for an hour, or for ever. */
 static rc token_uri(struct arena *a, const struct json *j, struct str *ret, struct err *reterr)
 {
-	static const struct str local[] = {STR("http://127.0.0.1"), STR("http://localhost"), STR("http://[::1]")};
+	static const struct str local[] = {STR("http://127.0.0.1"), STR("http://localhost"),
+					   STR("http://[::1]")};
 	struct str after;
 
 	*ret = member(a, j, "token_uri");
@@ -64,7 +65,8 @@ static rc token_uri(struct arena *a, const struct json *j, struct str *ret, stru
 	return err_set(reterr, ERR_CONFIG, "its token_uri must begin with https://; " REMEDY);
 }
 
-static rc service_account(struct arena *a, const struct json *j, struct gcs_credentials *c, struct err *reterr)
+static rc service_account(struct arena *a, const struct json *j, struct gcs_credentials *c,
+			  struct err *reterr)
 {
 	struct str signature;
 	struct arena *own;
@@ -78,13 +80,14 @@ static rc service_account(struct arena *a, const struct json *j, struct gcs_cred
 		return lacks(reterr, c->email.n ? "private_key" : "client_email");
 	TRY(token_uri(a, j, &c->token_uri, reterr));
 	own = arena_new();
-	r = rsa_sha256_sign(own, c->key, STR("a key that can't sign is better known at the start"), &signature,
-			    reterr);
+	r = rsa_sha256_sign(own, c->key, STR("a key that can't sign is better known at the start"),
+			    &signature, reterr);
 	arena_free(own);
 	return rc_ok(r) ? r : err_wrap(r, reterr, "its private_key is of no use (" REMEDY ")");
 }
 
-static rc authorized_user(struct arena *a, const struct json *j, struct gcs_credentials *c, struct err *reterr)
+static rc authorized_user(struct arena *a, const struct json *j, struct gcs_credentials *c,
+			  struct err *reterr)
 {
 	c->kind = GCS_AUTHORIZED_USER;
 	c->client_id = member(a, j, "client_id");
@@ -110,7 +113,8 @@ static rc take(struct arena *a, struct str text, struct gcs_credentials *c, stru
 	if (str_eq(type, STR("authorized_user")))
 		return authorized_user(a, j, c, reterr);
 	return err_set(reterr, ERR_CONFIG,
-		       "its type \"" STR_FMT "\" isn't known here: use a service account's key file, whose type is "
+		       "its type \"" STR_FMT
+		       "\" isn't known here: use a service account's key file, whose type is "
 		       "\"service_account\"",
 		       STR_ARG(str_head(type, 50)));
 }
@@ -154,6 +158,7 @@ rc gcs_credentials_find(struct str file, struct str json, bool anonymous, struct
 		r = take(a, text, ret, reterr);
 	if (rc_ok(r))
 		return r;
-	return json.n ? err_wrap(r, reterr, "gs.credentials_json")
-		      : err_wrap(r, reterr, "%s \"" STR_FMT "\"", why, STR_ARG(str_head(file, 200)));
+	return json.n
+		   ? err_wrap(r, reterr, "gs.credentials_json")
+		   : err_wrap(r, reterr, "%s \"" STR_FMT "\"", why, STR_ARG(str_head(file, 200)));
 }

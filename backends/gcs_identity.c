@@ -28,7 +28,8 @@ struct gcs_identity {
 		bool renewing;
 		char *token; /* NULL: none */
 		int64_t ends_ms, renew_ms;
-		int64_t failed_ms; /* when the last renewal failed, and why, for who waited for it; 0: it didn't */
+		int64_t failed_ms; /* when the last renewal failed, and why, for who waited for it;
+				      0: it didn't */
 		struct err failed;
 	} locked;
 };
@@ -77,7 +78,8 @@ static struct str form(struct arena *a, const struct http_header *v, size_t n)
 	return str_skip(text, 1); /* the question mark */
 }
 
-static rc assertion(const struct gcs_identity *i, struct arena *a, struct str *ret, struct err *reterr)
+static rc assertion(const struct gcs_identity *i, struct arena *a, struct str *ret,
+		    struct err *reterr)
 {
 	struct buf b = BUF_INIT(16 * 1024);
 	struct json_out w = {.to = &b};
@@ -120,7 +122,8 @@ static rc question(const struct gcs_identity *i, struct remote_call *c, struct e
 		const char *host = getenv("GCE_METADATA_HOST");
 
 		c->method = STR("GET");
-		c->base = arena_printf(a, "http://%s", host && *host ? host : "metadata.google.internal");
+		c->base =
+		    arena_printf(a, "http://%s", host && *host ? host : "metadata.google.internal");
 		c->path = STR("/computeMetadata/v1/instance/service-accounts/default/token");
 		remote_header(c, "metadata-flavor", STR("Google"));
 		return RC_OK;
@@ -130,11 +133,12 @@ static rc question(const struct gcs_identity *i, struct remote_call *c, struct e
 	remote_header(c, "content-type", STR("application/x-www-form-urlencoded"));
 	if (i->is.kind == GCS_SERVICE_ACCOUNT) {
 		TRY(assertion(i, a, &jwt, reterr));
-		c->bytes = form(a,
-				(struct http_header[]){
-					{STR("grant_type"), STR("urn:ietf:params:oauth:grant-type:jwt-bearer")},
-					{STR("assertion"), jwt}},
-				2);
+		c->bytes = form(
+		    a,
+		    (struct http_header[]){
+			{STR("grant_type"), STR("urn:ietf:params:oauth:grant-type:jwt-bearer")},
+			{STR("assertion"), jwt}},
+		    2);
 	} else {
 		c->bytes = form(a,
 				(struct http_header[]){{STR("grant_type"), STR("refresh_token")},
@@ -149,14 +153,14 @@ static rc question(const struct gcs_identity *i, struct remote_call *c, struct e
 
 static const char *source(const struct gcs_identity *i)
 {
-	return i->is.kind == GCS_METADATA	  ? "the metadata server"
+	return i->is.kind == GCS_METADATA	   ? "the metadata server"
 	       : i->is.kind == GCS_SERVICE_ACCOUNT ? "the service account"
-					    : "the authorized user";
+						   : "the authorized user";
 }
 
 /* 400 and 401: it knows who asks, and won't; anything else may pass. */
-static rc refused(const struct gcs_identity *i, const struct remote *r, int status, const struct json *j,
-		  struct err *reterr)
+static rc refused(const struct gcs_identity *i, const struct remote *r, int status,
+		  const struct json *j, struct err *reterr)
 {
 	bool for_good = status == 400 || status == 401 || status == 403;
 
@@ -185,9 +189,11 @@ static rc ask(const struct gcs_identity *i, struct remote *r, struct arena *a, s
 		return done;
 	if (!rc_ok(done)) {
 		if (reterr)
-			reterr->code = ERR_ServiceUnavailable; /* nothing was sent of what it was needed for */
+			reterr->code =
+			    ERR_ServiceUnavailable; /* nothing was sent of what it was needed for */
 		return err_wrap(RC(ServiceUnavailable), reterr,
-				"store \"" STR_FMT "\": no token for %s (look at gs.credentials_file)",
+				"store \"" STR_FMT
+				"\": no token for %s (look at gs.credentials_file)",
 				STR_ARG(r->b.id), source(i));
 	}
 	if (rc_ok(json_parse(a, w.body, &j, NULL)) && w.status == 200)
@@ -212,7 +218,8 @@ static rc renew(struct gcs_identity *i, struct remote *r, struct err *reterr)
 		free(i->locked.token);
 		i->locked.token = strndup(token.p, token.n);
 		i->locked.ends_ms = now + life_ms;
-		i->locked.renew_ms = now + (life_ms > 4 * AHEAD_MS ? life_ms - AHEAD_MS : life_ms * 3 / 4);
+		i->locked.renew_ms =
+		    now + (life_ms > 4 * AHEAD_MS ? life_ms - AHEAD_MS : life_ms * 3 / 4);
 		i->locked.failed_ms = 0;
 	} else {
 		i->locked.failed_ms = mono_ms();
@@ -250,7 +257,8 @@ static rc look(struct gcs_identity *i, struct arena *a, struct str *ret, enum lo
 			what = FAILED;
 		if (what != RENEW || !i->locked.renewing)
 			break;
-		pthread_cond_wait(&i->locked.renewed, &i->locked.lock); /* whoever renews has a deadline */
+		pthread_cond_wait(&i->locked.renewed,
+				  &i->locked.lock); /* whoever renews has a deadline */
 	}
 	if (what == RENEW)
 		i->locked.renewing = true;
@@ -306,11 +314,12 @@ struct str gcs_identity_email(const struct gcs_identity *i)
 	return i->is.email;
 }
 
-rc gcs_identity_sign(const struct gcs_identity *i, struct arena *a, struct str data, struct str *ret,
-		     struct err *reterr)
+rc gcs_identity_sign(const struct gcs_identity *i, struct arena *a, struct str data,
+		     struct str *ret, struct err *reterr)
 {
 	if (i->is.kind != GCS_SERVICE_ACCOUNT)
-		return err_set(reterr, ERR_UNSUPPORTED,
-			       "only a service account's key can sign addresses: set gs.credentials_file");
+		return err_set(
+		    reterr, ERR_UNSUPPORTED,
+		    "only a service account's key can sign addresses: set gs.credentials_file");
 	return rsa_sha256_sign(a, i->is.key, data, ret, reterr);
 }

@@ -15,7 +15,8 @@ struct listing {
 };
 
 /* startOffset is inclusive, so `after` itself may come. */
-static rc add(struct listing *l, const struct remote_call *c, const struct json *item, struct err *reterr)
+static rc add(struct listing *l, const struct remote_call *c, const struct json *item,
+	      struct err *reterr)
 {
 	struct str name = json_str(json_member(item, "name"));
 	struct backend_list_entry *e = &l->v[l->n];
@@ -23,7 +24,8 @@ static rc add(struct listing *l, const struct remote_call *c, const struct json 
 	if (str_cmp(name, l->after) <= 0 && l->after.n)
 		return RC_OK;
 	if (!str_starts(name, l->space))
-		return err_set(reterr, ERR_IO, "gs://" STR_FMT ": the listing has what wasn't asked for",
+		return err_set(reterr, ERR_IO,
+			       "gs://" STR_FMT ": the listing has what wasn't asked for",
 			       STR_ARG(l->bucket));
 	if (name.n == l->space.n) /* the folder's own mark */
 		return RC_OK;
@@ -34,7 +36,8 @@ static rc add(struct listing *l, const struct remote_call *c, const struct json 
 		return RC_OK;
 	}
 	if (l->n && str_cmp(l->v[l->n - 1].key, str_skip(name, l->space.n)) >= 0)
-		return err_set(reterr, ERR_IO, "gs://" STR_FMT ": the store doesn't list in the order of bytes",
+		return err_set(reterr, ERR_IO,
+			       "gs://" STR_FMT ": the store doesn't list in the order of bytes",
 			       STR_ARG(l->bucket));
 	TRY(gcs_stat_of(&l->s->r, c, item, l->a, &e->stat, reterr));
 	e->key = arena_dup(l->a, str_skip(name, l->space.n));
@@ -53,7 +56,8 @@ static rc page(struct listing *l, struct err *reterr)
 	gcs_call(l->s, &c, a, "GET", l->bucket, STR_NONE, "/o");
 	c.repeatable = true;
 	/* One for `after` itself, one to know whether there are more. */
-	remote_query(&c, "maxResults", arena_printf(a, "%zu", l->max + 2 < PAGE ? l->max + 2 : (size_t)PAGE));
+	remote_query(&c, "maxResults",
+		     arena_printf(a, "%zu", l->max + 2 < PAGE ? l->max + 2 : (size_t)PAGE));
 	remote_query(&c, "fields", STR("nextPageToken,items(name,size,updated,generation)"));
 	if (l->prefix.n)
 		remote_query(&c, "prefix", l->prefix);
@@ -75,9 +79,9 @@ static rc page(struct listing *l, struct err *reterr)
 	return r;
 }
 
-rc gcs_list_all(struct gcs *s, struct str space, struct str prefix, struct str after, size_t max, bool own,
-		struct arena *a, struct backend_list_entry **ret, size_t *ret_n, bool *ret_more,
-		struct err *reterr)
+rc gcs_list_all(struct gcs *s, struct str space, struct str prefix, struct str after, size_t max,
+		bool own, struct arena *a, struct backend_list_entry **ret, size_t *ret_n,
+		bool *ret_more, struct err *reterr)
 {
 	struct listing l = {.s = s, .a = a, .max = max, .own = own, .after = STR("")};
 
@@ -99,5 +103,6 @@ rc gcs_list(struct backend *b, struct str space, struct str prefix, struct str a
 	    struct arena *a, struct backend_list_entry **ret, size_t *ret_n, bool *ret_more,
 	    struct err *reterr)
 {
-	return gcs_list_all(gcs_of(b), space, prefix, after, max, false, a, ret, ret_n, ret_more, reterr);
+	return gcs_list_all(gcs_of(b), space, prefix, after, max, false, a, ret, ret_n, ret_more,
+			    reterr);
 }

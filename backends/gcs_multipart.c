@@ -1,12 +1,13 @@
-/* Multipart uploads out of objects: below `_sluice/uploads/<id>/` of the namespace lie `upload`, a mark that the
- * upload is under way, and `<number>-<etag>` for each part. Completing composes them, 32 at a time, into the
- * target, which then says in its metadata of which upload it is.
+/* Multipart uploads out of objects: below `_sluice/uploads/<id>/` of the namespace lie `upload`, a
+ * mark that the upload is under way, and `<number>-<etag>` for each part. Completing composes them,
+ * 32 at a time, into the target, which then says in its metadata of which upload it is.
  *
- * Ends: the mark goes first, then all the rest. Whoever stored a part looks for the mark afterwards, and takes the part
- * back when there is none: so either it sees that the upload has ended, or whoever ends it sees the part.
+ * Ends: the mark goes first, then all the rest. Whoever stored a part looks for the mark
+ * afterwards, and takes the part back when there is none: so either it sees that the upload has
+ * ended, or whoever ends it sees the part.
  *
- * A crash between: until the target is there nothing has been removed, and all can be done again; after that the
- * target's metadata says that all is done but the removing. */
+ * A crash between: until the target is there nothing has been removed, and all can be done again;
+ * after that the target's metadata says that all is done but the removing. */
 #include "backends/gcs_priv.h"
 #include "base/encode.h"
 #include "base/rand.h"
@@ -14,8 +15,8 @@
 enum { COMPOSE_MAX = 32, LIST_PAGE = 1000, ETAG_BYTES = 16, ID_CHARS = 2 * ETAG_BYTES };
 
 #define UPLOADS GCS_OWN "uploads/"
-#define UPLOAD_IS "sluice-upload"  /* the target's metadata */
-#define CLASS_IS "sluice-class" /* the mark's: of the target */
+#define UPLOAD_IS "sluice-upload" /* the target's metadata */
+#define CLASS_IS "sluice-class"	  /* the mark's: of the target */
 
 static struct str random_hex(struct arena *a)
 {
@@ -35,12 +36,14 @@ static bool is_hex_id(struct str s)
 
 static rc no_upload(struct str id, struct err *reterr)
 {
-	return err_set(reterr, ERR_NOT_FOUND, "there is no upload \"" STR_FMT "\"", STR_ARG(str_head(id, 50)));
+	return err_set(reterr, ERR_NOT_FOUND, "there is no upload \"" STR_FMT "\"",
+		       STR_ARG(str_head(id, 50)));
 }
 
 static rc no_part(unsigned number, struct err *reterr)
 {
-	return err_set(reterr, ERR_InvalidPart, "part %u isn't there, or its ETag is another", number);
+	return err_set(reterr, ERR_InvalidPart, "part %u isn't there, or its ETag is another",
+		       number);
 }
 
 /* Where an upload's objects are: the bucket, and the prefix with the final slash. */
@@ -86,32 +89,35 @@ static rc look(struct gcs *s, struct arena *a, struct str bucket, struct str key
 }
 
 /* The mark: its content type is the object's to be, its metadata tells the class. */
-static rc mark(struct gcs *s, struct arena *a, const struct place *p, struct str id, struct json **ret,
-	       struct err *reterr)
+static rc mark(struct gcs *s, struct arena *a, const struct place *p, struct str id,
+	       struct json **ret, struct err *reterr)
 {
 	rc r = look(s, a, p->bucket, in(a, p, STR("upload")), ret, reterr);
 
 	return rc_is(r, NOT_FOUND) ? no_upload(id, reterr) : r;
 }
 
-static rc put_mark(struct gcs *s, struct arena *a, const struct place *p, const struct backend_put_options *o,
-		   struct err *reterr)
+static rc put_mark(struct gcs *s, struct arena *a, const struct place *p,
+		   const struct backend_put_options *o, struct err *reterr)
 {
 	struct str class = o ? gcs_class(o->storage_class) : STR_NONE;
-	struct str type = o && o->content_type.n ? o->content_type : STR("application/octet-stream");
+	struct str type =
+	    o && o->content_type.n ? o->content_type : STR("application/octet-stream");
 	struct http_answer w;
 	struct remote_call c;
 
 	remote_call_init(&c, a, "POST");
 	gcs_upload(s, &c, p->bucket, in(a, p, STR("upload")));
-	gcs_upload_as(&c, type, class.n ? gcs_properties(a, type, STR_NONE, CLASS_IS, class) : STR_NONE);
+	gcs_upload_as(&c, type,
+		      class.n ? gcs_properties(a, type, STR_NONE, CLASS_IS, class) : STR_NONE);
 	c.repeatable = true;
 	c.bytes = gcs_envelope(&s->r, &c, STR(""));
 	return remote_ask(&s->r, &c, NULL, &w, reterr);
 }
 
-rc gcs_mpu_create(struct backend *b, const struct object_ptr *to, const struct backend_put_options *o,
-		  struct arena *a, struct str *ret_upload_id, struct err *reterr)
+rc gcs_mpu_create(struct backend *b, const struct object_ptr *to,
+		  const struct backend_put_options *o, struct arena *a, struct str *ret_upload_id,
+		  struct err *reterr)
 {
 	struct place p;
 
@@ -120,8 +126,9 @@ rc gcs_mpu_create(struct backend *b, const struct object_ptr *to, const struct b
 	return put_mark(gcs_of(b), a, &p, o, reterr);
 }
 
-rc gcs_mpu_open_part(struct backend *b, const struct object_ptr *to, struct str upload_id, unsigned number,
-		     const struct backend_put_options *o, struct backend_writer **ret, struct err *reterr)
+rc gcs_mpu_open_part(struct backend *b, const struct object_ptr *to, struct str upload_id,
+		     unsigned number, const struct backend_put_options *o,
+		     struct backend_writer **ret, struct err *reterr)
 {
 	struct arena *a = arena_new();
 	struct json *j;
@@ -135,8 +142,8 @@ rc gcs_mpu_open_part(struct backend *b, const struct object_ptr *to, struct str 
 	return gcs_of(b)->base_open_part(b, to, upload_id, number, o, ret, reterr);
 }
 
-rc gcs_put_part(struct remote *r, struct remote_call *c, const struct object_ptr *to, struct str upload_id,
-		unsigned number, struct err *reterr)
+rc gcs_put_part(struct remote *r, struct remote_call *c, const struct object_ptr *to,
+		struct str upload_id, unsigned number, struct err *reterr)
 {
 	struct backend_part part = {.number = number, .etag = random_hex(c->a)};
 	struct place p;
@@ -158,7 +165,8 @@ rc gcs_part_stays(struct gcs *s, const struct gcs_target *part, struct err *rete
 	while (name && part->key.p[name - 1] != '/')
 		name--;
 	r = look(s, a, part->bucket,
-		 arena_join(a, (struct str[]){str_head(part->key, name), STR("upload")}, 2), &j, reterr);
+		 arena_join(a, (struct str[]){str_head(part->key, name), STR("upload")}, 2), &j,
+		 reterr);
 	if (rc_is(r, NOT_FOUND)) {
 		IGNORE_RC(gcs_remove_key(s, part->bucket, part->key, NULL));
 		r = err_set(reterr, ERR_NOT_FOUND, "the upload ended before the part was stored");
@@ -169,7 +177,8 @@ rc gcs_part_stays(struct gcs *s, const struct gcs_target *part, struct err *rete
 
 /* Joining. */
 
-static struct str compose_body(struct arena *a, const struct str *keys, size_t n, struct str properties)
+static struct str compose_body(struct arena *a, const struct str *keys, size_t n,
+			       struct str properties)
 {
 	struct buf b = BUF_INIT(256 * 1024);
 	struct json_out w = {.to = &b};
@@ -183,13 +192,15 @@ static struct str compose_body(struct arena *a, const struct str *keys, size_t n
 		jw_end_object(&w);
 	}
 	jw_end_array(&w);
-	text = arena_join(a, (struct str[]){buf_str(&b), STR(",\"destination\":"), properties, STR("}")}, 4);
+	text = arena_join(
+	    a, (struct str[]){buf_str(&b), STR(",\"destination\":"), properties, STR("}")}, 4);
 	buf_deinit(&b);
 	return text;
 }
 
-static rc compose(struct gcs *s, struct arena *a, struct str bucket, const struct str *keys, size_t n,
-		  struct str to, struct str properties, struct json **ret, struct err *reterr)
+static rc compose(struct gcs *s, struct arena *a, struct str bucket, const struct str *keys,
+		  size_t n, struct str to, struct str properties, struct json **ret,
+		  struct err *reterr)
 {
 	struct http_answer w;
 	struct remote_call c;
@@ -226,13 +237,15 @@ static rc reduce(struct gcs *s, struct arena *a, const struct place *p, struct s
 	return RC_OK;
 }
 
-/* In the bucket's default class, then as a copy in the class that was asked for: all objects of a compose have one. */
-static rc join(struct gcs *s, struct arena *a, const struct place *p, const struct backend_part *parts,
-	       size_t n, struct str id, const struct json *mark, struct backend_stat *ret, struct err *reterr)
+/* In the bucket's default class, then as a copy in the class that was asked for: all objects of a
+ * compose have one. */
+static rc join(struct gcs *s, struct arena *a, const struct place *p,
+	       const struct backend_part *parts, size_t n, struct str id, const struct json *mark,
+	       struct backend_stat *ret, struct err *reterr)
 {
 	struct str class = json_str(json_member(json_member(mark, "metadata"), CLASS_IS));
-	struct str properties = gcs_properties(a, json_str(json_member(mark, "contentType")), gcs_class(class),
-					       UPLOAD_IS, id);
+	struct str properties = gcs_properties(a, json_str(json_member(mark, "contentType")),
+					       gcs_class(class), UPLOAD_IS, id);
 	struct gcs_target joined = {.bucket = p->bucket, .key = in(a, p, STR("joined"))};
 	struct str *keys = arena_alloc(a, n * sizeof(*keys));
 	struct remote_call c = {.a = a, .what = STR("compose")};
@@ -262,9 +275,11 @@ static rc clean(struct gcs *s, struct arena *a, const struct object_ptr *to, con
 		struct backend_list_entry *v;
 		size_t n;
 
-		TRY(gcs_list_all(s, to->space, folder, after, LIST_PAGE, true, a, &v, &n, &more, reterr));
+		TRY(gcs_list_all(s, to->space, folder, after, LIST_PAGE, true, a, &v, &n, &more,
+				 reterr));
 		for (size_t i = 0; i < n; i++)
-			TRY(gcs_remove_key(s, p->bucket, arena_join(a, (struct str[]){prefix, v[i].key}, 2),
+			TRY(gcs_remove_key(s, p->bucket,
+					   arena_join(a, (struct str[]){prefix, v[i].key}, 2),
 					   reterr));
 		if (n)
 			after = v[n - 1].key;
@@ -281,8 +296,8 @@ static rc check_parts(const struct backend_part *parts, size_t n, struct err *re
 }
 
 /* Something isn't there: never was, or not any more since all had been joined before. */
-static rc joined_before(struct gcs *s, struct arena *a, const struct place *p, struct str id, rc failed,
-			struct backend_stat *ret, struct err *reterr)
+static rc joined_before(struct gcs *s, struct arena *a, const struct place *p, struct str id,
+			rc failed, struct backend_stat *ret, struct err *reterr)
 {
 	struct remote_call c = {.a = a, .what = STR("the joined object")};
 	struct json *j;
@@ -297,7 +312,8 @@ static rc joined_before(struct gcs *s, struct arena *a, const struct place *p, s
 }
 
 static rc complete(struct gcs *s, struct arena *a, const struct object_ptr *to, struct str id,
-		   const struct backend_part *parts, size_t n, struct backend_stat *ret, struct err *reterr)
+		   const struct backend_part *parts, size_t n, struct backend_stat *ret,
+		   struct err *reterr)
 {
 	struct json *j;
 	struct place p;
@@ -318,8 +334,8 @@ static rc complete(struct gcs *s, struct arena *a, const struct object_ptr *to, 
 }
 
 rc gcs_mpu_complete(struct backend *b, const struct object_ptr *to, struct str upload_id,
-		    const struct backend_part *parts, size_t n, struct arena *a, struct backend_stat *ret,
-		    struct err *reterr)
+		    const struct backend_part *parts, size_t n, struct arena *a,
+		    struct backend_stat *ret, struct err *reterr)
 {
 	struct arena *own;
 	struct backend_stat st = {0};
@@ -336,7 +352,8 @@ rc gcs_mpu_complete(struct backend *b, const struct object_ptr *to, struct str u
 	return r;
 }
 
-rc gcs_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id, struct err *reterr)
+rc gcs_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id,
+		 struct err *reterr)
 {
 	struct arena *a = arena_new();
 	struct place p;

@@ -1,11 +1,11 @@
-/* Resumable uploads: for objects whose size nobody knows beforehand. Bytes that are sent again are ignored as far
- * as the service has them ("Resumable uploads", "Response handling"). */
+/* Resumable uploads: for objects whose size nobody knows beforehand. Bytes that are sent again are
+ * ignored as far as the service has them ("Resumable uploads", "Response handling"). */
 #include "backends/gcs_priv.h"
 
 enum { URL_MAX = 8192 };
 
-/* The session's path and query at the endpoint that was configured: where the bearer's token may go, and where a
- * proxy or a private endpoint stands. */
+/* The session's path and query at the endpoint that was configured: where the bearer's token may
+ * go, and where a proxy or a private endpoint stands. */
 static struct str at_endpoint(const struct gcs *s, struct arena *a, struct str url)
 {
 	size_t scheme = str_find(url, STR("://"));
@@ -15,8 +15,9 @@ static struct str at_endpoint(const struct gcs *s, struct arena *a, struct str u
 	return arena_join(a, (struct str[]){s->base, rest}, 2);
 }
 
-rc gcs_session_open(struct remote *r, const struct object_ptr *to, const struct backend_put_options *o,
-		    struct arena *a, struct str *ret, struct err *reterr)
+rc gcs_session_open(struct remote *r, const struct object_ptr *to,
+		    const struct backend_put_options *o, struct arena *a, struct str *ret,
+		    struct err *reterr)
 {
 	struct gcs_target *t;
 	struct http_answer w;
@@ -30,13 +31,15 @@ rc gcs_session_open(struct remote *r, const struct object_ptr *to, const struct 
 	if (o->if_absent)
 		remote_query(&c, "ifGenerationMatch", STR("0"));
 	remote_header(&c, "content-type", STR("application/json"));
-	c.bytes = gcs_properties(a, o->content_type.n ? o->content_type : STR("application/octet-stream"),
-				 gcs_class(o->storage_class), NULL, STR_NONE);
+	c.bytes =
+	    gcs_properties(a, o->content_type.n ? o->content_type : STR("application/octet-stream"),
+			   gcs_class(o->storage_class), NULL, STR_NONE);
 	c.repeatable = true; /* a session that nobody uses ends by itself */
 	TRY(remote_ask(r, &c, NULL, &w, reterr));
 	url = http_answer_header(&w, "location");
 	if (url.n == 0 || url.n > URL_MAX)
-		return err_set(reterr, ERR_IO, "store \"" STR_FMT "\": a resumable upload without an address",
+		return err_set(reterr, ERR_IO,
+			       "store \"" STR_FMT "\": a resumable upload without an address",
 			       STR_ARG(r->b.id));
 	*ret = at_endpoint(CONTAINER(r, struct gcs, r), a, url);
 	return RC_OK;
@@ -65,8 +68,8 @@ static uint64_t kept_of(struct str range)
 	return last + 1;
 }
 
-rc gcs_session_send(struct remote *r, struct remote_call *c, struct str session, uint64_t offset, bool last,
-		    uint64_t *ret_kept, struct backend_stat *ret, struct err *reterr)
+rc gcs_session_send(struct remote *r, struct remote_call *c, struct str session, uint64_t offset,
+		    bool last, uint64_t *ret_kept, struct backend_stat *ret, struct err *reterr)
 {
 	static const int incomplete[] = {308, 0};
 	uint64_t end = offset + c->bytes.n;
@@ -76,7 +79,8 @@ rc gcs_session_send(struct remote *r, struct remote_call *c, struct str session,
 
 	aim_at(r, c, session);
 	remote_header(c, "content-range",
-		      c->bytes.n ? arena_printf(c->a, "bytes %llu-%llu/" STR_FMT, (unsigned long long)offset,
+		      c->bytes.n ? arena_printf(c->a, "bytes %llu-%llu/" STR_FMT,
+						(unsigned long long)offset,
 						(unsigned long long)(end - 1), STR_ARG(total))
 				 : arena_printf(c->a, "bytes */" STR_FMT, STR_ARG(total)));
 	TRY(remote_ask(r, c, incomplete, &w, reterr));
@@ -85,7 +89,9 @@ rc gcs_session_send(struct remote *r, struct remote_call *c, struct str session,
 	if (w.status == 308 && !(last && *ret_kept >= end))
 		return RC_OK;
 	if (w.status == 308 || !last)
-		return err_set(reterr, ERR_IO, "store \"" STR_FMT "\": a resumable upload ended too early, or doesn't end",
+		return err_set(reterr, ERR_IO,
+			       "store \"" STR_FMT
+			       "\": a resumable upload ended too early, or doesn't end",
 			       STR_ARG(r->b.id));
 	*ret_kept = end;
 	TRY(gcs_document(r, c, &w, &j, reterr));

@@ -25,7 +25,8 @@ static EVP_PKEY *key_of(struct str pem)
 	return key;
 }
 
-static rc sign(struct arena *a, struct str pem, struct str data, struct str *ret, struct err *reterr)
+static rc sign(struct arena *a, struct str pem, struct str data, struct str *ret,
+	       struct err *reterr)
 {
 	CLEANUP(key_freep) EVP_PKEY *key = key_of(pem);
 	CLEANUP(md_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
@@ -38,17 +39,20 @@ static rc sign(struct arena *a, struct str pem, struct str data, struct str *ret
 	    EVP_DigestSign(md, NULL, &n, (const unsigned char *)data.p, data.n) != 1)
 		return err_set(reterr, ERR_CONFIG, "the private key can't sign");
 	out = arena_alloc(a, n);
-	if (EVP_DigestSign(md, (unsigned char *)out, &n, (const unsigned char *)data.p, data.n) != 1)
+	if (EVP_DigestSign(md, (unsigned char *)out, &n, (const unsigned char *)data.p, data.n) !=
+	    1)
 		return err_set(reterr, ERR_CONFIG, "the private key can't sign");
 	*ret = str_make(out, n);
 	return RC_OK;
 }
 
-rc rsa_sha256_sign(struct arena *a, struct str pem, struct str data, struct str *ret, struct err *reterr)
+rc rsa_sha256_sign(struct arena *a, struct str pem, struct str data, struct str *ret,
+		   struct err *reterr)
 {
 	rc r = sign(a, pem, data, ret, reterr);
 
 	if (!rc_ok(r))
-		ERR_clear_error(); /* or the thread's next TLS connection would take it for its own */
+		ERR_clear_error(); /* or the thread's next TLS connection would take it for its own
+				    */
 	return r;
 }

@@ -24,12 +24,12 @@ struct visit {
 	struct arena *a;
 	int near, far;
 	struct str method, target, path, query, lines; /* lines: of the headers */
-	struct str early;        /* of the body, read with the head */
-	uint64_t length, left;   /* of the body; not read from `near` yet */
-	struct str range;        /* instead of its Content-Range */
-	struct str small;        /* the body, when it was read as a whole */
-	bool mute;               /* the answer goes nowhere */
-	struct buf answer;       /* its beginning */
+	struct str early;			       /* of the body, read with the head */
+	uint64_t length, left;			       /* of the body; not read from `near` yet */
+	struct str range;			       /* instead of its Content-Range */
+	struct str small;			       /* the body, when it was read as a whole */
+	bool mute;				       /* the answer goes nowhere */
+	struct buf answer;			       /* its beginning */
 };
 
 /* Bytes. */
@@ -77,7 +77,8 @@ static bool take_all(struct visit *v, char *to, uint64_t n)
 	char piece[4096];
 
 	while (n) {
-		ssize_t k = take(v, to ? to : piece, to || n < sizeof(piece) ? (size_t)n : sizeof(piece));
+		ssize_t k =
+		    take(v, to ? to : piece, to || n < sizeof(piece) ? (size_t)n : sizeof(piece));
 
 		if (k <= 0)
 			return false;
@@ -91,15 +92,18 @@ static void answer(struct visit *v, int status, const char *headers, struct str 
 {
 	if (v->left)
 		take_all(v, NULL, v->left); /* or the reset would take the answer with it */
-	send_all(v->near, arena_printf(v->a,
-				       "HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n" STR_FMT,
-				       status, body.n, headers, STR_ARG(body)));
+	send_all(v->near,
+		 arena_printf(
+		     v->a,
+		     "HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n" STR_FMT,
+		     status, body.n, headers, STR_ARG(body)));
 }
 
 static void refuse(struct visit *v, int status, const char *message)
 {
 	answer(v, status, "Content-Type: application/json\r\n",
-	       arena_printf(v->a, "{\"error\": {\"code\": %d, \"message\": \"%s\"}}", status, message));
+	       arena_printf(v->a, "{\"error\": {\"code\": %d, \"message\": \"%s\"}}", status,
+			    message));
 }
 
 /* The request's head. */
@@ -169,9 +173,12 @@ static void give_token(struct visit *v)
 	snprintf(t->text, sizeof(t->text), "ya29.t%u", n);
 	t->ends_ms = mono_ms() + life_ms;
 	pthread_mutex_unlock(&g->lock);
-	answer(v, 200, "Content-Type: application/json\r\n",
-	       arena_printf(v->a, "{\"access_token\": \"ya29.t%u\", \"token_type\": \"Bearer\", \"expires_in\": %u}",
-			    n, life_ms < 1000 ? 1 : life_ms / 1000));
+	answer(
+	    v, 200, "Content-Type: application/json\r\n",
+	    arena_printf(
+		v->a,
+		"{\"access_token\": \"ya29.t%u\", \"token_type\": \"Bearer\", \"expires_in\": %u}",
+		n, life_ms < 1000 ? 1 : life_ms / 1000));
 }
 
 static bool good_claims(struct visit *v, struct str jwt)
@@ -184,16 +191,18 @@ static bool good_claims(struct visit *v, struct str jwt)
 	head = str_cut(jwt, '.', &rest);
 	claims = str_cut(rest, '.', &rest);
 	signed_ = str_head(jwt, head.n + 1 + claims.n);
-	if (!rest.p || !base64url_decode(v->a, rest, &signature) || !gcs_gate_verify(signed_, signature) ||
-	    !base64url_decode(v->a, head, &head) || !base64url_decode(v->a, claims, &claims) ||
-	    !rc_ok(json_parse(v->a, head, &h, NULL)) || !rc_ok(json_parse(v->a, claims, &c, NULL)))
+	if (!rest.p || !base64url_decode(v->a, rest, &signature) ||
+	    !gcs_gate_verify(signed_, signature) || !base64url_decode(v->a, head, &head) ||
+	    !base64url_decode(v->a, claims, &claims) || !rc_ok(json_parse(v->a, head, &h, NULL)) ||
+	    !rc_ok(json_parse(v->a, claims, &c, NULL)))
 		return false;
 	return str_eq(json_str(json_member(h, "alg")), STR("RS256")) &&
 	       str_eq(json_str(json_member(h, "kid")), STR("k1")) &&
-	       str_eq(json_str(json_member(c, "iss")), STR("sluice@test.iam.gserviceaccount.com")) &&
+	       str_eq(json_str(json_member(c, "iss")),
+		      STR("sluice@test.iam.gserviceaccount.com")) &&
 	       str_ends(json_str(json_member(c, "aud")), STR("/token")) &&
 	       str_find(json_str(json_member(c, "scope")), STR("devstorage")) <
-		       json_str(json_member(c, "scope")).n &&
+		   json_str(json_member(c, "scope")).n &&
 	       json_int(json_member(c, "iat")) <= now && json_int(json_member(c, "exp")) > now &&
 	       json_int(json_member(c, "exp")) <= now + 3600;
 }
@@ -213,7 +222,8 @@ static void token(struct visit *v)
 		give_token(v);
 	else
 		answer(v, 400, "Content-Type: application/json\r\n",
-		       STR("{\"error\": \"invalid_grant\", \"error_description\": \"Invalid JWT Signature.\"}"));
+		       STR("{\"error\": \"invalid_grant\", \"error_description\": \"Invalid JWT "
+			   "Signature.\"}"));
 }
 
 static bool bears(struct visit *v)
@@ -239,7 +249,8 @@ void gcs_gate_revoke(struct gcs_gate *g)
 	pthread_mutex_unlock(&g->lock);
 }
 
-/* Signed addresses, as "V4 signing process" has it. The query of a signer that sorts is sorted but for the signature. */
+/* Signed addresses, as "V4 signing process" has it. The query of a signer that sorts is sorted but
+ * for the signature. */
 static bool is_signed(struct visit *v)
 {
 	size_t cut_at = str_find(v->query, STR("&X-Goog-Signature="));
@@ -251,16 +262,19 @@ static bool is_signed(struct visit *v)
 
 	if (cut_at == v->query.n || !str_eq(parameter(v, "X-Goog-SignedHeaders"), STR("host")) ||
 	    !hex_decode(v->a, str_skip(v->query, cut_at + 18), &signature) ||
-	    !uri_decode(v->a, parameter(v, "X-Goog-Credential"), false, &scope) || !time_parse_amz(date, &begun) ||
-	    !str_to_u64(parameter(v, "X-Goog-Expires"), &life) || wall_now().s >= begun + (int64_t)life)
+	    !uri_decode(v->a, parameter(v, "X-Goog-Credential"), false, &scope) ||
+	    !time_parse_amz(date, &begun) || !str_to_u64(parameter(v, "X-Goog-Expires"), &life) ||
+	    wall_now().s >= begun + (int64_t)life)
 		return false;
 	if (!str_eq(str_cut(scope, '/', &scope), STR("sluice@test.iam.gserviceaccount.com")))
 		return false;
-	canonical = arena_printf(v->a, STR_FMT "\n" STR_FMT "\n" STR_FMT "\nhost:" STR_FMT "\n\nhost\nUNSIGNED-PAYLOAD",
-				 STR_ARG(v->method), STR_ARG(v->path), STR_ARG(query), STR_ARG(header(v, "host")));
+	canonical = arena_printf(
+	    v->a, STR_FMT "\n" STR_FMT "\n" STR_FMT "\nhost:" STR_FMT "\n\nhost\nUNSIGNED-PAYLOAD",
+	    STR_ARG(v->method), STR_ARG(v->path), STR_ARG(query), STR_ARG(header(v, "host")));
 	digest_of(DIGEST_SHA256, canonical, hash);
-	text = arena_printf(v->a, "GOOG4-RSA-SHA256\n" STR_FMT "\n" STR_FMT "\n" STR_FMT, STR_ARG(date),
-			    STR_ARG(scope), STR_ARG(hex_encode(v->a, str_make(hash, sizeof(hash)))));
+	text = arena_printf(v->a, "GOOG4-RSA-SHA256\n" STR_FMT "\n" STR_FMT "\n" STR_FMT,
+			    STR_ARG(date), STR_ARG(scope),
+			    STR_ARG(hex_encode(v->a, str_make(hash, sizeof(hash)))));
 	return gcs_gate_verify(text, signature);
 }
 
@@ -281,16 +295,18 @@ static int dial(unsigned port)
 
 static bool send_head(struct visit *v, uint64_t length)
 {
-	static const char *const own[] = {"host", "connection", "expect", "content-length", "content-range",
-					  "authorization"};
+	static const char *const own[] = {"host",	    "connection",    "expect",
+					  "content-length", "content-range", "authorization"};
 	struct str rest = v->lines, range = v->range.n ? v->range : header(v, "content-range");
 	struct buf b = BUF_INIT(2 * HEAD_MAX);
 	bool sent;
 
 	buf_add(&b, arena_printf(v->a,
-				 STR_FMT " " STR_FMT " HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: close\r\n"
-				 "Content-Length: %llu\r\n",
-				 STR_ARG(v->method), STR_ARG(v->target), v->g->to, (unsigned long long)length));
+				 STR_FMT " " STR_FMT
+					 " HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nConnection: close\r\n"
+					 "Content-Length: %llu\r\n",
+				 STR_ARG(v->method), STR_ARG(v->target), v->g->to,
+				 (unsigned long long)length));
 	if (range.n)
 		buf_add(&b, arena_printf(v->a, "Content-Range: " STR_FMT "\r\n", STR_ARG(range)));
 	while (rest.p && rest.n) {
@@ -332,6 +348,22 @@ static bool down(struct visit *v)
 	return v->mute || send_all(v->near, str_make(piece, (size_t)k));
 }
 
+/* A body at hand, until the service has heard enough: a refusal may come early, with the end of the
+ * connection. */
+static void send_small(struct visit *v)
+{
+	struct pollfd p = {.fd = v->far, .events = POLLIN | POLLOUT};
+	struct str rest = v->small;
+
+	while (rest.n && poll(&p, 1, -1) > 0 && !(p.revents & ~POLLOUT)) {
+		ssize_t k = send(v->far, rest.p, rest.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (k < 0)
+			return;
+		rest = str_skip(rest, (size_t)k);
+	}
+}
+
 /* The next n bytes of the body, and the answer. False: it broke off before all was sent. */
 static bool forward(struct visit *v, uint64_t n)
 {
@@ -342,10 +374,10 @@ static bool forward(struct visit *v, uint64_t n)
 		refuse(v, 503, arena_printf(v->a, "127.0.0.1:%u is down", v->g->to).p);
 	if (v->far < 0 || !send_head(v, v->small.p ? v->small.n : n))
 		return false;
-	if (v->small.p && !send_all(v->far, v->small))
-		return false;
+	send_small(v);
 	while (going && !v->g->stopping) {
-		struct pollfd p[] = {{.fd = n ? v->near : -1, .events = POLLIN}, {.fd = v->far, .events = POLLIN}};
+		struct pollfd p[] = {{.fd = n ? v->near : -1, .events = POLLIN},
+				     {.fd = v->far, .events = POLLIN}};
 
 		if (poll(p, 2, v->early.n && n ? 0 : 50) < 0)
 			return false;
@@ -361,7 +393,8 @@ static int status_of(const struct visit *v)
 {
 	uint64_t status;
 
-	return v->answer.n > 12 && str_to_u64(str_make(v->answer.p + 9, 3), &status) ? (int)status : 0;
+	return v->answer.n > 12 && str_to_u64(str_make(v->answer.p + 9, 3), &status) ? (int)status
+										     : 0;
 }
 
 /* Resumable uploads. */
@@ -390,7 +423,8 @@ static void has(struct visit *v, const struct gate_session *s)
 	char range[64] = "";
 
 	if (s->kept)
-		snprintf(range, sizeof(range), "Range: bytes=0-%llu\r\n", (unsigned long long)s->kept - 1);
+		snprintf(range, sizeof(range), "Range: bytes=0-%llu\r\n",
+			 (unsigned long long)s->kept - 1);
 	answer(v, 308, range, STR(""));
 }
 
@@ -428,7 +462,8 @@ static void chunk(struct visit *v, struct gate_session *s)
 		return;
 	from = end && from < s->kept ? s->kept : from;
 	take_to = end;
-	if (end && halves && end - from >= 2 * HALF_OF && atomic_compare_exchange_strong(&v->g->halves, &halves, halves - 1)) {
+	if (end && halves && end - from >= 2 * HALF_OF &&
+	    atomic_compare_exchange_strong(&v->g->halves, &halves, halves - 1)) {
 		take_to = from + (end - from) / 2 / HALF_OF * HALF_OF;
 		total = STR("*");
 	}
@@ -453,7 +488,11 @@ static void chunk(struct visit *v, struct gate_session *s)
 
 static bool is_there(struct visit *v, struct str bucket, struct str name)
 {
-	struct visit other = {.g = v->g, .a = v->a, .near = -1, .method = STR("GET"), .mute = true,
+	struct visit other = {.g = v->g,
+			      .a = v->a,
+			      .near = -1,
+			      .method = STR("GET"),
+			      .mute = true,
 			      .answer = BUF_INIT(4 * HEAD_MAX)};
 	bool yes;
 
@@ -492,14 +531,13 @@ static void compose(struct visit *v)
 
 /* Who comes. */
 
+/* When the body is whole: fake-gcs-server holds its lock while one comes. */
 static void pass_on(struct visit *v)
 {
-	char *text = v->g->whole ? malloc(v->left + 1) : NULL;
 	uint64_t n = v->left;
+	char *text = malloc(n + 1);
 
-	if (!text) {
-		forward(v, n);
-	} else if (take_all(v, text, n)) {
+	if (text && take_all(v, text, n)) {
 		v->small = str_make(text, (size_t)n);
 		forward(v, 0);
 	}
@@ -525,7 +563,8 @@ static bool lives(struct visit *v)
 
 static struct str bucket_of(const struct visit *v)
 {
-	static const struct str before[] = {STR("/storage/v1/b/"), STR("/upload/storage/v1/b/"), STR("/")};
+	static const struct str before[] = {STR("/storage/v1/b/"), STR("/upload/storage/v1/b/"),
+					    STR("/")};
 	struct str rest;
 
 	for (size_t i = 0; i < 3; i++)
@@ -595,7 +634,10 @@ static void *run(void *ud)
 		if (fd < 0)
 			continue;
 		v = calloc(1, sizeof(*v));
-		*v = (struct visit){.g = g, .a = arena_new(), .near = fd, .far = -1,
+		*v = (struct visit){.g = g,
+				    .a = arena_new(),
+				    .near = fd,
+				    .far = -1,
 				    .answer = BUF_INIT(4 * HEAD_MAX)};
 		atomic_fetch_add(&g->open, 1);
 		if (pthread_create(&t, NULL, visit, v) != 0)

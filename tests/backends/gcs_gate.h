@@ -1,6 +1,7 @@
-/* What fake-gcs-server lacks of Google Cloud Storage, in front of it: the token endpoint of service accounts (/token,
- * RFC 7523), bearer tokens that end, signed addresses that are verified, resumable uploads that know what they
- * have, a 404 of composing what isn't there. And faults. One request a connection. Include after cmocka.h. */
+/* What fake-gcs-server lacks of Google Cloud Storage, in front of it: the token endpoint of service
+ * accounts (/token, RFC 7523), bearer tokens that end, signed addresses that are verified,
+ * resumable uploads that know what they have, a 404 of composing what isn't there. And faults. One
+ * request a connection. Include after cmocka.h. */
 #pragma once
 
 #include <pthread.h>
@@ -14,11 +15,10 @@ enum { GATE_TOKENS = 256, GATE_SESSIONS = 64 };
 
 struct gcs_gate {
 	unsigned port;
-	_Atomic unsigned to;      /* fake-gcs-server's port */
-	_Atomic unsigned life_ms; /* of tokens given from now on; they say so in seconds, one at least */
-	/* Bodies are passed on when they are whole: on files, fake-gcs-server holds its lock while one comes. */
-	_Atomic bool whole;
-	_Atomic unsigned halves;  /* of so many chunks to come only half is kept */
+	_Atomic unsigned to; /* fake-gcs-server's port */
+	_Atomic unsigned
+	    life_ms; /* of tokens given from now on; they say so in seconds, one at least */
+	_Atomic unsigned halves; /* of so many chunks to come only half is kept */
 	/* Counters. */
 	_Atomic unsigned given, turned_away, requests, chunks, repeated;
 	/* private */
@@ -45,8 +45,8 @@ void gcs_gate_start(struct gcs_gate *g, unsigned to_port);
 void gcs_gate_stop(struct gcs_gate *g);
 /* All tokens given so far are refused from now on. */
 void gcs_gate_revoke(struct gcs_gate *g);
-/* The nth write from now (1 is the next) breaks off, before or after it was done, and so does everything that
- * follows, until nth is 0. */
+/* The nth write from now (1 is the next) breaks off, before or after it was done, and so does
+ * everything that follows, until nth is 0. */
 void gcs_gate_fail(struct gcs_gate *g, unsigned nth, bool after);
 /* Whether it came to that. */
 bool gcs_gate_failed(struct gcs_gate *g);

@@ -57,8 +57,10 @@ char *gcs_gate_account(unsigned token_port, bool wrong)
 	pthread_once(&once, make_keys);
 	pem = escaped_pem(keys[wrong]);
 	if (asprintf(&text,
-		     "{\"type\": \"service_account\", \"project_id\": \"p\", \"private_key_id\": \"k1\", "
-		     "\"private_key\": \"%s\", \"client_email\": \"sluice@test.iam.gserviceaccount.com\", "
+		     "{\"type\": \"service_account\", \"project_id\": \"p\", \"private_key_id\": "
+		     "\"k1\", "
+		     "\"private_key\": \"%s\", \"client_email\": "
+		     "\"sluice@test.iam.gserviceaccount.com\", "
 		     "\"client_id\": \"1\", \"token_uri\": \"http://127.0.0.1:%u/token\"}",
 		     pem, token_port) < 0)
 		abort();

@@ -1,4 +1,5 @@
-/* GCS stores: fake-gcs-server, in memory (all keys, but it forgets) and on files, behind a gate each. */
+/* GCS stores: fake-gcs-server, in memory (all keys, but it forgets) and on files, behind a gate
+ * each. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,12 +58,13 @@ static void make_bucket(unsigned port)
 	struct http_pool *p = http_pool_new(&(struct http_pool_options){0});
 	const struct http_header type = {STR("content-type"), STR("application/json")};
 	struct arena *a = arena_new();
-	const struct http_request q = {.method = STR("POST"),
-				       .url = arena_printf(a, "http://127.0.0.1:%u/storage/v1/b?project=p", port),
-				       .headers = &type,
-				       .headers_n = 1,
-				       .body = HTTP_BYTES,
-				       .bytes = STR("{\"name\": \"" GCS_BUCKET "\"}")};
+	const struct http_request q = {
+	    .method = STR("POST"),
+	    .url = arena_printf(a, "http://127.0.0.1:%u/storage/v1/b?project=p", port),
+	    .headers = &type,
+	    .headers_n = 1,
+	    .body = HTTP_BYTES,
+	    .bytes = STR("{\"name\": \"" GCS_BUCKET "\"}")};
 	struct http_answer w;
 
 	ok(http_ask(p, &q, 1 << 20, a, &w, &test_err));
@@ -85,7 +87,6 @@ static struct service *service_of(enum store_kind k)
 		service_start(v);
 		make_bucket(v->port);
 		gcs_gate_start(&gates[k], v->port);
-		gates[k].whole = k == STORE_GCS_FILES;
 		accounts[k][0] = gcs_gate_account(gates[k].port, false);
 		accounts[k][1] = gcs_gate_account(gates[k].port, true);
 	}
@@ -100,18 +101,21 @@ struct gcs_gate *store_gcs_gate(enum store_kind k)
 	return &gates[k];
 }
 
-struct backend_gcs_options store_gcs_options(enum store_kind k, const struct store_twist *t, char url[64])
+struct backend_gcs_options store_gcs_options(enum store_kind k, const struct store_twist *t,
+					     char url[64])
 {
 	service_of(k);
 	snprintf(url, 64, "http://127.0.0.1:%u", t->port ? t->port : gates[k].port);
 	return (struct backend_gcs_options){
-		.remote = {.id = STR("store"),
-			   .workers = 8,
-			   .max_retries = t->no_retries ? 0 : t->max_retries ? t->max_retries : 8,
-			   .stall_ms = t->stall_ms,
-			   .deadline_ms = t->deadline_ms},
-		.endpoint = str_c(url),
-		.credentials_json = str_c(accounts[k][t->wrong_key]),
+	    .remote = {.id = STR("store"),
+		       .workers = 8,
+		       .max_retries = t->no_retries    ? 0
+				      : t->max_retries ? t->max_retries
+						       : 8,
+		       .stall_ms = t->stall_ms,
+		       .deadline_ms = t->deadline_ms},
+	    .endpoint = str_c(url),
+	    .credentials_json = str_c(accounts[k][t->wrong_key]),
 	};
 }
 

@@ -11,4 +11,5 @@
 /* Both start the kind's service. */
 struct gcs_gate *store_gcs_gate(enum store_kind k);
 /* What store_open_gcs opens a store with; `url` holds the endpoint. */
-struct backend_gcs_options store_gcs_options(enum store_kind k, const struct store_twist *t, char url[64]);
+struct backend_gcs_options store_gcs_options(enum store_kind k, const struct store_twist *t,
+					     char url[64]);

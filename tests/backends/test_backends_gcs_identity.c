@@ -1,5 +1,5 @@
-/* Who a store is to Google: where credentials are found, what is wrong with them, and tokens that are renewed ahead of
- * their end while many threads use them. */
+/* Who a store is to Google: where credentials are found, what is wrong with them, and tokens that
+ * are renewed ahead of their end while many threads use them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,8 +16,9 @@
 #include "tests/backends/stores.h"
 #include "tests/http/fake.h"
 
-#define USER                                                                                      \
-	"{\"type\": \"authorized_user\", \"client_id\": \"the id\", \"client_secret\": \"a&b=c\", " \
+#define USER                                                                                       \
+	"{\"type\": \"authorized_user\", \"client_id\": \"the id\", \"client_secret\": "           \
+	"\"a&b=c\", "                                                                              \
 	"\"refresh_token\": \"1//SECRET\", \"token_uri\": \"%s\"}"
 
 static struct fake fake;
@@ -39,21 +40,26 @@ static void handle(struct fake *f, const struct fake_request *q, struct fake_ans
 	snprintf(seen.method, sizeof(seen.method), STR_FMT, STR_ARG(q->method));
 	snprintf(seen.path, sizeof(seen.path), STR_FMT, STR_ARG(q->path));
 	snprintf(seen.form, sizeof(seen.form), STR_FMT, STR_ARG(q->body));
-	snprintf(seen.flavor, sizeof(seen.flavor), STR_FMT, STR_ARG(fake_header(q, "metadata-flavor")));
+	snprintf(seen.flavor, sizeof(seen.flavor), STR_FMT,
+		 STR_ARG(fake_header(q, "metadata-flavor")));
 	holding = true;
 	while (held)
 		usleep(1000);
 	w->status = status;
 	if (status == 200)
-		w->body = arena_printf(q->a, "{\"access_token\": \"t%u\", \"token_type\": \"Bearer\", \"expires_in\": %d}",
-				       atomic_fetch_add(&given, 1), life_s);
+		w->body = arena_printf(
+		    q->a,
+		    "{\"access_token\": \"t%u\", \"token_type\": \"Bearer\", \"expires_in\": %d}",
+		    atomic_fetch_add(&given, 1), life_s);
 	else if (status == 400)
-		w->body = STR("{\"error\": \"invalid_grant\", \"error_description\": \"Invalid JWT Signature.\"}");
+		w->body = STR("{\"error\": \"invalid_grant\", \"error_description\": \"Invalid JWT "
+			      "Signature.\"}");
 }
 
 static int set_up(void **state)
 {
-	struct backend_gcs_options o = {.remote = {.id = STR("store"), .workers = 2, .deadline_ms = 20000}};
+	struct backend_gcs_options o = {
+	    .remote = {.id = STR("store"), .workers = 2, .deadline_ms = 20000}};
 
 	unsetenv("GOOGLE_APPLICATION_CREDENTIALS");
 	unsetenv("STORAGE_EMULATOR_HOST");
@@ -143,7 +149,8 @@ static void test_gcs_identity__service_account(void **state)
 	assert_int_equal(fake.requests, 1);
 	assert_string_equal(seen.method, "POST");
 	assert_string_equal(seen.path, "/token");
-	assert_true(str_eq(field("grant_type"), STR("urn:ietf:params:oauth:grant-type:jwt-bearer")));
+	assert_true(
+	    str_eq(field("grant_type"), STR("urn:ietf:params:oauth:grant-type:jwt-bearer")));
 	jwt = field("assertion");
 	head = str_cut(jwt, '.', &rest);
 	claims = str_cut(rest, '.', &rest);
@@ -152,7 +159,8 @@ static void test_gcs_identity__service_account(void **state)
 	assert_true(base64url_decode(a, head, &head) && base64url_decode(a, claims, &claims));
 	assert_true(str_eq(head, STR("{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"k1\"}")));
 	ok(json_parse(a, claims, &j, &test_err));
-	assert_true(str_eq(json_str(json_member(j, "iss")), STR("sluice@test.iam.gserviceaccount.com")));
+	assert_true(
+	    str_eq(json_str(json_member(j, "iss")), STR("sluice@test.iam.gserviceaccount.com")));
 	assert_true(str_ends(json_str(json_member(j, "aud")), STR("/token")));
 	assert_int_equal(json_int(json_member(j, "exp")) - json_int(json_member(j, "iat")), 3600);
 	assert_true(llabs(json_int(json_member(j, "iat")) - wall_now().s) < 300);
@@ -166,7 +174,8 @@ static void test_gcs_identity__authorized_user(void **state)
 	struct gcs_identity *i;
 	struct str signature;
 
-	snprintf(json, sizeof(json), USER, arena_printf(a, "http://localhost:%u/token", fake.port).p);
+	snprintf(json, sizeof(json), USER,
+		 arena_printf(a, "http://localhost:%u/token", fake.port).p);
 	i = open_json(json);
 	gets(i, "t0");
 	assert_true(str_eq(field("grant_type"), STR("refresh_token")));
@@ -186,7 +195,8 @@ static void test_gcs_identity__metadata_server(void **state)
 	ok(gcs_identity_new(STR_NONE, STR_NONE, false, &i, &test_err));
 	gets(i, "t0");
 	assert_string_equal(seen.method, "GET");
-	assert_string_equal(seen.path, "/computeMetadata/v1/instance/service-accounts/default/token");
+	assert_string_equal(seen.path,
+			    "/computeMetadata/v1/instance/service-accounts/default/token");
 	assert_string_equal(seen.flavor, "Google");
 	gcs_identity_free(i);
 	/* No account is attached to the machine. */
@@ -202,7 +212,8 @@ static void test_gcs_identity__metadata_server(void **state)
 /* Options before the environment before gcloud's file before the metadata server. */
 static void test_gcs_identity__order(void **state)
 {
-	const char *file = write_file("key.json", account), *broken = write_file("broken.json", "{");
+	const char *file = write_file("key.json", account),
+		   *broken = write_file("broken.json", "{");
 	struct gcs_identity *i;
 
 	ok(gcs_identity_new(str_c(file), STR_NONE, false, &i, &test_err));
@@ -241,19 +252,21 @@ static void test_gcs_identity__anonymous(void **state)
 static void test_gcs_identity__bad_credentials(void **state)
 {
 	static const char *const bad[][2] = {
-		{"", "no JSON"},
-		{"SECRET", "no JSON"},
-		{"[\"SECRET\"]", "no JSON"},
-		{"{\"private_key\": \"SECRET\"}", "lacks \"type\""},
-		{"{\"type\": \"external_account\", \"x\": \"SECRET\"}", "\"external_account\""},
-		{"{\"type\": \"service_account\", \"private_key\": \"SECRET\"}", "\"client_email\""},
-		{"{\"type\": \"service_account\", \"client_email\": \"SECRET\"}", "\"private_key\""},
-		{"{\"type\": \"service_account\", \"client_email\": \"e\", \"private_key\": \"SECRET\"}", "private_key"},
-		{"{\"type\": \"authorized_user\", \"client_id\": \"SECRET\"}", "\"refresh_token\""},
-		{"{\"type\": \"authorized_user\", \"refresh_token\": \"SECRET\"}", "\"client_id\""},
-		{"{\"type\": \"authorized_user\", \"refresh_token\": \"SECRET\", \"client_id\": \"i\", "
-		 "\"token_uri\": \"http://127.0.0.1.example.com/SECRET\"}",
-		 "https://"},
+	    {"", "no JSON"},
+	    {"SECRET", "no JSON"},
+	    {"[\"SECRET\"]", "no JSON"},
+	    {"{\"private_key\": \"SECRET\"}", "lacks \"type\""},
+	    {"{\"type\": \"external_account\", \"x\": \"SECRET\"}", "\"external_account\""},
+	    {"{\"type\": \"service_account\", \"private_key\": \"SECRET\"}", "\"client_email\""},
+	    {"{\"type\": \"service_account\", \"client_email\": \"SECRET\"}", "\"private_key\""},
+	    {"{\"type\": \"service_account\", \"client_email\": \"e\", \"private_key\": "
+	     "\"SECRET\"}",
+	     "private_key"},
+	    {"{\"type\": \"authorized_user\", \"client_id\": \"SECRET\"}", "\"refresh_token\""},
+	    {"{\"type\": \"authorized_user\", \"refresh_token\": \"SECRET\"}", "\"client_id\""},
+	    {"{\"type\": \"authorized_user\", \"refresh_token\": \"SECRET\", \"client_id\": \"i\", "
+	     "\"token_uri\": \"http://127.0.0.1.example.com/SECRET\"}",
+	     "https://"},
 	};
 	struct gcs_identity *i;
 
@@ -402,7 +415,8 @@ static void sleep_until(int64_t ms)
 		usleep(10000);
 }
 
-/* One renews ahead of the end, while the others go on with the old token. False: the machine was too slow to tell. */
+/* One renews ahead of the end, while the others go on with the old token. False: the machine was
+ * too slow to tell. */
 static bool renews_ahead(void)
 {
 	enum { LIFE_MS = 8000 };
@@ -445,7 +459,8 @@ static void test_gcs_identity__renewed_ahead(void **state)
 	fail_msg("no thread went on with the old token");
 }
 
-/* The renewal fails while the old token works: nobody notices; when it has ended: everybody; then all is well again. */
+/* The renewal fails while the old token works: nobody notices; when it has ended: everybody; then
+ * all is well again. */
 static void test_gcs_identity__failure_while_the_old_one_works(void **state)
 {
 	struct gcs_identity *i = open_json(account);
@@ -485,9 +500,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(test_gcs_identity__##name, set_up, tear_down)
-		T(service_account), T(authorized_user), T(metadata_server), T(order),
-		T(anonymous),	    T(bad_credentials), T(refused),	    T(nonsense),
-		T(forgotten),	    T(waiters),		T(renewed_ahead),   T(failure_while_the_old_one_works),
+	    T(service_account), T(authorized_user), T(metadata_server),
+	    T(order),		T(anonymous),	    T(bad_credentials),
+	    T(refused),		T(nonsense),	    T(forgotten),
+	    T(waiters),		T(renewed_ahead),   T(failure_while_the_old_one_works),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,11 +34,13 @@ static struct str pem(struct arena *a, EVP_PKEY *key, enum form form)
 	struct str text;
 	char *p;
 	long n;
-	int written = form == PKCS1	? PEM_write_bio_PrivateKey_traditional(b, key, NULL, NULL, 0, NULL, NULL)
-		      : form == PUBLIC	? PEM_write_bio_PUBKEY(b, key)
-		      : form == SEALED	? PEM_write_bio_PrivateKey(b, key, EVP_aes_128_cbc(),
-								   (const unsigned char *)"words", 5, NULL, NULL)
-					: PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL);
+	int written = form == PKCS1
+			  ? PEM_write_bio_PrivateKey_traditional(b, key, NULL, NULL, 0, NULL, NULL)
+		      : form == PUBLIC ? PEM_write_bio_PUBKEY(b, key)
+		      : form == SEALED
+			  ? PEM_write_bio_PrivateKey(b, key, EVP_aes_128_cbc(),
+						     (const unsigned char *)"words", 5, NULL, NULL)
+			  : PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL);
 
 	assert_int_equal(written, 1);
 	n = BIO_get_mem_data(b, &p);
@@ -66,7 +68,8 @@ static void test_rsa__signs(void **state)
 	struct err e;
 
 	for (size_t i = 0; i < 2; i++) {
-		assert_true(rc_ok(rsa_sha256_sign(*state, pem(*state, rsa, forms[i]), STR("text"), &s, &e)));
+		assert_true(rc_ok(
+		    rsa_sha256_sign(*state, pem(*state, rsa, forms[i]), STR("text"), &s, &e)));
 		assert_int_equal(s.n, 256);
 		assert_true(verifies(STR("text"), s));
 		assert_false(verifies(STR("texts"), s));
@@ -78,18 +81,20 @@ static void test_rsa__signs(void **state)
 	assert_true(verifies(STR(""), s));
 }
 
-/* Without a question on the terminal, a word of the key, or an error that the next TLS connection would find. */
+/* Without a question on the terminal, a word of the key, or an error that the next TLS connection
+ * would find. */
 static void test_rsa__refuses(void **state)
 {
 	struct str whole = pem(*state, rsa, PKCS8), s;
-	const struct str keys[] = {STR_NONE,
-				   STR(""),
-				   STR("SECRET"),
-				   STR("-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----\n"),
-				   str_head(whole, whole.n / 2),
-				   pem(*state, rsa, SEALED),
-				   pem(*state, rsa, PUBLIC),
-				   pem(*state, ec, PKCS8)};
+	const struct str keys[] = {
+	    STR_NONE,
+	    STR(""),
+	    STR("SECRET"),
+	    STR("-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----\n"),
+	    str_head(whole, whole.n / 2),
+	    pem(*state, rsa, SEALED),
+	    pem(*state, rsa, PUBLIC),
+	    pem(*state, ec, PKCS8)};
 	struct err e;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
@@ -104,8 +109,8 @@ static void test_rsa__refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rsa__signs),
-		cmocka_unit_test(test_rsa__refuses),
+	    cmocka_unit_test(test_rsa__signs),
+	    cmocka_unit_test(test_rsa__refuses),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
