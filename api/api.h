@@ -40,6 +40,9 @@ struct api *api_new(const struct api_options *o);
 void api_free(struct api *x);
 /* Whether the request's path is the REST API's. */
 bool api_owns(struct str target);
+/* STS, whose address is "/", as S3's: whether it is one of its queries, and its answer, now or later. */
+bool api_owns_sts(struct http_req *http);
+void api_sts(struct api *x, struct http_req *http);
 /* Ends a browser's session: GET /logout. */
 void api_logout(struct api *x, struct http_req *http);
 /* Answers the request, now or later. On the request's loop. */

@@ -15,6 +15,18 @@ void api_show_groups(struct api_req *r, const struct auth_group *list, size_t n,
 void api_show_persons(struct api_req *r, const struct auth_person *list, size_t n, bool more);
 void api_show_policies(struct api_req *r, const struct auth_policy *list, size_t n, bool more);
 
+/* op_sessions.c: temporary credentials as they are asked for, into r->op_state, with defaults. */
+struct session_request {
+	int64_t seconds;
+	bool scoped;
+	struct auth_document scope;
+	struct auth_session made;
+};
+struct session_request *api_session_request(struct api_req *r);
+/* INVALID. */
+rc api_session_policy(struct api_req *r, const struct json *doc, struct session_request *in);
+rc api_run_session(struct api_req *r);
+
 /* 501, for what there is in lakeFS's paid editions only. */
 rc api_not_here(struct api_req *r);
 

@@ -8,19 +8,44 @@ static rc unknown(struct api_req *r)
 	return err_set(&r->err, ERR_AccessDenied, "error authenticating request");
 }
 
+struct auth_attempt api_attempt(struct api_req *r, struct str key, const char *how)
+{
+	return (struct auth_attempt){
+		.source = api_source(r), .access_key = key, .request_id = http_req_id(r->http), .how = how};
+}
+
+/* Their key tells them, and only that: Basic has no place for their token. */
+static rc not_known(struct api_req *r, const struct auth_attempt *t)
+{
+	auth_tried(r->x->o.auth, t, false);
+	if (!auth_is_temporary(t->access_key))
+		return unknown(r);
+	return err_set(&r->err, ERR_AccessDenied,
+		       "error authenticating request: temporary credentials (ASIA...) are for S3; the REST "
+		       "API takes an access key and its secret, or a login's token");
+}
+
 rc api_check_secret(struct api_req *r, struct str key, struct str secret)
 {
+	struct auth_attempt t = api_attempt(r, key, "secret");
+	struct auth *x = r->x->o.auth;
 	struct auth_user *user;
 	struct str right;
 	rc result;
 
 	if (!key.n || !secret.n || !str_is_utf8(key))
 		return unknown(r);
-	result = auth_find_key(r->x->o.auth, r->wait, key, r->a, &user, &right, &r->err);
+	TRY(auth_may_try(x, &t, &r->err));
+	result = auth_find_key(x, r->wait, key, r->a, &user, &right, &r->err);
 	if (rc_is(result, InvalidAccessKeyId))
-		return unknown(r);
+		return not_known(r, &t);
 	TRY(result);
-	result = auth_secret_is(right, secret) ? auth_not_expired(user, &r->err) : unknown(r);
+	if (auth_secret_is(right, secret)) {
+		auth_tried(x, &t, true);
+		result = auth_not_expired(user, &r->err);
+	} else {
+		result = not_known(r, &t);
+	}
 	if (rc_ok(result))
 		r->user = user;
 	else
@@ -41,9 +66,13 @@ static rc by_basic(struct api_req *r, struct str encoded)
 
 static rc by_token(struct api_req *r, struct str token)
 {
-	rc found = auth_find_token(r->x->o.auth, r->wait, token, r->a, &r->user, &r->err);
+	struct auth_attempt t = api_attempt(r, STR(""), "token");
+	struct auth *x = r->x->o.auth;
+	rc found = auth_find_token(x, r->wait, token, r->a, &r->user, &r->err);
 
-	return rc_is(found, InvalidToken) ? unknown(r) : found;
+	if (rc_is(found, InvalidToken))
+		found = auth_forged(x, &t, found, &r->err);
+	return rc_is(found, InvalidToken) || rc_is(found, ExpiredToken) ? unknown(r) : found;
 }
 
 static bool changes_nothing(struct api_req *r)

@@ -104,13 +104,13 @@ static rc prologue(struct api_req *r)
 	return r->route->handlers->plan ? r->route->handlers->plan(r) : RC_OK;
 }
 
-static struct api_req *req_of(struct work *w)
+struct api_req *api_req_of(struct work *w)
 {
 	return (struct api_req *)((char *)w - offsetof(struct api_req, work));
 }
 
-static void submit(struct api_req *r, struct work_pool *pool, void (*run)(struct work *),
-		   void (*done)(struct work *))
+void api_submit(struct api_req *r, struct work_pool *pool, void (*run)(struct work *),
+		void (*done)(struct work *))
 {
 	r->wait = KV_BLOCK;
 	r->work = (struct work){
@@ -132,14 +132,14 @@ static rc result_of(struct api_req *r)
 
 static void op_run(struct work *w)
 {
-	struct api_req *r = req_of(w);
+	struct api_req *r = api_req_of(w);
 
 	r->result = http_admit_begin(&r->admit) ? r->route->handlers->run(r) : too_late(r);
 }
 
 static void op_done(struct work *w)
 {
-	struct api_req *r = req_of(w);
+	struct api_req *r = api_req_of(w);
 
 	api_done(r, result_of(r));
 }
@@ -153,21 +153,21 @@ static void carry_on(struct api_req *r, rc result)
 	else if (h->start)
 		h->start(r);
 	else if (h->run)
-		submit(r, r->route->flags & R_HEAVY ? r->x->o.heavy : r->x->o.meta, op_run, op_done);
+		api_submit(r, r->route->flags & R_HEAVY ? r->x->o.heavy : r->x->o.meta, op_run, op_done);
 	else
 		api_done(r, result);
 }
 
 static void prologue_run(struct work *w)
 {
-	struct api_req *r = req_of(w);
+	struct api_req *r = api_req_of(w);
 
 	r->result = http_admit_begin(&r->admit) ? prologue(r) : too_late(r);
 }
 
 static void prologue_done(struct work *w)
 {
-	struct api_req *r = req_of(w);
+	struct api_req *r = api_req_of(w);
 
 	carry_on(r, result_of(r));
 }
@@ -180,7 +180,7 @@ static void enter(struct api_req *r)
 	rc result = r->body.n > SMALL_BODY ? RC(WOULD_BLOCK) : prologue(r);
 
 	if (rc_is(result, WOULD_BLOCK))
-		submit(r, r->x->o.meta, prologue_run, prologue_done);
+		api_submit(r, r->x->o.meta, prologue_run, prologue_done);
 	else
 		carry_on(r, result);
 }
@@ -196,14 +196,14 @@ static void authenticated(struct api_req *r, rc result)
 
 static void authenticate_run(struct work *w)
 {
-	struct api_req *r = req_of(w);
+	struct api_req *r = api_req_of(w);
 
 	r->result = http_admit_begin(&r->admit) ? api_authenticate(r) : too_late(r);
 }
 
 static void authenticate_done(struct work *w)
 {
-	struct api_req *r = req_of(w);
+	struct api_req *r = api_req_of(w);
 
 	r->wait = KV_NOWAIT; /* on the loop again */
 	authenticated(r, result_of(r));
@@ -214,7 +214,7 @@ static void enter_with_body(struct api_req *r)
 	rc result = api_authenticate(r);
 
 	if (rc_is(result, WOULD_BLOCK))
-		submit(r, r->x->o.meta, authenticate_run, authenticate_done);
+		api_submit(r, r->x->o.meta, authenticate_run, authenticate_done);
 	else
 		authenticated(r, result);
 }
@@ -254,11 +254,10 @@ static void free_buf(void *b)
 	buf_deinit(b);
 }
 
-void api_handle(struct api *x, struct http_req *http)
+struct api_req *api_req_new(struct api *x, struct http_req *http)
 {
 	struct arena *a = http_req_arena(http);
 	struct api_req *r = ARENA_NEW(a, struct api_req);
-	rc routed;
 
 	r->x = x;
 	r->http = http;
@@ -269,6 +268,14 @@ void api_handle(struct api *x, struct http_req *http)
 	arena_defer(a, free_buf, &r->json);
 	arena_defer(a, free_buf, &r->body);
 	r->w.to = &r->json;
+	return r;
+}
+
+void api_handle(struct api *x, struct http_req *http)
+{
+	struct api_req *r = api_req_new(x, http);
+	rc routed;
+
 	if (api_page_of(r))
 		return;
 	routed = api_route(r);

@@ -1,6 +1,7 @@
 /* healthCheck, the config family, and what clients tell and ask of the installation. */
 #include "api/rest.h"
 #include "versions/link_address.h"
+#include "versions/usage.h"
 
 const struct api_handlers handlers_healthCheck = {0};
 
@@ -135,9 +136,62 @@ static rc parse_events(struct api_req *r)
 
 const struct api_handlers handlers_postStatsEvents = {.parse = parse_events};
 
-static rc no_report(struct api_req *r)
+/* The usage report. */
+
+struct report {
+	struct str installation;
+	struct usage_month *months;
+	size_t n;
+};
+
+static rc run_report(struct api_req *r)
 {
-	return err_set(&r->err, ERR_NOT_FOUND, "usage report is not enabled");
+	struct report *u = ARENA_NEW(r->a, struct report);
+	struct vcall c = api_vcall(r);
+	rc listed;
+
+	r->op_state = u;
+	TRY(usage_flush(&c, wall_now().s));
+	listed = usage_list(&c, &u->installation, &u->months, &u->n);
+	return rc_is(listed, NOT_FOUND) ? err_set(&r->err, ERR_NOT_FOUND, "usage report is not enabled") : listed;
 }
 
-const struct api_handlers handlers_getUsageReportSummary = {.plan = no_report};
+static void report_text(struct api_req *r, const struct report *u)
+{
+	struct str text = arena_printf(r->a, "Usage for installation ID: " STR_FMT "\n", STR_ARG(u->installation));
+
+	for (size_t i = 0; i < u->n; i++)
+		text = arena_printf(r->a, STR_FMT "%d-%02d: %12llu\n", STR_ARG(text), u->months[i].year,
+				    u->months[i].month, (unsigned long long)u->months[i].count);
+	api_add_header(r, "cache-control", STR("no-store, must-revalidate"));
+	api_add_header(r, "content-security-policy", STR("default-src 'none'"));
+	api_add_header(r, "expires", STR("0"));
+	api_add_header(r, "x-frame-options", STR("SAMEORIGIN"));
+	api_reply_text(r, r->route->status, text);
+}
+
+/* Text for who asks for it and nothing else. */
+static void reply_report(struct api_req *r)
+{
+	const struct report *u = r->op_state;
+
+	if (str_eq(str_trim(api_header(r, "accept")), STR("text/plain"))) {
+		report_text(r, u);
+		return;
+	}
+	api_begin(r);
+	jw_str(&r->w, "installation_id", u->installation);
+	jw_array(&r->w, "reports");
+	for (size_t i = 0; i < u->n; i++) {
+		jw_object(&r->w, NULL);
+		jw_int(&r->w, "count", (int64_t)u->months[i].count);
+		jw_int(&r->w, "month", u->months[i].month);
+		jw_int(&r->w, "year", u->months[i].year);
+		jw_end_object(&r->w);
+	}
+	jw_end_array(&r->w);
+	api_end(r);
+	api_reply_json(r, r->route->status);
+}
+
+const struct api_handlers handlers_getUsageReportSummary = {.run = run_report, .reply = reply_report};

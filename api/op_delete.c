@@ -33,6 +33,7 @@ static rc parse_many(struct api_req *r)
 	struct json *paths = json_member(r->doc, "paths");
 
 	r->op_state = m;
+	TRY(parse_one(r));
 	TRY(api_body_object(r, schema));
 	if (!paths)
 		return err_set(&r->err, ERR_INVALID,

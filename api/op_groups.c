@@ -108,7 +108,3 @@ static rc run_remove(struct api_req *r)
 }
 
 const struct api_handlers handlers_deleteGroupMembership = {.run = run_remove};
-
-/* lakeFS's simplified access control, which an outside service keeps. */
-const struct api_handlers handlers_setGroupACL = {.plan = api_not_here};
-const struct api_handlers handlers_getGroupACL = {.plan = api_not_here};

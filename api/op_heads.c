@@ -9,6 +9,8 @@ static rc parse_overrides(struct api_req *r, const struct json *j, struct commit
 	struct json *message = json_member(j, "message");
 	struct meta *metadata;
 
+	if (j && json_type(j) != JSON_OBJECT)
+		return api_bad_body(r, "CommitOverrides", NULL, "value must be an object");
 	if (message && json_type(message) != JSON_STRING)
 		return api_bad_body(r, NULL, "message", "value must be a string");
 	if (json_str(message).n)

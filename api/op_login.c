@@ -29,8 +29,11 @@ static rc parse_login(struct api_req *r)
 static rc run_login(struct api_req *r)
 {
 	struct login *l = r->op_state;
+	struct auth_call c;
 
 	TRY(api_check_secret(r, l->key, l->secret));
+	c = api_auth_call(r);
+	auth_audit(&c, "logged in", "access_key_id", l->key, NULL, STR_NONE);
 	l->token = auth_token_make(r->x->o.auth, r->user, r->a, &l->expires_s);
 	return RC_OK;
 }

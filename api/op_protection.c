@@ -67,3 +67,66 @@ static rc run_set(struct api_req *r)
 }
 
 const struct api_handlers handlers_setBranchProtectionRules = {.parse = parse_set, .run = run_set};
+
+/* One rule more, or fewer: by the old paths. Somebody else's change in between isn't lost. */
+
+enum { TRIES = 10 };
+
+static rc parse_one(struct api_req *r)
+{
+	struct protection_rule *one = ARENA_NEW(r->a, struct protection_rule);
+
+	r->op_state = one;
+	TRY(api_body_object(r, "BranchProtectionRule"));
+	return rule(r, r->doc, one);
+}
+
+/* The rules without that pattern, and room for one. */
+static struct protection_rule *others(struct api_req *r, const struct protection *p, struct str pattern, size_t *ret_n)
+{
+	struct protection_rule *list = arena_alloc(r->a, (p->n + 1) * sizeof(*list));
+
+	*ret_n = 0;
+	for (size_t i = 0; i < p->n; i++)
+		if (!str_eq(p->rules[i].pattern, pattern))
+			list[(*ret_n)++] = p->rules[i];
+	return list;
+}
+
+static rc change_one(struct api_req *r, bool add)
+{
+	struct protection_rule *one = r->op_state;
+	struct vcall c = api_vcall(r);
+	rc done = RC(PREDICATE);
+
+	if (r->repo.read_only)
+		return err_default(&r->err, ERR_ReadOnlyRepository);
+	for (unsigned i = 0; i < TRIES && rc_is(done, PREDICATE); i++) {
+		struct protection_rule *rules;
+		struct protection p;
+		size_t n;
+
+		TRY(protection_get(&c, &r->repo, &p));
+		rules = others(r, &p, one->pattern, &n);
+		if (!add && n == p.n)
+			return err_set(&r->err, ERR_NOT_FOUND, "there is no such branch protection rule");
+		if (add)
+			rules[n++] = *one;
+		done = protection_set(&c, &r->repo, rules, n, p.checksum);
+	}
+	return rc_is(done, PREDICATE) ? err_set(&r->err, ERR_SlowDown, "others keep changing the rules; try again") : done;
+}
+
+static rc run_add(struct api_req *r)
+{
+	return change_one(r, true);
+}
+
+static rc run_remove(struct api_req *r)
+{
+	return change_one(r, false);
+}
+
+const struct api_handlers handlers_internalGetBranchProtectionRules = {.run = run_get};
+const struct api_handlers handlers_internalCreateBranchProtectionRule = {.parse = parse_one, .run = run_add};
+const struct api_handlers handlers_internalDeleteBranchProtectionRule = {.parse = parse_one, .run = run_remove};

@@ -74,8 +74,9 @@ static rc parse_setup(struct api_req *r)
 static rc run_setup(struct api_req *r)
 {
 	struct setup *s = r->op_state;
+	struct auth_call c = api_auth_call(r);
 	struct auth_credentials made;
-	rc done = auth_setup(r->x->o.auth, s->user, &s->given, r->a, &made, &r->err);
+	rc done = auth_setup_by(&c, s->user, &s->given, &made);
 	bool was;
 
 	if (rc_is(done, EXISTS) && rc_ok(auth_is_setup(r->x->o.auth, &was, &r->err)) && was)

@@ -4,14 +4,6 @@
 #include "versions/link_address.h"
 #include "versions/protection.h"
 
-static struct str below(struct api_req *r, struct str address)
-{
-	struct str space = r->repo.storage_namespace;
-
-	return arena_join(r->a,
-			  (struct str[]){space, str_ends(space, STR("/")) ? STR("") : STR("/"), address}, 3);
-}
-
 static struct link_target target(struct api_req *r)
 {
 	return (struct link_target){.repository = r->repository, .branch = r->branch, .path = r->path};
@@ -33,7 +25,7 @@ static void reply_get(struct api_req *r)
 {
 	struct str address = object_new_address(r->x->o.versions, r->a);
 	struct link_target to = target(r);
-	const struct str pieces[] = {below(r, address), STR(","),
+	const struct str pieces[] = {repo_address(&r->repo, address, r->a), STR(","),
 				     link_address_sign(r->x->o.signing_secret, &to, address, r->a)};
 
 	api_begin(r);
@@ -100,7 +92,7 @@ static rc outside(struct api_req *r, struct link *l)
 /* Whether the address is one that the repository's own data have, and which. */
 static bool own(struct api_req *r, struct str address, struct str *ret)
 {
-	struct str space = below(r, STR(""));
+	struct str space = repo_address(&r->repo, STR(""), r->a);
 
 	if (!str_starts(address, space) || !str_starts(str_skip(address, space.n), STR("data/")))
 		return false;

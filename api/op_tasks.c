@@ -2,19 +2,19 @@
 #include "api/rest.h"
 #include "versions/task.h"
 
-static rc accepted(struct api_req *r, rc submitted, struct str id)
+rc api_accepted(struct api_req *r, rc submitted, const struct str *id)
 {
 	TRY(submitted);
 	api_begin(r);
-	jw_str(&r->w, "id", id);
+	jw_str(&r->w, "id", *id);
 	api_end(r);
 	return RC_OK;
 }
 
-static rc find(struct api_req *r, enum task_kind kind, struct str id, struct task *ret)
+rc api_find_task(struct api_req *r, enum task_kind kind, struct task *ret)
 {
 	struct vcall c = api_vcall(r);
-	rc found = task_get(&c, &r->repo, kind, id, ret);
+	rc found = task_get(&c, &r->repo, kind, r->id, ret);
 
 	return rc_is(found, NOT_FOUND) ? err_set(&r->err, ERR_NOT_FOUND, "not found") : found;
 }
@@ -50,7 +50,7 @@ static rc run_dump(struct api_req *r)
 	struct vcall c = api_vcall(r);
 	struct str id;
 
-	return accepted(r, task_submit_dump(&c, &r->repo, &id), id);
+	return api_accepted(r, task_submit_dump(&c, &r->repo, &id), &id);
 }
 
 const struct api_handlers handlers_dumpSubmit = {.run = run_dump};
@@ -61,7 +61,7 @@ static rc run_dump_status(struct api_req *r)
 	struct refs_dump d;
 	struct task t;
 
-	TRY(find(r, TASK_DUMP, r->id, &t));
+	TRY(api_find_task(r, TASK_DUMP, &t));
 	begin_status(r, &t);
 	if (t.done && !t.error.n) {
 		TRY(task_dump_result(&c, &t, &d));
@@ -80,7 +80,7 @@ static rc run_restore(struct api_req *r)
 	struct vcall c = api_vcall(r);
 	struct str id;
 
-	return accepted(r, task_submit_restore(&c, &r->repo, r->op_state, r->force, &id), id);
+	return api_accepted(r, task_submit_restore(&c, &r->repo, r->op_state, r->force, &id), &id);
 }
 
 const struct api_handlers handlers_restoreSubmit = {.parse = api_parse_restore, .run = run_restore};
@@ -89,7 +89,7 @@ static rc run_restore_status(struct api_req *r)
 {
 	struct task t;
 
-	TRY(find(r, TASK_RESTORE, r->id, &t));
+	TRY(api_find_task(r, TASK_RESTORE, &t));
 	begin_status(r, &t);
 	api_end(r);
 	return RC_OK;
@@ -99,7 +99,7 @@ const struct api_handlers handlers_restoreStatus = {.parse = parse_status, .run 
 
 /* Commit and merge: a status like that of lakeFS's other tasks. */
 
-static void begin_completed(struct api_req *r, const struct task *t)
+void api_begin_completed(struct api_req *r, const struct task *t)
 {
 	api_begin(r);
 	jw_bool(&r->w, "completed", t->done);
@@ -120,7 +120,7 @@ static rc run_commit(struct api_req *r)
 	struct str id;
 
 	q->committer = auth_user_name(r->user);
-	return accepted(r, task_submit_commit(&c, &r->repo, q, &id), id);
+	return api_accepted(r, task_submit_commit(&c, &r->repo, q, &id), &id);
 }
 
 const struct api_handlers handlers_commitAsync = {.parse = api_parse_commit, .run = run_commit};
@@ -131,8 +131,8 @@ static rc run_commit_status(struct api_req *r)
 	struct commit made;
 	struct task t;
 
-	TRY(find(r, TASK_COMMIT, r->id, &t));
-	begin_completed(r, &t);
+	TRY(api_find_task(r, TASK_COMMIT, &t));
+	api_begin_completed(r, &t);
 	if (t.done && !t.error.n) {
 		TRY(task_commit_result(&c, &t, &made));
 		api_show_commit_as(&r->w, "result", &made);
@@ -150,7 +150,7 @@ static rc run_merge(struct api_req *r)
 	struct str id;
 
 	q->committer = auth_user_name(r->user);
-	return accepted(r, task_submit_merge(&c, &r->repo, q, &id), id);
+	return api_accepted(r, task_submit_merge(&c, &r->repo, q, &id), &id);
 }
 
 const struct api_handlers handlers_mergeIntoBranchAsync = {.parse = api_parse_merge, .run = run_merge};
@@ -161,8 +161,8 @@ static rc run_merge_status(struct api_req *r)
 	struct str commit;
 	struct task t;
 
-	TRY(find(r, TASK_MERGE, r->id, &t));
-	begin_completed(r, &t);
+	TRY(api_find_task(r, TASK_MERGE, &t));
+	api_begin_completed(r, &t);
 	if (t.done && !t.error.n) {
 		TRY(task_merge_result(&c, &t, &commit));
 		jw_object(&r->w, "result");

@@ -8,6 +8,7 @@ struct auth_call api_auth_call(struct api_req *r)
 		.a = r->a,
 		.err = &r->err,
 		.by = r->user ? auth_user_name(r->user) : STR("nobody"),
+		.source = api_source(r),
 		.request_id = http_req_id(r->http),
 	};
 }

@@ -1,6 +1,6 @@
 /* /openapi.json: the operations that are served, no more and no fewer, for what makes clients of such a
- * description. From routes.def. */
-#include "api/rest.h"
+ * description. From routes.def, describe.def and schemas.def. */
+#include "api/describe.h"
 
 static struct str lower(struct api_req *r, const char *method)
 {
@@ -14,56 +14,17 @@ static struct str lower(struct api_req *r, const char *method)
 	return s;
 }
 
-static void show_parameters(struct api_req *r, struct str path)
-{
-	jw_array(&r->w, "parameters");
-	while (path.n) {
-		struct str name = str_cut(path, '/', &path);
-
-		if (name.n < 3 || name.p[0] != '{')
-			continue;
-		jw_object(&r->w, NULL);
-		jw_str(&r->w, "in", STR("path"));
-		jw_str(&r->w, "name", str_head(str_skip(name, 1), name.n - 2));
-		jw_bool(&r->w, "required", true);
-		jw_object(&r->w, "schema");
-		jw_str(&r->w, "type", STR("string"));
-		jw_end_object(&r->w);
-		jw_end_object(&r->w);
-	}
-	jw_end_array(&r->w);
-}
-
 static void show_operation(struct api_req *r, const struct api_route *o)
 {
 	struct str method = lower(r, o->method);
 
 	jw_object(&r->w, method.p);
 	jw_str(&r->w, "operationId", str_c(o->name));
-	show_parameters(r, str_c(o->path));
-	if (o->flags & R_JSON) {
-		jw_object(&r->w, "requestBody");
-		jw_bool(&r->w, "required", !(o->flags & R_OPTIONAL));
-		jw_object(&r->w, "content");
-		jw_object(&r->w, "application/json");
-		jw_object(&r->w, "schema");
-		jw_end_object(&r->w);
-		jw_end_object(&r->w);
-		jw_end_object(&r->w);
-		jw_end_object(&r->w);
-	}
 	if (o->permits[0].on == ON_PUBLIC) {
 		jw_array(&r->w, "security");
 		jw_end_array(&r->w);
 	}
-	jw_object(&r->w, "responses");
-	jw_object(&r->w, arena_printf(r->a, "%d", o->status).p);
-	jw_str(&r->w, "description", STR("success"));
-	jw_end_object(&r->w);
-	jw_object(&r->w, "default");
-	jw_str(&r->w, "description", STR("an error: {\"message\": text}"));
-	jw_end_object(&r->w);
-	jw_end_object(&r->w);
+	describe_operation(r, o);
 	jw_end_object(&r->w);
 }
 
@@ -79,7 +40,7 @@ static void show_paths(struct api_req *r)
 {
 	jw_object(&r->w, "paths");
 	for (size_t i = 0; i < API_OPS; i++) {
-		if (shown_before(i))
+		if (shown_before(i) || api_routes[i].path[0] != '/')
 			continue;
 		jw_object(&r->w, api_routes[i].path);
 		for (size_t k = i; k < API_OPS; k++)
@@ -93,6 +54,7 @@ static void show_paths(struct api_req *r)
 static void show_security(struct api_req *r)
 {
 	jw_object(&r->w, "components");
+	describe_schemas(&r->w);
 	jw_object(&r->w, "securitySchemes");
 	jw_object(&r->w, "basic_auth");
 	jw_str(&r->w, "scheme", STR("basic"));

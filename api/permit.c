@@ -2,7 +2,7 @@
 #include "api/rest.h"
 #include "http/forwarded.h"
 
-static struct str source(struct api_req *r)
+struct str api_source(struct api_req *r)
 {
 	return http_source(r->http, r->x->o.trusted_proxies, r->x->o.trusted_proxies_n);
 }
@@ -10,7 +10,7 @@ static struct str source(struct api_req *r)
 static struct auth_context context(struct api_req *r)
 {
 	return (struct auth_context){
-		.source_ip = source(r),
+		.source_ip = api_source(r),
 		.storage_id = r->have_repo ? r->repo.storage_id : STR_NONE,
 	};
 }
@@ -50,7 +50,7 @@ bool api_allows_repo(struct api_req *r, const char *action, const struct repo *r
 {
 	struct auth_need need = {
 		.kind = NEED_PERMISSION, .action = str_c(action), .resource = repo_arn(r, repo->id)};
-	struct auth_context ctx = {.source_ip = source(r), .storage_id = repo->storage_id};
+	struct auth_context ctx = {.source_ip = api_source(r), .storage_id = repo->storage_id};
 
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
 }

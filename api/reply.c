@@ -2,6 +2,7 @@
 #include "api/rest.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "versions/usage.h"
 
 void api_add_header(struct api_req *r, const char *name, struct str value)
 {
@@ -56,6 +57,19 @@ void api_reply_json(struct api_req *r, int status)
 	http_respond(r->http, status, r->out, r->out_n, buf_str(&r->json));
 }
 
+static void retry_after(struct api_req *r, int status)
+{
+	struct str name, value;
+	unsigned at = 0;
+
+	if (status == 503)
+		api_add_header(r, "retry-after",
+			      arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
+	while (status == 429 && err_next_field(&r->err, &at, &name, &value))
+		if (str_eq(name, STR("RetryAfterSeconds")))
+			api_add_header(r, "retry-after", value);
+}
+
 static void reply_error(struct api_req *r)
 {
 	int status = api_status(r->err.code);
@@ -64,9 +78,11 @@ static void reply_error(struct api_req *r)
 		api_reply_empty(r, status);
 		return;
 	}
-	if (status == 503)
-		api_add_header(r, "retry-after",
-			       arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
+	retry_after(r, status);
+	if (r->sts) {
+		api_sts_refuse(r);
+		return;
+	}
 	buf_reset(&r->json);
 	r->w.comma = false;
 	jw_object(&r->w, NULL);
@@ -122,6 +138,8 @@ void api_done(struct api_req *r, rc result)
 	struct auth_user *user = r->user;
 
 	settle(r, result);
+	if (user)
+		usage_count(r->x->o.versions);
 	http_req_log(r->http, r->route ? str_c(r->route->name) : STR_NONE,
 		     user ? auth_user_name(user) : STR_NONE,
 		     r->err.code ? str_c(err_name(r->err.code)) : STR_NONE);

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "versions/commit_record.h"
 #include "versions/object.h"
+#include "versions/task.h"
 
 enum {
 	R_JSON = 1,      /* the body is a JSON document: read (bounded) before parse, into r->doc */
@@ -119,6 +120,7 @@ struct api_req {
 
 	struct auth_user *user;
 	bool authenticated, parsed, authorized, have_repo;
+	bool sts; /* sts.c: answered in XML */
 	struct repo repo;
 	bool force;
 	enum kv_wait wait;
@@ -143,7 +145,18 @@ struct api {
 	struct api_options o;
 };
 
-/* route.c: row, path components and parameters. NOT_FOUND: no such endpoint. */
+/* dispatch.c: one more request. */
+struct api_req *api_req_new(struct api *x, struct http_req *http);
+/* Runs run(&r->work) on the pool, then done(&r->work) on the loop, with KV_BLOCK; or answers SlowDown. */
+void api_submit(struct api_req *r, struct work_pool *pool, void (*run)(struct work *), void (*done)(struct work *));
+struct api_req *api_req_of(struct work *w);
+
+/* sts.c: the answer to a failure of one of its queries. */
+void api_sts_refuse(struct api_req *r);
+
+/* route.c: parameters in a query's form, into r->params. INVALID. */
+rc api_parse_params(struct api_req *r, struct str query);
+/* row, path components and parameters. NOT_FOUND: no such endpoint. */
 rc api_route(struct api_req *r);
 
 /* pages.c: answers what isn't an operation (a description of those that are); true: it was. */
@@ -152,11 +165,14 @@ bool api_page_of(struct api_req *r);
 /* dispatch.c: r->path, which a handler has set itself. */
 rc api_check_path(struct api_req *r);
 
-/* authenticate.c: sets r->user. AccessDenied and, for right credentials, ExpiredToken. */
+/* authenticate.c: sets r->user. AccessDenied; for right credentials, ExpiredToken; TooManyFailures. */
 rc api_authenticate(struct api_req *r);
+/* Counted: TooManyFailures. */
 rc api_check_secret(struct api_req *r, struct str access_key, struct str secret);
+struct auth_attempt api_attempt(struct api_req *r, struct str access_key, const char *how);
 
 /* permit.c */
+struct str api_source(struct api_req *r); /* the client's address */
 rc api_authorize(struct api_req *r);
 /* For rows that ask for each: the action on an object of the repository. */
 rc api_allows_object(struct api_req *r, const char *action, struct str path);
@@ -197,6 +213,11 @@ void api_slurp(struct api_req *r, void (*next)(struct api_req *r));
 rc api_parse_commit(struct api_req *r);
 rc api_parse_merge(struct api_req *r);
 rc api_parse_restore(struct api_req *r);
+/* op_tasks.c: {"id": of a task that was submitted}; the task r->id of that kind, NOT_FOUND; and the beginning of a
+ * status with `completed`, which whoever began it ends. */
+rc api_accepted(struct api_req *r, rc submitted, const struct str *id);
+rc api_find_task(struct api_req *r, enum task_kind kind, struct task *ret);
+void api_begin_completed(struct api_req *r, const struct task *t);
 struct refs_dump;
 void api_show_dump(struct api_req *r, const char *key, const struct refs_dump *d);
 /* op_config.c: what a namespace on a store of this type begins with, before "://". */

@@ -16,7 +16,7 @@ static rc bad_query(struct api_req *r, const char *why)
 	return err_set(&r->err, ERR_INVALID, "the request's query %s", why);
 }
 
-static rc parse_query(struct api_req *r, struct str query)
+rc api_parse_params(struct api_req *r, struct str query)
 {
 	size_t max = 1;
 
@@ -112,7 +112,7 @@ rc api_route(struct api_req *r)
 			continue;
 		r->route = o;
 		TRY(take_names(r, path, str_c(o->path)));
-		return query.p ? parse_query(r, query) : RC_OK;
+		return query.p ? api_parse_params(r, query) : RC_OK;
 	}
 	return err_set(&r->err, ERR_NOT_FOUND, "invalid API endpoint");
 }

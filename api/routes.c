@@ -41,7 +41,8 @@ static const char *const resources[] = {
 void api_reference(struct buf *out)
 {
 	buf_add_cstr(out, "# REST operations\n\n"
-			  "Made from `api/routes.def` by `sluice reference rest`. Paths are below `/api/v1`.\n\n"
+			  "Made from `api/routes.def` by `sluice reference rest`. Paths are below `/api/v1`; what begins "
+			  "with `?Action=` are AWS STS's queries, at `/`, signed for the service `sts`.\n\n"
 			  "| operation | method | path | permission |\n|---|---|---|---|\n");
 	for (size_t i = 0; i < API_OPS; i++) {
 		const struct api_route *o = &api_routes[i];

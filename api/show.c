@@ -83,13 +83,7 @@ void api_show_repo(struct json_out *w, const struct repo *r)
 /* A whole address: below the repository's namespace, or as it is. */
 static struct str address(struct api_req *r, const struct entry *e)
 {
-	struct str space = r->repo.storage_namespace;
-
-	if (e->address_type == ADDRESS_FULL)
-		return e->address;
-	return arena_join(r->a,
-			  (struct str[]){space, str_ends(space, STR("/")) ? STR("") : STR("/"), e->address},
-			  3);
+	return e->address_type == ADDRESS_FULL ? e->address : repo_address(&r->repo, e->address, r->a);
 }
 
 struct str api_content_type(const struct entry *e)

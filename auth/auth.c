@@ -41,8 +41,11 @@ struct auth *auth_new(const struct auth_options *o)
 	x->login_ms = o->login_ms;
 	pthread_mutex_init(&x->changing, NULL);
 	x->encrypt_secret = own(o->encrypt_secret);
+	auth_session_keys_of(x->encrypt_secret, &x->session_keys);
+	x->session_max_s = o->session_max_ms / 1000;
 	x->cache = auth_cache_new(&cache);
 	x->owners = auth_owners_new(o->kv);
+	x->guard = auth_guard_new(o->failures, o->recovery_ms);
 	for (size_t i = 0; i < AUTH_LOADS; i++)
 		pthread_mutex_init(&x->loading[i], NULL);
 	return x;
@@ -55,10 +58,12 @@ void auth_free(struct auth *x)
 	for (size_t i = 0; i < AUTH_LOADS; i++)
 		pthread_mutex_destroy(&x->loading[i]);
 	pthread_mutex_destroy(&x->changing);
+	auth_guard_free(x->guard);
 	auth_owners_free(x->owners);
 	auth_cache_free(x->cache);
 	sodium_memzero((char *)x->encrypt_secret.p, x->encrypt_secret.n);
 	free((char *)x->encrypt_secret.p);
+	sodium_memzero(&x->session_keys, sizeof(x->session_keys));
 	free(x);
 }
 
@@ -113,7 +118,7 @@ static rc load_basic_user(struct auth *x, struct arena *a, struct auth_user **re
 
 	TRY(auth_store_user(x->kv, AUTH_BASIC_PARTITION, AUTH_BASIC_ID, a, &u, reterr));
 	*ret = auth_user_administrator(u->username[0] ? str_c(u->username) : AUTH_BASIC_ID);
-	(*ret)->created_s = u->created_at ? u->created_at->seconds : 0;
+	auth_user_created(*ret, u);
 	return RC_OK;
 }
 
@@ -135,7 +140,7 @@ static rc load_user(struct auth *x, struct str name, struct arena *a, struct aut
 		return auth_store_load_user(x->kv, name, ret, reterr);
 	TRY(auth_store_user(x->kv, AUTH_PARTITION, name, a, &u, reterr));
 	*ret = auth_user_administrator(name);
-	(*ret)->created_s = u->created_at ? u->created_at->seconds : 0;
+	auth_user_created(*ret, u);
 	return RC_OK;
 }
 

@@ -24,12 +24,20 @@ struct auth_options {
 	/* auth.ui_config.rbac: none. Whoever is known may do everything; lakeFS's single user is one of them. */
 	bool single;
 	int64_t login_ms; /* how long a login's token lasts */
+	/* Who guesses waits (guard.h): failures in a row that an address may make, 0: no limit; and the time that
+	 * gives it one back. */
+	unsigned failures;
+	int64_t recovery_ms;
+	int64_t session_max_ms; /* how long a temporary credential may last; 0: AUTH_SESSION_MAX_S */
 };
 struct auth *auth_new(const struct auth_options *o);
 void auth_free(struct auth *x);
 
 /* Counted; immutable: a user's name and effective policies as of when they were read. */
 struct str auth_user_name(const struct auth_user *u);
+/* The access key that it was found by; STR_NONE for a login's token. */
+struct str auth_user_access_key(const struct auth_user *u);
+bool auth_user_is_temporary(const struct auth_user *u); /* found by auth_find_session */
 struct auth_user *auth_user_ref(struct auth_user *u); /* any thread */
 void auth_user_unref(struct auth_user *u);            /* NULL is allowed */
 
@@ -41,6 +49,35 @@ void auth_user_unref(struct auth_user *u);            /* NULL is allowed */
 rc auth_find_key(struct auth *x, enum kv_wait wait, struct str access_key, struct arena *a,
 		 struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
 
+/* Around each of these: somebody tries to prove who they are. TooManyFailures, with the field
+ * RetryAfterSeconds, where too many attempts from that address have failed; and how it ended: whether what they
+ * have is right (expired or not), or is nobody's. Failures are events of the component "audit". Never blocks. */
+struct auth_attempt {
+	struct str source;     /* the client's address */
+	struct str access_key; /* "" for a token */
+	struct str request_id;
+	const char *how; /* "signature" */
+};
+rc auth_may_try(struct auth *x, const struct auth_attempt *t, struct err *reterr);
+void auth_tried(struct auth *x, const struct auth_attempt *t, bool right);
+/* Of what proves by itself that it was made here, and proved not to be: tells whether that was one too many. */
+rc auth_forged(struct auth *x, const struct auth_attempt *t, rc failed, struct err *reterr);
+
+/* Temporary credentials (session.h): the access key's form ("ASIA...") tells them. */
+bool auth_is_temporary(struct str access_key);
+/* As auth_find_key, for a temporary access key and its token: the user may what both the user it is of and the
+ * session's scope allow, and nothing of auth. InvalidToken for one that isn't ours or not this key's;
+ * ExpiredToken; InvalidAccessKeyId when the credential or the user that it was made with is gone, even if a
+ * user of that name is there again. */
+rc auth_find_session(struct auth *x, enum kv_wait wait, struct str access_key, struct str token, struct arena *a,
+		     struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
+
+/* Who says that they signed a request, and the secret that they must have signed it with: by auth_find_session
+ * where there is a token (STR_NONE: none) and the key is a temporary one, else by auth_find_key. Attempts with
+ * keys and tokens that are nobody's are counted; the caller tells auth_tried whether the signature was right. */
+rc auth_find_signer(struct auth *x, enum kv_wait wait, const struct auth_attempt *t, struct str token,
+		    struct arena *a, struct auth_user **ret_user, struct str *ret_secret, struct err *reterr);
+
 /* Once the secret has proved right: ExpiredToken when the credential that the user was found by has expired. */
 rc auth_not_expired(const struct auth_user *u, struct err *reterr);
 
@@ -50,8 +87,9 @@ bool auth_secret_is(struct str secret, struct str given);
 /* A login: a JWT (HS256, key auth.encrypt.secret_key, as lakeFS makes them) that stands for the user until
  * *ret_expires_s: after auth_options.login_ms, or when the credential expires that the user was found by. */
 struct str auth_token_make(struct auth *x, const struct auth_user *u, struct arena *a, int64_t *ret_expires_s);
-/* Whose it is. InvalidToken for one that isn't ours, isn't well-formed or has expired, or is older than a
- * user who has its name now; WOULD_BLOCK and other errors as above. */
+/* Whose it is. InvalidToken for one that isn't ours or isn't well-formed; ExpiredToken for one that has been
+ * good: it has expired, its user is gone, or it is older than a user who has its name now; WOULD_BLOCK and other
+ * errors as above. */
 rc auth_find_token(struct auth *x, enum kv_wait wait, struct str token, struct arena *a,
 		   struct auth_user **ret_user, struct err *reterr);
 

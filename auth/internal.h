@@ -5,16 +5,21 @@
 
 #include "auth/auth_records.pb-c.h"
 #include "auth/cache.h"
+#include "auth/guard.h"
 #include "auth/manage.h"
 #include "auth/owners.h"
+#include "auth/session.h"
 
 enum { AUTH_LOADS = 16, AUTH_MAX_ACCESS_KEY = 256 };
 
 struct auth {
 	struct kv *kv;
 	struct str encrypt_secret; /* owned */
+	struct auth_session_keys session_keys;
+	int64_t session_max_s;
 	struct auth_cache *cache;
 	struct auth_owners *owners;
+	struct auth_guard *guard;
 	/* By access key: a crowd of requests with one key that isn't cached opens its secret once. */
 	pthread_mutex_t loading[AUTH_LOADS];
 	int64_t login_ms;
@@ -55,12 +60,12 @@ auth_load_fn auth_load_person, auth_load_group, auth_load_policy;
 /* What a user leaves behind. */
 rc auth_sweep_user(struct auth *x, struct str id, struct arena *a, struct err *reterr);
 
+/* policies.c: a document as its record; id "" where it has no name of its own. */
+AuthPb__PolicyData *auth_policy_record(struct arena *a, struct str id, const struct auth_document *d);
+
 AuthPb__Timestamp auth_now(void);
 /* setup.c: access keys as lakeFS makes them. */
 struct str auth_made_access_key(struct arena *a);
 struct str auth_made_secret(struct arena *a);
 
-/* The audit: who did what to what. `what`, `also`: kinds ("user"), NULL for none. */
-void auth_audit(const struct auth_call *c, const char *done, const char *what, struct str id,
-		const char *also, struct str other);
 rc auth_no_rbac(struct auth_call *c); /* UNSUPPORTED where there is no access control */

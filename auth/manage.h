@@ -20,9 +20,13 @@ struct auth_call {
 	struct auth *x;
 	struct arena *a; /* what is returned lives here */
 	struct err *err;
-	/* Who asks, for the audit: user and request. STR_NONE: the command line. */
-	struct str by, request_id;
+	/* Who asks, for the audit: user, their address, the request. STR_NONE: the command line. */
+	struct str by, source, request_id;
 };
+
+/* The audit: who did what to what. `what`, `also`: kinds ("user"), NULL for none. */
+void auth_audit(const struct auth_call *c, const char *done, const char *what, struct str id,
+		const char *also, struct str other);
 
 /* Names that begin with prefix and come after `after` (STR_NONE: all), at most `amount`. */
 struct auth_page {
@@ -52,6 +56,12 @@ struct auth_credential {
 	int64_t created_s; /* seconds since 1970 */
 	int64_t expires_s; /* 0: never */
 };
+
+/* auth_setup and auth_superuser, for somebody; those without are the command line's. */
+rc auth_setup_by(struct auth_call *c, struct str user_name, const struct auth_credentials *given,
+		 struct auth_credentials *ret);
+rc auth_superuser_by(struct auth_call *c, struct str user_name, const struct auth_credentials *given,
+		     struct auth_credentials *ret);
 
 enum {
 	AUTH_MAX_ID = 256,          /* bytes of a name of a user, group or policy */
@@ -105,3 +115,15 @@ rc auth_credential_get(struct auth_call *c, struct str user, struct str access_k
 rc auth_credential_delete(struct auth_call *c, struct str user, struct str access_key);
 rc auth_credentials_list(struct auth_call *c, struct str user, const struct auth_page *p,
 			 struct auth_credential **ret, size_t *ret_n, bool *ret_more);
+
+/* Temporary credentials of u, who was found by an access key: for `seconds`, or until that one expires; scope: NULL
+ * for all that the user may, else a document that bounds it. They end with that access key and with the user.
+ * AccessDenied for a user who was found otherwise; INVALID for the duration or a bad document; EntityTooLarge for
+ * one that doesn't fit into the token. */
+struct auth_session {
+	struct str access_key, secret, token;
+	int64_t expires_s;
+};
+rc auth_session_make(struct auth_call *c, const struct auth_user *u, int64_t seconds,
+		     const struct auth_document *scope, struct auth_session *ret);
+int64_t auth_session_max_s(const struct auth *x);

@@ -157,9 +157,9 @@ void auth_audit(const struct auth_call *c, const char *done, const char *what, s
 
 	if (also)
 		log_event(LOG_INFO, "audit", done, F_STR("by", by), F_STR(what, id), F_STR(also, other),
-			  F_STR("request_id", c->request_id));
+			  F_STR("source_ip", c->source), F_STR("request_id", c->request_id));
 	else
-		log_event(LOG_INFO, "audit", done, F_STR("by", by), F_STR(what, id),
+		log_event(LOG_INFO, "audit", done, F_STR("by", by), F_STR(what, id), F_STR("source_ip", c->source),
 			  F_STR("request_id", c->request_id));
 }
 

@@ -104,7 +104,7 @@ static struct auth_policy shown(struct arena *a, struct str id, const AuthPb__Po
 	return to;
 }
 
-static AuthPb__PolicyData *record_of(struct arena *a, struct str id, const struct auth_document *d)
+AuthPb__PolicyData *auth_policy_record(struct arena *a, struct str id, const struct auth_document *d)
 {
 	AuthPb__PolicyData *p = ARENA_NEW(a, AuthPb__PolicyData);
 	AuthPb__Timestamp *created = ARENA_NEW(a, AuthPb__Timestamp);
@@ -161,7 +161,7 @@ static rc sweep_policy(struct auth_call *c, struct str id)
 
 static rc create(struct auth_call *c, struct str id, const struct auth_document *d, struct auth_policy *ret)
 {
-	AuthPb__PolicyData *p = record_of(c->a, id, d), *there;
+	AuthPb__PolicyData *p = auth_policy_record(c->a, id, d), *there;
 	rc r = get(c, id, &there);
 
 	if (rc_ok(r))
@@ -181,7 +181,7 @@ static rc create(struct auth_call *c, struct str id, const struct auth_document 
 /* lakeFS's ACL, if it has one, goes with the statements that it stood for. */
 static rc update(struct auth_call *c, struct str id, const struct auth_document *d, struct auth_policy *ret)
 {
-	AuthPb__PolicyData *p = record_of(c->a, id, d), *old;
+	AuthPb__PolicyData *p = auth_policy_record(c->a, id, d), *old;
 
 	TRY(get(c, id, &old));
 	if (old->created_at)

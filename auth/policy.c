@@ -61,13 +61,22 @@ static bool has_resource(const struct auth_statement *s, struct str resource)
 	return false;
 }
 
-static enum answer permission(const struct auth_user *u, const struct auth_need *need,
+/* What a permission is asked of. */
+struct rules {
+	const struct auth_statement *p;
+	size_t n;
+	bool no_auth; /* nothing of users, groups, policies and credentials */
+};
+
+static enum answer permission(const struct rules *rules, const struct auth_need *need,
 			      const struct auth_context *ctx)
 {
 	enum answer answer = NEUTRAL;
 
-	for (size_t i = 0; i < u->statements_n; i++) {
-		const struct auth_statement *s = &u->statements[i];
+	if (rules->no_auth && str_starts(need->action, STR("auth:")))
+		return DENY;
+	for (size_t i = 0; i < rules->n; i++) {
+		const struct auth_statement *s = &rules->p[i];
 		enum auth_verdict v = s->broken ? AUTH_BROKEN : auth_conditions(s, ctx);
 
 		if (v == AUTH_BROKEN)
@@ -83,7 +92,7 @@ static enum answer permission(const struct auth_user *u, const struct auth_need 
 }
 
 /* *ret_leaf: the permission that decided, when it isn't ALLOW. */
-static enum answer evaluate(const struct auth_user *u, const struct auth_need *need,
+static enum answer evaluate(const struct rules *rules, const struct auth_need *need,
 			    const struct auth_context *ctx, const struct auth_need **ret_leaf)
 {
 	const struct auth_need *leaf;
@@ -91,9 +100,9 @@ static enum answer evaluate(const struct auth_user *u, const struct auth_need *n
 
 	*ret_leaf = need;
 	if (need->kind == NEED_PERMISSION)
-		return permission(u, need, ctx);
+		return permission(rules, need, ctx);
 	for (size_t i = 0; i < need->kids_n; i++) {
-		enum answer kid = evaluate(u, &need->kids[i], ctx, &leaf);
+		enum answer kid = evaluate(rules, &need->kids[i], ctx, &leaf);
 
 		if (kid == DENY || (kid == NEUTRAL && need->kind == NEED_AND)) {
 			*ret_leaf = leaf;
@@ -107,29 +116,43 @@ static enum answer evaluate(const struct auth_user *u, const struct auth_need *n
 	return answer;
 }
 
-rc auth_allows(const struct auth_user *u, const struct auth_need *need,
-	       const struct auth_context *ctx, struct err *reterr)
+static rc ask(const struct rules *rules, const struct auth_need *need, const struct auth_context *ctx,
+	      const char *whose, struct err *reterr)
 {
 	const struct auth_need *leaf;
-	enum answer answer = evaluate(u, need, ctx, &leaf);
+	enum answer answer = evaluate(rules, need, ctx, &leaf);
 
 	assert(leaf->kind == NEED_PERMISSION || answer == ALLOW || need->kids_n == 0);
 	if (answer == ALLOW)
 		return RC_OK;
 	return err_set(reterr, ERR_AccessDenied,
-		       "insufficient permissions: %s " STR_FMT " on " STR_FMT,
+		       "insufficient permissions: %s " STR_FMT " on " STR_FMT "%s",
 		       answer == DENY ? "denied permission to" : "not allowed to",
-		       STR_ARG(leaf->action), STR_ARG(leaf->resource));
+		       STR_ARG(leaf->action), STR_ARG(leaf->resource), whose);
+}
+
+/* A session's two sets of rules are asked one after the other, each for the whole tree. */
+rc auth_allows(const struct auth_user *u, const struct auth_need *need,
+	       const struct auth_context *ctx, struct err *reterr)
+{
+	struct rules of_user = {u->statements, u->statements_n, u->temporary};
+	struct rules of_scope = {u->scope, u->scope_n, true};
+
+	TRY(ask(&of_user, need, ctx, "", reterr));
+	return u->scoped ? ask(&of_scope, need, ctx, " by the session's policy", reterr) : RC_OK;
+}
+
+static bool somewhere(const struct auth_statement *s, size_t n, struct str action)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i].allow && !s[i].broken && has_action(&s[i], action))
+			return true;
+	return false;
 }
 
 /* Whether conditions are met depends on what is asked for each (its store), so they are left to the filter. */
 bool auth_allows_somewhere(const struct auth_user *u, struct str action)
 {
-	for (size_t i = 0; i < u->statements_n; i++) {
-		const struct auth_statement *s = &u->statements[i];
-
-		if (s->allow && !s->broken && has_action(s, action))
-			return true;
-	}
-	return false;
+	return somewhere(u->statements, u->statements_n, action) &&
+	       (!u->scoped || somewhere(u->scope, u->scope_n, action));
 }

@@ -246,9 +246,12 @@ static rc setup(struct auth *x, struct str user, const struct auth_credentials *
 	return r;
 }
 
-rc auth_setup(struct auth *x, struct str user_name, const struct auth_credentials *given,
-	      struct arena *a, struct auth_credentials *ret, struct err *reterr)
+rc auth_setup_by(struct auth_call *call, struct str user_name, const struct auth_credentials *given,
+		    struct auth_credentials *ret)
 {
+	struct auth *x = call->x;
+	struct arena *a = call->a;
+	struct err *reterr = call->err;
 	struct auth_credentials c;
 	bool done;
 	rc r;
@@ -265,9 +268,17 @@ rc auth_setup(struct auth *x, struct str user_name, const struct auth_credential
 	auth_changed(x);
 	TRY(r);
 	*ret = c;
-	auth_audit(&(struct auth_call){.x = x, .a = a}, "administrator created", "user", user_name, "access_key_id",
+	auth_audit(call, "administrator created", "user", user_name, "access_key_id",
 		   c.access_key);
 	return RC_OK;
+}
+
+rc auth_setup(struct auth *x, struct str user_name, const struct auth_credentials *given, struct arena *a,
+	   struct auth_credentials *ret, struct err *reterr)
+{
+	struct auth_call call = {.x = x, .a = a, .err = reterr};
+
+	return auth_setup_by(&call, user_name, given, ret);
 }
 
 rc auth_is_setup(struct auth *x, bool *ret, struct err *reterr)
@@ -317,9 +328,12 @@ static rc superuser(struct auth *x, struct str user, const struct auth_credentia
 	return user_exists(user, reterr);
 }
 
-rc auth_superuser(struct auth *x, struct str user_name, const struct auth_credentials *given,
-		  struct arena *a, struct auth_credentials *ret, struct err *reterr)
+rc auth_superuser_by(struct auth_call *call, struct str user_name, const struct auth_credentials *given,
+		    struct auth_credentials *ret)
 {
+	struct auth *x = call->x;
+	struct arena *a = call->a;
+	struct err *reterr = call->err;
 	struct auth_credentials c;
 	bool done;
 	rc r;
@@ -338,9 +352,17 @@ rc auth_superuser(struct auth *x, struct str user_name, const struct auth_creden
 	auth_changed(x);
 	TRY(r);
 	*ret = c;
-	auth_audit(&(struct auth_call){.x = x, .a = a}, "administrator created", "user", user_name, "access_key_id",
+	auth_audit(call, "administrator created", "user", user_name, "access_key_id",
 		   c.access_key);
 	return RC_OK;
+}
+
+rc auth_superuser(struct auth *x, struct str user_name, const struct auth_credentials *given, struct arena *a,
+	   struct auth_credentials *ret, struct err *reterr)
+{
+	struct auth_call call = {.x = x, .a = a, .err = reterr};
+
+	return auth_superuser_by(&call, user_name, given, ret);
 }
 
 rc auth_check_schema_version(struct str text, struct err *reterr)

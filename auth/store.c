@@ -253,6 +253,12 @@ rc auth_store_policies_of(struct kv *kv, struct str user, struct arena *a, struc
 	return RC_OK;
 }
 
+void auth_user_created(struct auth_user *u, const AuthPb__UserData *record)
+{
+	u->created_s = record->created_at ? record->created_at->seconds : 0;
+	u->created_ns = record->created_at ? record->created_at->nanos : 0;
+}
+
 static rc load_user(struct kv *kv, struct str name, struct arena *a, struct auth_user **ret,
 		    struct err *reterr)
 {
@@ -273,7 +279,7 @@ static rc load_user(struct kv *kv, struct str name, struct arena *a, struct auth
 		TRY(auth_statements_add(&all, policy, reterr));
 	}
 	*ret = auth_user_of(name, all.p, all.n);
-	(*ret)->created_s = user->created_at ? user->created_at->seconds : 0;
+	auth_user_created(*ret, user);
 	return RC_OK;
 }
 

@@ -43,6 +43,9 @@ rc auth_store_unpack(const ProtobufCMessageDescriptor *type, struct str key, str
 rc auth_store_group(struct kv *kv, struct str id, struct arena *a, AuthPb__GroupData **ret,
 		    struct err *reterr);
 
+/* When the user's record was made, into the user. */
+void auth_user_created(struct auth_user *u, const AuthPb__UserData *record);
+
 /* Writes the record; `absent`: leaves what is there, and says PREDICATE. */
 rc auth_store_put(struct kv *kv, struct str key, const ProtobufCMessage *m, bool absent,
 		  struct err *reterr);

@@ -112,7 +112,7 @@ static rc check_claims(const struct json *claims, int64_t now_s, struct auth_cla
 	    !time_of(claims, "nbf", false, &not_before))
 		return refused(reterr, "doesn't tell its times");
 	if (now_s >= ret->expires_s)
-		return refused(reterr, "has expired");
+		return err_set(reterr, ERR_ExpiredToken, "the token has expired: log in again");
 	if (ret->issued_s > now_s + SKEW_S || not_before > now_s + SKEW_S)
 		return refused(reterr, "is of the future");
 	ret->subject = json_str(json_member(claims, "sub"));
@@ -156,6 +156,11 @@ struct str auth_token_make(struct auth *x, const struct auth_user *u, struct are
 	return auth_token_sign(x->encrypt_secret, &c, a);
 }
 
+static rc gone(struct err *reterr)
+{
+	return err_set(reterr, ERR_ExpiredToken, "the token is of a user who is gone: log in again");
+}
+
 rc auth_find_token(struct auth *x, enum kv_wait wait, struct str token, struct arena *a,
 		   struct auth_user **ret_user, struct err *reterr)
 {
@@ -168,12 +173,12 @@ rc auth_find_token(struct auth *x, enum kv_wait wait, struct str token, struct a
 		return refused(reterr, "names no user");
 	r = auth_find_user(x, wait, c.subject, a, &u, reterr);
 	if (rc_is(r, InvalidAccessKeyId))
-		return refused(reterr, "is of a user who is gone");
+		return gone(reterr);
 	TRY(r);
 	/* One of the same name was deleted and made again since. */
 	if (c.issued_s && c.issued_s < u->created_s) {
 		auth_user_unref(u);
-		return refused(reterr, "is of a user who is gone");
+		return gone(reterr);
 	}
 	*ret_user = u;
 	return RC_OK;

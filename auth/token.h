@@ -14,6 +14,6 @@ struct auth_claims {
 /* HS256. */
 struct str auth_token_sign(struct str key, const struct auth_claims *c, struct arena *a);
 /* HS256, HS384 and HS512 are taken; issuer "auth", audience "login" or none, exp demanded. InvalidToken with
- * the reason. */
+ * the reason; ExpiredToken. */
 rc auth_token_verify(struct str key, struct str token, int64_t now_s, struct arena *a, struct auth_claims *ret,
 		     struct err *reterr);

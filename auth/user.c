@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "auth/statements.h"
 #include "auth/wildcard.h"
 #include "base/buf.h"
 
@@ -74,22 +75,53 @@ static struct auth_statement statement(struct arena *a, const struct auth_statem
 	return to;
 }
 
-struct auth_user *auth_user_of(struct str name, const struct auth_statement *s, size_t n)
+static struct auth_statement *statements(struct arena *a, struct str name, const struct auth_statement *s,
+					 size_t n)
 {
-	struct arena *a = arena_new();
-	struct auth_user *u = ARENA_NEW(a, struct auth_user);
 	struct auth_statement *to = arena_alloc(a, n * sizeof(*to));
 	struct str as_pattern = literal(a, name);
 
 	for (size_t i = 0; i < n; i++)
 		to[i] = statement(a, &s[i], as_pattern);
+	return to;
+}
+
+struct auth_user *auth_user_of(struct str name, const struct auth_statement *s, size_t n)
+{
+	struct arena *a = arena_new();
+	struct auth_user *u = ARENA_NEW(a, struct auth_user);
+
 	*u = (struct auth_user){
 		.refs = 1,
 		.arena = a,
 		.name = arena_dup(a, name),
-		.statements = to,
+		.statements = statements(a, name, s, n),
 		.statements_n = n,
 	};
+	return u;
+}
+
+struct auth_user *auth_user_session(struct auth_user *base, const struct auth_statements *scope)
+{
+	struct arena *a = arena_new();
+	struct auth_user *u = ARENA_NEW(a, struct auth_user);
+
+	*u = (struct auth_user){
+		.refs = 1,
+		.arena = a,
+		.name = base->name,
+		.statements = base->statements,
+		.statements_n = base->statements_n,
+		.base = auth_user_ref(base),
+		.temporary = true,
+		.created_s = base->created_s,
+		.created_ns = base->created_ns,
+	};
+	if (scope) {
+		u->scoped = true;
+		u->scope = statements(a, base->name, scope->p, scope->n);
+		u->scope_n = scope->n;
+	}
 	return u;
 }
 
@@ -112,6 +144,16 @@ struct str auth_user_name(const struct auth_user *u)
 	return u->name;
 }
 
+struct str auth_user_access_key(const struct auth_user *u)
+{
+	return u->access_key;
+}
+
+bool auth_user_is_temporary(const struct auth_user *u)
+{
+	return u->temporary;
+}
+
 struct auth_user *auth_user_ref(struct auth_user *u)
 {
 	unsigned before = __atomic_fetch_add(&u->refs, 1, __ATOMIC_RELAXED);
@@ -122,6 +164,11 @@ struct auth_user *auth_user_ref(struct auth_user *u)
 
 void auth_user_unref(struct auth_user *u)
 {
-	if (u && __atomic_sub_fetch(&u->refs, 1, __ATOMIC_ACQ_REL) == 0)
-		arena_free(u->arena);
+	struct auth_user *base;
+
+	if (!u || __atomic_sub_fetch(&u->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	base = u->base;
+	arena_free(u->arena);
+	auth_user_unref(base);
 }

@@ -7,6 +7,7 @@
 #include "kv/gate.h"
 #include "kv/marks.h"
 #include "versions/task.h"
+#include "versions/usage.h"
 
 /* Of hygiene: a part that was on its way when its upload ended; removals between two pauses. */
 enum { LATE_PARTS_MS = 60 * 60 * 1000, SWEEP_MAX = 10000 };
@@ -168,6 +169,8 @@ static void open_versions(struct app *app)
 		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
 		.actions = c->actions.enabled,
 		.block_prefix = c->committed.block_storage_prefix,
+		.gc_file_bytes = (uint64_t)c->ugc.prepare_max_file_size,
+		.gc_call_ms = c->ugc.prepare_interval,
 		.min_range_bytes = (uint64_t)c->committed.permanent.min_range_size_bytes,
 		.max_range_bytes = (uint64_t)c->committed.permanent.max_range_size_bytes,
 		.range_raggedness = (uint64_t)c->committed.permanent.range_raggedness_entries,
@@ -206,6 +209,9 @@ rc app_open(struct app *app, struct err *reterr)
 		.cache_size = (size_t)c->auth.cache.size,
 		.single = str_eq(c->auth.ui_config.rbac, STR("none")),
 		.login_ms = c->auth.login_duration,
+		.failures = (unsigned)c->auth.limits.failures,
+		.recovery_ms = c->auth.limits.recovery,
+		.session_max_ms = c->auth.sts.max_duration,
 	});
 	return RC_OK;
 }
@@ -237,10 +243,26 @@ void app_start_hygiene(struct app *app)
 		app->hygiene = hygiene_start(&o, c->server.hygiene_interval);
 }
 
+/* Of one that was opened whole. */
+static void flush_usage(struct app *app)
+{
+	struct arena *a;
+	struct err err = {0};
+	struct vcall c = {.v = app->versions, .wait = KV_BLOCK, .err = &err};
+
+	if (!app->versions)
+		return;
+	c.a = a = arena_new();
+	if (!rc_ok(usage_flush(&c, wall_now().s)))
+		log_event(LOG_WARN, "server", "what was counted for the usage report is lost", F_CSTR("error", err.msg));
+	arena_free(a);
+}
+
 void app_stop_hygiene(struct app *app)
 {
 	hygiene_stop(app->hygiene);
 	app->hygiene = NULL;
+	flush_usage(app);
 }
 
 void app_end_workers(struct app *app)

@@ -91,6 +91,8 @@ static void handle(struct http_req *req, void *ud)
 	}
 	if (api_owns(target) && !is_s3(site, req))
 		api_handle(site->api, req);
+	else if (api_owns_sts(req))
+		api_sts(site->api, req);
 	else
 		gateway_handle(site->gateway, req);
 }

@@ -112,6 +112,12 @@ struct conf {
 			struct str rbac; /* internal (default), none, ... */
 		} ui_config;
 		int64_t login_duration, login_max_duration;
+		struct {
+			int64_t max_duration;
+		} sts;
+		struct {
+			int64_t failures, recovery;
+		} limits;
 		struct str logout_redirect_url;
 	} auth;
 	struct {
@@ -139,6 +145,9 @@ struct conf {
 			} memory;
 		} sstable;
 	} committed;
+	struct {
+		int64_t prepare_max_file_size, prepare_interval;
+	} ugc;
 	struct {
 		bool ensure_readable_root_namespace;
 		int64_t dropped_tokens_after;

@@ -17,7 +17,7 @@ static void verify(struct arena *a, struct str token)
 	if (rc_ok(r))
 		MUST(c.subject.n && str_is_utf8(c.subject) && c.expires_s > NOW);
 	else
-		MUST(rc_is(r, InvalidToken) && e.code == ERR_InvalidToken && e.msg[0]);
+		MUST((rc_is(r, InvalidToken) || rc_is(r, ExpiredToken)) && e.code == r.code && e.msg[0]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

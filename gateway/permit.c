@@ -56,10 +56,9 @@ static rc check_region(struct s3_req *r)
 	return err_field(failed, &r->err, "Region", region);
 }
 
-static rc find_user(struct s3_req *r, struct auth_user **ret, struct str *ret_secret)
+static rc find_user(struct s3_req *r, const struct auth_attempt *t, struct auth_user **ret, struct str *ret_secret)
 {
-	rc found = auth_find_key(r->g->o.auth, r->wait, r->sig.access_key, r->a, ret, ret_secret,
-				 &r->err);
+	rc found = auth_find_signer(r->g->o.auth, r->wait, t, r->sig.token, r->a, ret, ret_secret, &r->err);
 
 	if (rc_is(found, InvalidAccessKeyId))
 		return err_field(found, &r->err, "AWSAccessKeyId", r->sig.access_key);
@@ -82,11 +81,25 @@ static rc check_empty_body(struct s3_req *r)
 	return err_field(failed, &r->err, "S3ComputedContentSHA256", str_c(empty));
 }
 
+static struct str source(struct s3_req *r)
+{
+	return http_source(r->http, r->g->o.trusted_proxies, r->g->o.trusted_proxies_n);
+}
+
+static struct auth_attempt attempt(struct s3_req *r)
+{
+	return (struct auth_attempt){.source = source(r),
+				     .access_key = r->sig.access_key,
+				     .request_id = http_req_id(r->http),
+				     .how = "signature"};
+}
+
 rc s3_authenticate(struct s3_req *r)
 {
 	struct sigv4_request sr = signed_request(r);
 	struct auth_user *user;
 	struct str secret, prefix = STR("");
+	struct auth_attempt t;
 	rc verdict;
 
 	TRY(sigv4_parse(&sr, wall_now().s, r->a, &r->sig, &r->err));
@@ -95,14 +108,18 @@ rc s3_authenticate(struct s3_req *r)
 		return err_set(&r->err, ERR_AccessDenied,
 			       "Access Denied: the request is not signed; give the client an access key.");
 	TRY(check_region(r));
-	TRY(find_user(r, &user, &secret));
+	t = attempt(r);
+	TRY(find_user(r, &t, &user, &secret));
 	if (r->at.virtual_host)
 		prefix = arena_join(r->a, (struct str[]){STR("/"), r->at.bucket}, 2);
 	verdict = sigv4_verify(&r->sig, &sr, secret, prefix, r->a, &r->err);
+	auth_tried(r->g->o.auth, &t, rc_ok(verdict));
 	if (!rc_ok(verdict)) {
 		auth_user_unref(user);
-		/* All keys are permanent: a token that is signed is of no use, one that isn't is wrong. */
-		return r->sig.token.n ? err_default(&r->err, ERR_InvalidToken) : verdict;
+		/* A permanent key needs none: a token that is signed is of no use, one that isn't is wrong. */
+		return r->sig.token.n && !auth_is_temporary(r->sig.access_key)
+			       ? err_default(&r->err, ERR_InvalidToken)
+			       : verdict;
 	}
 	r->user = user;
 	TRY(auth_not_expired(user, &r->err));
@@ -170,7 +187,7 @@ rc s3_find_repo(struct s3_req *r)
 static struct auth_context context(struct s3_req *r)
 {
 	return (struct auth_context){
-		.source_ip = http_source(r->http, r->g->o.trusted_proxies, r->g->o.trusted_proxies_n),
+		.source_ip = source(r),
 		.storage_id = r->have_repo ? r->repo.storage_id : STR_NONE,
 	};
 }

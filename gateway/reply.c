@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "gateway/s3.h"
+#include "versions/usage.h"
 
 void s3_add_header(struct s3_req *r, const char *name, struct str value)
 {
@@ -135,6 +136,19 @@ static void write_error(struct s3_req *r)
 	xw_close(&r->xml, "Error");
 }
 
+static void retry_after(struct s3_req *r, int status)
+{
+	struct str name, value;
+	unsigned at = 0;
+
+	if (status == 503)
+		s3_add_header(r, "retry-after",
+			      arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
+	while (status == 429 && err_next_field(&r->err, &at, &name, &value))
+		if (str_eq(name, STR("RetryAfterSeconds")))
+			s3_add_header(r, "retry-after", value);
+}
+
 void s3_reply_error(struct s3_req *r)
 {
 	int status = err_status(r->err.code);
@@ -144,9 +158,7 @@ void s3_reply_error(struct s3_req *r)
 		s3_late_finish(r);
 		return;
 	}
-	if (status == 503)
-		s3_add_header(r, "retry-after",
-			      arena_printf(r->a, "%u", http_admit_retry_s(&r->admit)));
+	retry_after(r, status);
 	standard_headers(r);
 	if (is_head(r) || status == 304) {
 		http_respond_head(r->http, status, r->out, r->out_n, status == 304 ? -1 : 0);
@@ -187,6 +199,8 @@ void s3_done(struct s3_req *r, rc result)
 		     r->user ? auth_user_name(r->user) : STR_NONE,
 		     r->err.code ? str_c(err_s3_code(r->err.code)) : STR_NONE);
 	count(r);
+	if (user)
+		usage_count(r->g->o.versions);
 	if (r->up)
 		body_close(r->up->head);
 	http_admit_leave(&r->admit);

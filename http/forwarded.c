@@ -56,34 +56,71 @@ static bool is_trusted(struct str peer, const struct str *trusted, size_t n)
 }
 
 /* All X-Forwarded-For lines as one list, in order: a proxy may add to the last or write its own. */
-static struct str forwarded_for(struct http_req *r)
+static struct str forwarded_for(const struct http_header *h, size_t n, struct arena *a)
 {
-	const struct http_header *h;
-	size_t n = http_req_headers(r, &h);
 	struct str list = STR("");
 
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(h[i].name, STR("x-forwarded-for")))
-			list = list.n ? arena_join(http_req_arena(r),
-						   (struct str[]){list, STR(","), h[i].value}, 3)
-				      : h[i].value;
+			list = list.n ? arena_join(a, (struct str[]){list, STR(","), h[i].value}, 3) : h[i].value;
 	return list;
 }
 
-struct str http_source(struct http_req *r, const struct str *trusted, size_t n)
+/* The only one, or STR_NONE: of two, who wrote which? */
+static struct str real_ip(const struct http_header *h, size_t n)
 {
-	struct str peer = http_req_peer(r), list;
+	struct str found = STR_NONE;
 
-	if (!n)
+	for (size_t i = 0; i < n; i++) {
+		if (!str_eq(h[i].name, STR("x-real-ip")))
+			continue;
+		if (found.p)
+			return STR_NONE;
+		found = h[i].value;
+	}
+	return found;
+}
+
+/* Without a port: "192.0.2.1:443", "[2001:db8::1]:443". */
+static struct str address_of(struct str entry)
+{
+	struct str rest;
+
+	if (str_starts(entry, STR("[")))
+		return str_cut(str_skip(entry, 1), ']', &rest);
+	rest = str_skip(entry, str_index(entry, ':'));
+	if (rest.n && str_index(str_skip(rest, 1), ':') == rest.n - 1)
+		return str_head(entry, entry.n - rest.n);
+	return entry;
+}
+
+struct str http_source_of(struct str peer, const struct http_header *h, size_t n, const struct str *trusted,
+			  size_t trusted_n, struct arena *a)
+{
+	struct str list, real;
+
+	if (!trusted_n || !is_trusted(peer, trusted, trusted_n))
 		return peer;
-	list = forwarded_for(r);
-	while (list.n && is_trusted(peer, trusted, n)) {
+	list = forwarded_for(h, n, a);
+	if (!list.n) {
+		real = real_ip(h, n);
+		return real.n ? address_of(real) : peer;
+	}
+	while (list.n && is_trusted(peer, trusted, trusted_n)) {
 		size_t comma = list.n;
 
 		while (comma > 0 && list.p[comma - 1] != ',')
 			comma--;
-		peer = str_trim(str_skip(list, comma));
+		peer = address_of(str_trim(str_skip(list, comma)));
 		list = str_head(list, comma ? comma - 1 : 0);
 	}
 	return peer;
+}
+
+struct str http_source(struct http_req *r, const struct str *trusted, size_t n)
+{
+	const struct http_header *h;
+	size_t headers_n = http_req_headers(r, &h);
+
+	return http_source_of(http_req_peer(r), h, headers_n, trusted, n, http_req_arena(r));
 }

@@ -104,16 +104,24 @@ static rc credential_part(const struct sigv4 *s, struct err *reterr, const char 
 	return malformed(s, reterr, text);
 }
 
-static rc scope_check(const struct sigv4 *s, struct str terminator, struct err *reterr)
+static struct str service_of(const struct sigv4_request *r)
 {
+	return r->service.p ? r->service : STR("s3");
+}
+
+static rc scope_check(const struct sigv4_request *r, const struct sigv4 *s, struct str terminator,
+		      struct err *reterr)
+{
+	struct str service = service_of(r);
+	char belongs[64];
 	uint64_t date;
 
+	snprintf(belongs, sizeof(belongs), ". This endpoint belongs to \"" STR_FMT "\".", STR_ARG(service));
 	if (!str_eq(terminator, STR("aws4_request")))
 		return credential_part(s, reterr, "incorrect terminal", terminator,
 				       ". This endpoint uses \"aws4_request\".");
-	if (!str_eq(s->service, STR("s3")))
-		return credential_part(s, reterr, "incorrect service", s->service,
-				       ". This endpoint belongs to \"s3\".");
+	if (!str_eq(s->service, service))
+		return credential_part(s, reterr, "incorrect service", s->service, belongs);
 	if (s->date.n != 8 || !str_to_u64(s->date, &date))
 		return credential_part(s, reterr, "incorrect date format", s->date,
 				       ". This date in the credential must be in the format "
@@ -121,7 +129,7 @@ static rc scope_check(const struct sigv4 *s, struct str terminator, struct err *
 	return RC_OK;
 }
 
-static rc credential_parse(struct str text, struct sigv4 *ret, struct err *reterr)
+static rc credential_parse(const struct sigv4_request *r, struct str text, struct sigv4 *ret, struct err *reterr)
 {
 	struct str rest, terminator;
 
@@ -136,7 +144,7 @@ static rc credential_parse(struct str text, struct sigv4 *ret, struct err *reter
 	for (size_t i = 0; i < ret->region.n; i++)
 		if (ret->region.p[i] <= ' ' || ret->region.p[i] > '~')
 			return credential_malformed(ret, reterr);
-	return scope_check(ret, terminator, reterr);
+	return scope_check(r, ret, terminator, reterr);
 }
 
 static bool is_signed(struct str list, struct str name)
@@ -303,6 +311,14 @@ static rc authorization_split(struct str text, struct sigv4 *s, struct str *ret_
 	return RC_OK;
 }
 
+/* S3 alone lets clients sign something else than the body's hash. */
+static rc body_hashed(struct sigv4 *ret)
+{
+	ret->payload = SIGV4_SHA256;
+	ret->payload_hash = STR_NONE;
+	return RC_OK;
+}
+
 static rc header_form_parse(const struct sigv4_request *r, struct str parameters, int64_t now_s,
 			    struct arena *a, struct sigv4 *ret, struct err *reterr)
 {
@@ -311,18 +327,19 @@ static rc header_form_parse(const struct sigv4_request *r, struct str parameters
 
 	ret->form = SIGV4_HEADER;
 	TRY(authorization_split(parameters, ret, &credential, &signed_headers, reterr));
-	TRY(credential_parse(credential, ret, reterr));
+	TRY(credential_parse(r, credential, ret, reterr));
 	TRY(signed_headers_parse(signed_headers, a, ret, reterr));
 	TRY(request_date_parse(r, now_s, a, ret, reterr));
 	TRY(scope_date_check(ret, reterr));
 	TRY(signed_headers_check(r, ret, a, reterr));
+	ret->token = header_of(r, STR("x-amz-security-token"), NULL);
+	if (r->service.p)
+		return body_hashed(ret);
 	hash = header_of(r, STR("x-amz-content-sha256"), &n);
 	if (n == 0)
 		return err_set(reterr, ERR_InvalidRequest,
 			       "Missing required header for this request: x-amz-content-sha256");
-	TRY(payload_parse(n > 1 ? STR("") : hash, ret, reterr));
-	ret->token = header_of(r, STR("x-amz-security-token"), NULL);
-	return RC_OK;
+	return payload_parse(n > 1 ? STR("") : hash, ret, reterr);
 }
 
 enum query_name { Q_ALGORITHM, Q_CREDENTIAL, Q_DATE, Q_EXPIRES, Q_SIGNED_HEADERS, Q_SIGNATURE,
@@ -438,6 +455,8 @@ static rc query_payload_parse(const struct sigv4_request *r, const struct str v[
 	size_t n;
 	struct str hash = header_of(r, STR("x-amz-content-sha256"), &n);
 
+	if (r->service.p)
+		return body_hashed(ret);
 	if (n == 0)
 		hash = v[Q_CONTENT_SHA256].p ? v[Q_CONTENT_SHA256] : STR("UNSIGNED-PAYLOAD");
 	return payload_parse(n > 1 ? STR("") : hash, ret, reterr);
@@ -451,7 +470,7 @@ static rc query_form_parse(const struct sigv4_request *r, const struct str v[Q_N
 	ret->signature = v[Q_SIGNATURE];
 	ret->amz_date = v[Q_DATE];
 	ret->token = v[Q_TOKEN];
-	TRY(credential_parse(v[Q_CREDENTIAL], ret, reterr));
+	TRY(credential_parse(r, v[Q_CREDENTIAL], ret, reterr));
 	if (!time_parse_amz(ret->amz_date, &ret->signed_at_s))
 		return query_error(reterr, "X-Amz-Date must be in the ISO8601 Long Format "
 					   "\"yyyyMMdd'T'HHmmss'Z'\"");

@@ -28,6 +28,7 @@ struct sigv4_request {
 	struct str query; /* as on the wire, without '?' */
 	const struct sigv4_header *headers;
 	size_t headers_n;
+	struct str service; /* what it must be signed for, when it is verified; STR_NONE: s3 */
 };
 
 /* SIGV2_QUERY: what boto3 and aws-cli v1 make of a presigned link for an endpoint of one's own. */
@@ -44,10 +45,12 @@ enum sigv4_payload {
 struct sigv4 {
 	enum sigv4_form form;
 	enum sigv4_payload payload;
-	struct str payload_hash; /* the header's text; for SIGV4_SHA256 64 lower-case hex digits */
+	/* The header's text; for SIGV4_SHA256 64 lower-case hex digits. Of another service than s3 STR_NONE: the
+	 * caller puts the body's own hash there before sigv4_verify, whatever a header says. */
+	struct str payload_hash;
 	struct str access_key;
 	struct str scope;        /* "20261121/us-east-1/s3/aws4_request" */
-	struct str date, region, service; /* its parts; any region, the service is always s3 */
+	struct str date, region, service; /* its parts; any region, the request's service */
 	struct str amz_date;     /* "20261121T044937Z" */
 	struct str signed_headers; /* in lower case */
 	struct str signature;    /* as given */

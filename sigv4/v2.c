@@ -104,17 +104,22 @@ rc v2_query_parse(const struct sigv4_request *r, int64_t now_s, struct arena *a,
 		return link_invalid(reterr);
 	if ((int64_t)expires < now_s)
 		return err_set(reterr, ERR_AccessDenied, "Request has expired");
+	/* As if it were a header: it is signed like one. */
+	ret->token = query_value(r, STR("x-amz-security-token"), a);
 	ret->form = SIGV2_QUERY;
 	ret->payload = SIGV4_UNSIGNED;
 	ret->payload_hash = STR("UNSIGNED-PAYLOAD");
 	return RC_OK;
 }
 
-static void add_amz_headers(struct out *o, const struct sigv4_request *r)
+/* link_token: a link's x-amz-security-token, STR_NONE. */
+static void add_amz_headers(struct out *o, const struct sigv4_request *r, struct str link_token)
 {
-	struct named *v = arena_alloc(o->a, r->headers_n * sizeof(*v) + 1);
+	struct named *v = arena_alloc(o->a, (r->headers_n + 1) * sizeof(*v));
 	size_t n = 0;
 
+	if (link_token.p)
+		v[n++] = (struct named){STR("x-amz-security-token"), link_token, r->headers_n};
 	for (size_t i = 0; i < r->headers_n; i++)
 		if (str_starts(r->headers[i].name, STR("x-amz-")))
 			v[n++] = (struct named){r->headers[i].name, r->headers[i].value, i};
@@ -201,7 +206,7 @@ static struct str v2_string_to_sign(const struct sigv4 *s, const struct sigv4_re
 	else if (!amz_date)
 		out_add(&o, header_of(r, STR("date"), NULL));
 	out_add_c(&o, '\n');
-	add_amz_headers(&o, r);
+	add_amz_headers(&o, r, s->form == SIGV2_QUERY ? s->token : STR_NONE);
 	out_add(&o, bucket_path);
 	out_add(&o, path);
 	add_sub_resources(&o, r->query, empty);

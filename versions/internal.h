@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/rand.h"
 #include "versions/cache.h"
@@ -14,12 +15,17 @@ struct versions {
 	struct kv *kv;
 	struct registry *registry;
 	struct work_pool *meta, *data;
+	_Atomic uint64_t usage; /* requests that were counted (usage.h) */
 	struct put_batch *puts;
 	struct tasks *tasks;       /* NULL: this process runs none */
 	struct tables *tables;     /* NULL: commits can't be read (tests of other things) */
 	struct {
 		uint64_t min_bytes, max_bytes, raggedness; /* committed.permanent.* */
 	} split;
+	struct {
+		uint64_t file_bytes;
+		int64_t call_ms;
+	} gc; /* ugc.* */
 	struct work_pool *ranges;  /* jobs that wait for nobody; NULL: whoever writes ranges does it alone */
 	int64_t repo_cache_ms;
 	bool ensure_readable_root;

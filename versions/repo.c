@@ -261,3 +261,10 @@ rc repo_list(struct vcall *c, struct str prefix, struct str after, size_t max, s
 	*ret_n = n;
 	return RC_OK;
 }
+
+struct str repo_address(const struct repo *r, struct str key, struct arena *a)
+{
+	struct str space = r->storage_namespace, slash = str_ends(space, STR("/")) ? STR("") : STR("/");
+
+	return arena_join(a, (struct str[]){space, slash, key}, 3);
+}

@@ -42,3 +42,5 @@ rc repo_delete_empty(struct vcall *c, struct str id);
 /* The store that it is pinned to. ServiceUnavailable with the remedy when it isn't configured. The
  * backend lives as long as the registry that the versions hold. */
 rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret);
+/* The whole address of what lies at `key` below its namespace. */
+struct str repo_address(const struct repo *r, struct str key, struct arena *a);

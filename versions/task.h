@@ -17,6 +17,7 @@
 #pragma once
 
 #include "versions/dump.h"
+#include "versions/gc_commits.h"
 #include "versions/head.h"
 
 enum { TASK_LOST_MS = 60 * 1000, TASK_EXPIRY_S = 24 * 3600, TASK_STARTS = 3 };
@@ -27,6 +28,7 @@ enum task_kind {
 	TASK_COMMIT,  /* "CA..." */
 	TASK_MERGE,   /* "MA..." */
 	TASK_FSCK,    /* "FS...": fsck.h */
+	TASK_GC,      /* "GCPC...": gc_commits.h */
 	TASK_KINDS,   /* a record of some other program: told, and left alone */
 };
 
@@ -52,6 +54,7 @@ rc task_submit_commit(struct vcall *c, const struct repo *r, const struct commit
 		      struct str *ret_id);
 rc task_submit_merge(struct vcall *c, const struct repo *r, const struct merge_request *q,
 		     struct str *ret_id);
+rc task_submit_gc(struct vcall *c, const struct repo *r, struct str *ret_id);
 /* For other kinds: `input` is what the kind's run gets. */
 rc task_submit(struct vcall *c, const struct repo *r, enum task_kind kind, struct str input,
 	       struct str *ret_id);
@@ -62,6 +65,7 @@ rc task_get(struct vcall *c, const struct repo *r, enum task_kind kind, struct s
 rc task_dump_result(struct vcall *c, const struct task *t, struct refs_dump *ret);
 rc task_commit_result(struct vcall *c, const struct task *t, struct commit *ret);
 rc task_merge_result(struct vcall *c, const struct task *t, struct str *ret_commit_id);
+rc task_gc_result(struct vcall *c, const struct task *t, struct gc_run *ret);
 
 /* Ascending by id, ids > after, at most max. */
 rc task_list(struct vcall *c, const struct repo *r, struct str after, size_t max, struct task **ret,

@@ -223,6 +223,37 @@ rc task_merge_result(struct vcall *c, const struct task *t, struct str *ret_comm
 	return RC_OK;
 }
 
+/* Garbage collection. */
+
+rc task_submit_gc(struct vcall *c, const struct repo *r, struct str *ret_id)
+{
+	TRY(gc_check_prepare(c, r));
+	return task_submit(c, r, TASK_GC, STR(""), ret_id);
+}
+
+static rc run_gc(struct vcall *c, const struct repo *r, const struct task_run *t, struct str *ret)
+{
+	Pb__GarbageCollectionRun m = PB__GARBAGE_COLLECTION_RUN__INIT;
+	struct gc_run run;
+
+	TRY(gc_prepare_commits(c, r, t->progress, &run));
+	m.run_id = pb_bytes(run.id);
+	m.commits_location = pb_bytes(run.commits);
+	m.addresses_location = pb_bytes(run.addresses);
+	*ret = pb_pack(&m.base, c->a);
+	return RC_OK;
+}
+
+rc task_gc_result(struct vcall *c, const struct task *t, struct gc_run *ret)
+{
+	Pb__GarbageCollectionRun *m = pb_unpack(&pb__garbage_collection_run__descriptor, t->result, c->a);
+
+	if (!m)
+		return bad_record(c, "result");
+	*ret = (struct gc_run){pb_str(m->run_id), pb_str(m->commits_location), pb_str(m->addresses_location)};
+	return RC_OK;
+}
+
 /* The table. */
 
 static const struct task_kind_ops kinds[TASK_KINDS] = {
@@ -231,6 +262,7 @@ static const struct task_kind_ops kinds[TASK_KINDS] = {
 	[TASK_COMMIT] = {{"CA", 2}, {"commit", 6}, false, run_commit},
 	[TASK_MERGE] = {{"MA", 2}, {"merge", 5}, false, run_merge},
 	[TASK_FSCK] = {{"FS", 2}, {"fsck", 4}, true, task_run_fsck},
+	[TASK_GC] = {{"GCPC", 4}, {"prepare_gc_commits", 18}, true, run_gc},
 };
 
 const struct task_kind_ops *task_kind_ops(enum task_kind k)

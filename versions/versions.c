@@ -41,6 +41,8 @@ struct versions *versions_new(const struct versions_options *o)
 	v->split.min_bytes = o->min_range_bytes;
 	v->split.max_bytes = o->max_range_bytes ? o->max_range_bytes : 20 << 20;
 	v->split.raggedness = o->range_raggedness ? o->range_raggedness : 50000;
+	v->gc.file_bytes = o->gc_file_bytes ? o->gc_file_bytes : 20 << 20;
+	v->gc.call_ms = o->gc_call_ms ? o->gc_call_ms : 60000;
 	return v;
 }
 

@@ -25,6 +25,9 @@ struct versions_options {
 	struct str block_prefix;    /* "_lakefs" */
 	/* Where ranges are cut (committed.permanent.*); zeros: 0, 20 MiB, 50,000. */
 	uint64_t min_range_bytes, max_range_bytes, range_raggedness;
+	/* Of a file of staged bodies (gc_uncommitted.h), ugc.*; zeros: 20 MiB, a minute. */
+	uint64_t gc_file_bytes;
+	int64_t gc_call_ms;
 	/* Encodes and uploads ranges: its jobs wait for nobody. NULL: each writer does it alone. */
 	struct work_pool *ranges;
 };

@@ -73,6 +73,8 @@ static void test_permit__no_row_is_open(void **state)
 		char target[512] = "/api/v1", *to = target + strlen(target);
 		struct answer a;
 
+		if (o->path[0] != '/') /* STS's: tests/e2e/client_sts_test.py */
+			continue;
 		for (const char *p = o->path; *p; p++) {
 			if (*p != '{') {
 				*to++ = *p;
@@ -81,7 +83,7 @@ static void test_permit__no_row_is_open(void **state)
 			to = stpcpy(to, !strncmp(p, "{repository}", 12) ? "one" : "main");
 			p = strchr(p, '}');
 		}
-		stpcpy(to, "?path=x&dest_path=x&ref=main&task_id=x&principalId=x");
+		stpcpy(to, "?path=x&dest_path=x&ref=main&task_id=x&id=x&principalId=x");
 		c.target = target;
 		if (o->flags & R_JSON)
 			c.body = !strcmp(o->name, "setBranchProtectionRules") ? STR("[]") :
@@ -93,13 +95,13 @@ static void test_permit__no_row_is_open(void **state)
 				     "\"commits_meta_range_id\":\"x\",\"tags_meta_range_id\":\"x\","
 				     "\"metadata\":{},\"keys\":[],\"events\":[],\"branches\":[],"
 				     "\"default_retention_days\":1,\"set\":{},\"src_path\":\"x\","
-				     "\"checksum\":\"x\",\"size_bytes\":1,\"physical_address\":\"mem://x/y\","
+				     "\"pattern\":\"x\",\"permission\":\"Read\",\"checksum\":\"x\",\"size_bytes\":1,\"physical_address\":\"mem://x/y\","
 				     "\"staging\":{\"physical_address\":\"mem://x/y\"}}");
 		site_call(&site, &c, &a);
 		if (o->permits[0].on == ON_PUBLIC)
 			assert_true(a.status != 404 && a.status != 500);
 		else if (o->permits[0].on == ON_AUTHENTICATED || o->permits[0].on == ON_VISITOR)
-			assert_true(a.status == 200 || a.status == 204 ||
+			assert_true(a.status == o->status ||
 				    (a.status == 404 && !strcmp(o->name, "getUsageReportSummary")));
 		else if (o->permits[0].on == ON_EACH)
 			assert_true(a.status == 200 && answer_has(&a, "\"status_code\":401"));

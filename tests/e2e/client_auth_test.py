@@ -126,12 +126,40 @@ def test_users_groups_policies():
         assert api.pages("/auth/groups/G/members") == [] == api.pages("/auth/groups/G/policies")
         for what in ("users", "groups", "policies"):
             api.fails(404, "DELETE", f"/auth/{what}/none")
-        for path in ("/auth/groups/G/acl", "/auth/external/principals?principalId=x"):
-            api.fails(501, "GET", path)
+        api.fails(501, "GET", "/auth/external/principals?principalId=x")
         said = [(e["msg"], e["by"]) for e in audit(server)]
         for what in ("user created", "group created", "group deleted", "policy created", "policy changed",
                      "policy deleted", "policy attached", "group member added", "group member removed"):
             assert (what, "admin") in said, what
+
+
+def test_groups_access_by_a_word():
+    with Server() as server:
+        api = Rest(server.url)
+        user = User(server, api, "u")
+        api.call("POST", "/auth/groups", 201, doc={"id": "G"})
+        api.call("PUT", "/auth/groups/G/members/u", 201)
+        assert api.fails(404, "GET", "/auth/groups/G/acl").json == {"message": "the group has no ACL", "no_acl": True}
+        assert "no_acl" not in api.fails(404, "GET", "/auth/groups/none/acl").json
+        api.fails(400, "POST", "/auth/groups/G/acl", doc={"permission": "read"})
+        api.fails(404, "POST", "/auth/groups/none/acl", doc={"permission": "Read"})
+        at = "/repositories/example"
+        # What each may, of: read, write, delete the repository, manage users; each sees its own keys.
+        for word, may in (("Read", (1, 0, 0, 0)), ("Write", (1, 1, 0, 0)), ("Super", (1, 1, 1, 0)), ("Admin", (1, 1, 1, 1)),
+                          ("Read", (1, 0, 0, 0))):
+            api.call("POST", "/auth/groups/G/acl", 201, doc={"permission": word})
+            assert api.get("/auth/groups/G/acl") == {"permission": word}
+            assert ids(api.pages("/auth/groups/G/policies")) == ["ACL(_-_)G"]
+            asked = (user.rest.ask("GET", at), user.rest.ask("POST", at + "/branches/main/objects", query={"path": "x"},
+                                                              body=b"x"),
+                     user.rest.ask("POST", at + "/metadata", doc={"metadata": {"k": "v"}}),
+                     user.rest.ask("GET", "/auth/users"))
+            assert tuple(int(a.status < 300) for a in asked) == may, (word, asked)
+            assert all(a.status < 300 or a.status == 401 for a in asked)
+            user.rest.call("GET", "/auth/users/u/credentials", 200)
+        # Somebody has made something else of it.
+        api.call("PUT", "/auth/policies/ACL(_-_)G", 200, doc={"id": "ACL(_-_)G", "statement": [statement("fs:*", "*")]})
+        assert api.fails(404, "GET", "/auth/groups/G/acl").json["no_acl"] is True
 
 
 def test_documents_that_are_refused():

@@ -389,6 +389,21 @@ def test_long_work():
         assert api.fails(404, "GET", at + "/restore", task_id=task).message == "not found"
 
 
+def test_usage_is_counted_over_restarts():
+    with site() as s:
+        api = Rest(s.url)
+        for _ in range(7):
+            api.get("/user")
+        first = api.get("/usage-report/summary")
+        assert sum(r["count"] for r in first["reports"]) == 7, first
+        s.stop()
+        s.start()
+        s.boto3().list_buckets()
+        again = api.get("/usage-report/summary")
+        assert again["installation_id"] == first["installation_id"]
+        assert sum(r["count"] for r in again["reports"]) == 9, again
+
+
 def test_who_asks():
     with site() as s:
         for other in (Rest(s.url, key=None), Rest(s.url, secret="wrong"), Rest(s.url, key="AKIAUNKNOWNUNKNOWNQQ")):

@@ -250,7 +250,7 @@ static void link_to(const char *path, const char *query, char out[2000])
 {
 	struct arena *a = arena_new();
 	const struct sigv4_header host = {STR("host"), STR("localhost")};
-	const struct sigv4_request sr = {STR("PUT"), str_c(path), str_c(query), &host, 1};
+	const struct sigv4_request sr = {STR("PUT"), str_c(path), str_c(query), &host, 1, STR_NONE};
 	struct str admin = STR("admin");
 	struct str signed_query =
 		sigv4_presign(&sr, &(struct sigv4_credentials){admin, admin, STR_NONE},

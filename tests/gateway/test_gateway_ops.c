@@ -85,6 +85,39 @@ static void test_ops__rows_are_complete(void **state)
 	}
 }
 
+/* Whoever adds a row that its handler has to authorize has to say so here, too. Rows of what there isn't are
+ * refused to who is known, and nothing else (the dispatcher). */
+static void test_ops__each_row_has_a_permission(void **state)
+{
+	static const struct {
+		const char *name;
+		enum s3_resource resource;
+	} rows[] = {
+		{"ListBuckets", RES_SOMEWHERE},   /* a filter */
+		{"DeleteObjects", RES_PER_KEY},   /* asked for each key */
+		{"CreateBucket", RES_BUCKET},     /* asked once the namespace is known */
+		{"DeleteBucket", RES_BUCKET},
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < S3_OPS; i++) {
+		const struct s3_op *op = &s3_ops[i];
+		bool listed = false;
+
+		if (op->flags & OP_ABSENT)
+			continue;
+		assert_true(op->action && op->action[3]);
+		if (op->resource != RES_SOMEWHERE && op->resource != RES_PER_KEY && op->resource != RES_BUCKET)
+			continue;
+		for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++)
+			listed |= rows[k].resource == op->resource && !strcmp(rows[k].name, op->name);
+		if (!listed)
+			fail_msg("%s leaves its permission to its handler", op->name);
+		n++;
+	}
+	assert_int_equal(n, sizeof(rows) / sizeof(rows[0]));
+}
+
 /* What each demands, as lakeFS's policies were written for (each word by hand). */
 static void test_ops__permissions(void **state)
 {
@@ -124,6 +157,7 @@ int main(void)
 		cmocka_unit_test(test_ops__all_of_s3),
 		cmocka_unit_test(test_ops__rows_are_unique),
 		cmocka_unit_test(test_ops__rows_are_complete),
+		cmocka_unit_test(test_ops__each_row_has_a_permission),
 		cmocka_unit_test(test_ops__permissions),
 	};
 

@@ -105,9 +105,38 @@ static void test_v2__malformed(void **unused)
 	arena_free(a);
 }
 
+/* botocore 1.44's link with a session's token: under the signature, as if it were a header. */
+static void test_v2__token_of_a_link(void **unused)
+{
+#define LINK "/repo/main/x?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=xM7NriMuCiloAwu8Zo2o4wvpa8c%3D&Expires=1795240177"
+	static const struct {
+		const char *target;
+		bool good;
+	} rows[] = {
+		{LINK "&x-amz-security-token=tok%2Fen%2B%3D%3D", true},
+		{LINK "&x-amz-security-token=tok%2Fen%2B%3D", false},
+		{LINK "&x-amz-security-token=", false},
+		{LINK, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct arena *a = arena_new();
+		struct sigv4_request r = request_of(a, "GET", rows[i].target, "host:127.0.0.1:8000\n");
+		struct sigv4 s;
+		struct err e;
+
+		assert_ok(sigv4_parse(&r, 1795236577, a, &s, &e));
+		assert_int_equal(rc_ok(sigv4_verify(&s, &r, AWS_SECRET, STR(""), a, &e)), rows[i].good);
+		if (rows[i].good)
+			assert_str(s.token, "tok/en+==");
+		arena_free(a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_v2__token_of_a_link),
 		cmocka_unit_test(test_v2__examples),
 		cmocka_unit_test(test_v2__malformed),
 	};

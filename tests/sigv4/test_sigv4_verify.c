@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/encode.h"
 #include "vectors.h"
 
@@ -332,9 +333,43 @@ static void test_verify__over_long_secret(void **unused)
 	arena_free(a);
 }
 
+/* botocore 1.44's query of STS: no header tells the body's hash, and the service is another. */
+static void test_verify__another_service(void **unused)
+{
+	static const char headers[] =
+		"host:127.0.0.1:8000\ncontent-type:application/x-www-form-urlencoded; charset=utf-8\n"
+		"x-amz-date:20261121T044937Z\nx-amz-security-token:tok/en+==\n"
+		"authorization:AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261121/us-east-1/sts/aws4_request, "
+		"SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, "
+		"Signature=16c0171b8683b521e1b8645d57be4874be6fd34372ed233c3b1b8fa4f12d85cf\n";
+	struct str body = STR("Action=GetSessionToken&Version=2011-06-15");
+	struct arena *a = arena_new();
+	struct sigv4_request r = request_of(a, "POST", "/", headers);
+	struct sigv4 s;
+	uint8_t hash[32];
+	struct err e;
+
+	assert_code(sigv4_parse(&r, VECTORS_AT, a, &s, &e), AuthorizationHeaderMalformed);
+	r.service = STR("sts");
+	assert_ok(sigv4_parse(&r, VECTORS_AT, a, &s, &e));
+	assert_int_equal(s.payload, SIGV4_SHA256);
+	assert_null(s.payload_hash.p);
+	assert_str(s.token, "tok/en+==");
+	digest_of(DIGEST_SHA256, body, hash);
+	s.payload_hash = hex_encode(a, str_make(hash, sizeof(hash)));
+	assert_ok(sigv4_verify(&s, &r, AWS_SECRET, STR(""), a, &e));
+	digest_of(DIGEST_SHA256, str_head(body, body.n - 1), hash);
+	s.payload_hash = hex_encode(a, str_make(hash, sizeof(hash)));
+	assert_code(sigv4_verify(&s, &r, AWS_SECRET, STR(""), a, &e), SignatureDoesNotMatch);
+	r.service = STR("iam");
+	assert_code(sigv4_parse(&r, VECTORS_AT, a, &s, &e), AuthorizationHeaderMalformed);
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verify__another_service),
 		cmocka_unit_test(test_verify__botocore),
 		cmocka_unit_test(test_verify__spellings),
 		cmocka_unit_test(test_verify__header_values),
