@@ -62,7 +62,9 @@ static rc get(struct remote *r, struct arena *a, const struct object_ptr *p, uin
 		return invalid_range(offset, reterr);
 	TRY(done);
 	done = r->ops->stat(r, &c, w, a, ret_stat, reterr);
-	if (rc_ok(done) && w->status != 206 && (offset || ret_stat->size > length))
+	if (rc_ok(done) && w->status == 206 && offset >= ret_stat->size)
+		done = invalid_range(offset, reterr); /* some send nothing, and call it a part */
+	else if (rc_ok(done) && w->status != 206 && (offset || ret_stat->size > length))
 		done = err_set(reterr, ERR_IO, STR_FMT ": the store answered %d to a request for a range",
 			       STR_ARG(c.what), w->status);
 	if (!rc_ok(done))

@@ -4,6 +4,10 @@
 
 #include <sys/types.h>
 
+#include "base/str.h"
+
+struct backend;
+
 enum { SERVICE_ARGS = 24 };
 
 struct service {
@@ -12,6 +16,8 @@ struct service {
 	const char *ready; /* a path that is answered, with whatever status, once it serves */
 	/* Fills argv and env (both NULL-terminated; strings by service_text) for the port. */
 	void (*command)(struct service *v, char **argv, char **env);
+	/* Optional, for services that keep in memory what they said they have: until it is on disk. */
+	void (*settle)(struct backend *b, struct str space);
 	/* private */
 	pid_t pid;
 	char *texts[64];

@@ -35,6 +35,7 @@ static const struct store_row rows[STORE_KINDS] = {
 	[STORE_FAULT] = {"fault", "local", NULL},
 	[STORE_S3_VERSITYGW] = {"s3: versitygw", "s3", store_open_s3},
 	[STORE_S3_S3PROXY] = {"s3: s3proxy", "s3", store_open_s3},
+	[STORE_AZURE] = {"azure: azurite", "azure", store_open_azure},
 	[STORE_GCS_MEMORY] = {"gcs: fake-gcs-server in memory", "gcs", store_open_gcs},
 	[STORE_GCS_FILES] = {"gcs: fake-gcs-server on files", "gcs", store_open_gcs},
 };
@@ -143,6 +144,12 @@ void store_close(struct store *s)
 	backend_free(s->b);
 	if (s->root[0])
 		store_dir_remove(s->root);
+}
+
+void store_settle(struct store *s)
+{
+	if (s->at && s->at->settle)
+		s->at->settle(s->b, s->space);
 }
 
 struct object_ptr at(const struct store *s, const char *key)

@@ -11,11 +11,11 @@ void check_code(rc r, enum err_code code, const struct err *e, const char *file,
 
 /* Local ones first: what a program without an argument goes through. */
 enum store_kind { STORE_LOCAL, STORE_LOCAL_NAMED, STORE_MEM, STORE_FAULT, STORE_LOCAL_KINDS,
-		  STORE_S3_VERSITYGW = STORE_LOCAL_KINDS, STORE_S3_S3PROXY, STORE_GCS_MEMORY, STORE_GCS_FILES,
-		  STORE_KINDS };
+		  STORE_S3_VERSITYGW = STORE_LOCAL_KINDS, STORE_S3_S3PROXY, STORE_AZURE,
+		  STORE_GCS_MEMORY, STORE_GCS_FILES, STORE_KINDS };
 const char *store_kind_name(enum store_kind k);
 /* Before anything else in main(): which kinds EACH_KIND goes through, those of the group that argv[1] names
- * ("s3"). Remote ones need their service's program under build/, which tools/test brings there. */
+ * ("s3", "azure", "gcs"). Remote ones need their service's program under build/, which tools/test brings there. */
 void store_group(int argc, char **argv);
 extern enum store_kind store_first, store_end;
 #define EACH_KIND(k) for (enum store_kind k = store_first; k < store_end; k++)
@@ -46,6 +46,8 @@ struct store {
 void store_open(struct store *s, enum store_kind k, struct work_pool *pool);
 void store_open_twisted(struct store *s, enum store_kind k, const struct store_twist *t);
 void store_close(struct store *s);
+/* Before its service is killed: what was stored so far is on disk. */
+void store_settle(struct store *s);
 /* Another store of a remote kind over the same namespace. */
 void store_reopen(struct store *s, enum store_kind k, struct store_twist t);
 /* A row of the table of kinds: one for each remote store, in a file of its own. */
@@ -54,6 +56,7 @@ struct store_row {
 	void (*open)(struct store *s, enum store_kind k, const struct store_twist *t);
 };
 void store_open_s3(struct store *s, enum store_kind k, const struct store_twist *t);
+void store_open_azure(struct store *s, enum store_kind k, const struct store_twist *t);
 void store_open_gcs(struct store *s, enum store_kind k, const struct store_twist *t);
 void store_dir_new(char out[64]);
 void store_dir_remove(const char *path);

@@ -563,6 +563,7 @@ static void test_remote__service_is_killed_and_returns(void **state)
 		p = at(&s, "before");
 		ok(s.b->blocking->open_reader(s.b, &p, 0, UINT64_MAX, a, &r, &st, &test_err));
 		ok(s.b->blocking->read_next(r, piece, sizeof(piece), &n, &test_err));
+		store_settle(&s);
 		service_kill(s.at);
 		done = s.b->blocking->commit(w, a, &st, &test_err);
 		assert_true(rc_is(done, IO) || rc_is(done, UNKNOWN_OUTCOME) ||
@@ -610,6 +611,7 @@ static void test_remote__a_reader_survives_a_restart(void **state)
 				assert_int_equal(piece[i], pattern(at_ + i, 1));
 			at_ += n;
 			if (at_ == 2 * MIB) {
+				store_settle(&s);
 				service_kill(s.at);
 				service_start(s.at);
 			}
