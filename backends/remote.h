@@ -116,6 +116,8 @@ struct remote_ops {
 	struct str (*envelope)(struct remote *r, struct remote_call *c, struct str bytes);
 	/* The largest object that one put writes; above it parts are used. */
 	uint64_t put_max;
+	/* mpu_complete keeps what mpu_create was told of if_absent. */
+	bool parts_if_absent;
 };
 
 struct remote {

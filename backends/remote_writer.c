@@ -248,7 +248,7 @@ static rc flush(struct writer *w, struct err *reterr)
 			       REMOTE_PART);
 	if (w->r->ops->session_open)
 		return send_chunk(w, false, NULL, NULL, reterr);
-	if (w->o.if_absent) /* nothing of it has gone out yet */
+	if (w->o.if_absent && !w->r->ops->parts_if_absent) /* nothing of it has gone out yet */
 		return err_set(reterr, ERR_INVALID,
 			       "an object that must not be there yet may have %d bytes here, unless its length "
 			       "is known and it can be sent in one piece",

@@ -287,8 +287,12 @@ static void test_remote__large_copy(void **state)
 static int fetch(const char *method, struct str url, struct str body, struct str *ret)
 {
 	struct http_pool *pool = http_pool_new(&(struct http_pool_options){0});
+	/* Azure wants to be told what kind of blob; the others don't mind. */
+	const struct http_header kind = {STR("x-ms-blob-type"), STR("BlockBlob")};
 	const struct http_request q = {.method = str_c(method),
 				       .url = url,
+				       .headers = &kind,
+				       .headers_n = str_eq(str_c(method), STR("PUT")) ? 1 : 0,
 				       .body = body.p ? HTTP_BYTES : HTTP_NO_BODY,
 				       .bytes = body};
 	struct http_answer w;
