@@ -1,4 +1,4 @@
-#include "tests/backends/gcs_gate.h"
+#include "tests/backends/gcs_gate_priv.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -7,34 +7,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/arena.h"
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/digest.h"
 #include "base/encode.h"
 #include "base/json.h"
 
 #define BUCKET "the-bucket"
 
-enum { HEAD_MAX = 64 * 1024, SMALL_MAX = 1024 * 1024, PIECE = 64 * 1024, HALF_OF = 256 * 1024 };
-
-/* One request and its way. */
-struct visit {
-	struct gcs_gate *g;
-	struct arena *a;
-	int near, far;
-	struct str method, target, path, query, lines; /* lines: of the headers */
-	struct str early;			       /* of the body, read with the head */
-	uint64_t length, left;			       /* of the body; not read from `near` yet */
-	struct str range;			       /* instead of its Content-Range */
-	struct str small;			       /* the body, when it was read as a whole */
-	bool mute;				       /* the answer goes nowhere */
-	struct buf answer;			       /* its beginning */
-};
-
 /* Bytes. */
 
-static bool send_all(int fd, struct str s)
+bool gate_send(int fd, struct str s)
 {
 	while (s.n) {
 		ssize_t k = send(fd, s.p, s.n, MSG_NOSIGNAL);
@@ -72,7 +53,7 @@ static ssize_t take(struct visit *v, char *to, size_t n)
 	return k;
 }
 
-static bool take_all(struct visit *v, char *to, uint64_t n)
+bool gate_take_all(struct visit *v, char *to, uint64_t n)
 {
 	char piece[4096];
 
@@ -88,27 +69,27 @@ static bool take_all(struct visit *v, char *to, uint64_t n)
 	return true;
 }
 
-static void answer(struct visit *v, int status, const char *headers, struct str body)
+void gate_answer(struct visit *v, int status, const char *headers, struct str body)
 {
 	if (v->left)
-		take_all(v, NULL, v->left); /* or the reset would take the answer with it */
-	send_all(v->near,
-		 arena_printf(
-		     v->a,
-		     "HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n" STR_FMT,
-		     status, body.n, headers, STR_ARG(body)));
+		gate_take_all(v, NULL, v->left); /* or the reset would take the answer with it */
+	gate_send(v->near,
+		  arena_printf(
+		      v->a,
+		      "HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n" STR_FMT,
+		      status, body.n, headers, STR_ARG(body)));
 }
 
-static void refuse(struct visit *v, int status, const char *message)
+void gate_refuse(struct visit *v, int status, const char *message)
 {
-	answer(v, status, "Content-Type: application/json\r\n",
-	       arena_printf(v->a, "{\"error\": {\"code\": %d, \"message\": \"%s\"}}", status,
-			    message));
+	gate_answer(v, status, "Content-Type: application/json\r\n",
+		    arena_printf(v->a, "{\"error\": {\"code\": %d, \"message\": \"%s\"}}", status,
+				 message));
 }
 
 /* The request's head. */
 
-static struct str header(const struct visit *v, const char *name)
+struct str gate_header(const struct visit *v, const char *name)
 {
 	struct str rest = v->lines;
 
@@ -140,15 +121,15 @@ static bool read_head(struct visit *v)
 	v->target = str_cut(rest, ' ', &rest);
 	str_cut(rest, '\n', &v->lines);
 	v->path = str_cut(v->target, '?', &v->query);
-	if (!str_to_u64(header(v, "content-length"), &v->length))
+	if (!str_to_u64(gate_header(v, "content-length"), &v->length))
 		v->length = 0;
 	v->left = v->length;
-	if (header(v, "expect").n)
-		send_all(v->near, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+	if (gate_header(v, "expect").n)
+		gate_send(v->near, STR("HTTP/1.1 100 Continue\r\n\r\n"));
 	return true;
 }
 
-static struct str parameter(const struct visit *v, const char *name)
+struct str gate_parameter(const struct visit *v, const char *name)
 {
 	struct str rest = v->query, value;
 
@@ -159,123 +140,6 @@ static struct str parameter(const struct visit *v, const char *name)
 			return value;
 	}
 	return STR_NONE;
-}
-
-/* Tokens. */
-
-static void give_token(struct visit *v)
-{
-	struct gcs_gate *g = v->g;
-	unsigned n = atomic_fetch_add(&g->given, 1), life_ms = g->life_ms;
-	struct gate_token *t = &g->tokens[n % GATE_TOKENS];
-
-	pthread_mutex_lock(&g->lock);
-	snprintf(t->text, sizeof(t->text), "ya29.t%u", n);
-	t->ends_ms = mono_ms() + life_ms;
-	pthread_mutex_unlock(&g->lock);
-	answer(
-	    v, 200, "Content-Type: application/json\r\n",
-	    arena_printf(
-		v->a,
-		"{\"access_token\": \"ya29.t%u\", \"token_type\": \"Bearer\", \"expires_in\": %u}",
-		n, life_ms < 1000 ? 1 : life_ms / 1000));
-}
-
-static bool good_claims(struct visit *v, struct str jwt)
-{
-	struct str head, claims, signature, signed_;
-	struct json *h, *c;
-	struct str rest;
-	int64_t now = wall_now().s;
-
-	head = str_cut(jwt, '.', &rest);
-	claims = str_cut(rest, '.', &rest);
-	signed_ = str_head(jwt, head.n + 1 + claims.n);
-	if (!rest.p || !base64url_decode(v->a, rest, &signature) ||
-	    !gcs_gate_verify(signed_, signature) || !base64url_decode(v->a, head, &head) ||
-	    !base64url_decode(v->a, claims, &claims) || !rc_ok(json_parse(v->a, head, &h, NULL)) ||
-	    !rc_ok(json_parse(v->a, claims, &c, NULL)))
-		return false;
-	return str_eq(json_str(json_member(h, "alg")), STR("RS256")) &&
-	       str_eq(json_str(json_member(h, "kid")), STR("k1")) &&
-	       str_eq(json_str(json_member(c, "iss")),
-		      STR("sluice@test.iam.gserviceaccount.com")) &&
-	       str_ends(json_str(json_member(c, "aud")), STR("/token")) &&
-	       str_find(json_str(json_member(c, "scope")), STR("devstorage")) <
-		   json_str(json_member(c, "scope")).n &&
-	       json_int(json_member(c, "iat")) <= now && json_int(json_member(c, "exp")) > now &&
-	       json_int(json_member(c, "exp")) <= now + 3600;
-}
-
-static void token(struct visit *v)
-{
-	char *form = arena_alloc(v->a, SMALL_MAX);
-	uint64_t n = v->left;
-	struct str grant, jwt;
-
-	if (n > SMALL_MAX || !take_all(v, form, n))
-		return;
-	v->query = str_make(form, (size_t)n);
-	if (uri_decode(v->a, parameter(v, "grant_type"), true, &grant) &&
-	    str_eq(grant, STR("urn:ietf:params:oauth:grant-type:jwt-bearer")) &&
-	    uri_decode(v->a, parameter(v, "assertion"), true, &jwt) && good_claims(v, jwt))
-		give_token(v);
-	else
-		answer(v, 400, "Content-Type: application/json\r\n",
-		       STR("{\"error\": \"invalid_grant\", \"error_description\": \"Invalid JWT "
-			   "Signature.\"}"));
-}
-
-static bool bears(struct visit *v)
-{
-	struct str who = header(v, "authorization");
-	bool good = false;
-
-	if (!str_starts(who, STR("Bearer ")))
-		return false;
-	pthread_mutex_lock(&v->g->lock);
-	for (size_t i = 0; i < GATE_TOKENS; i++)
-		good |= str_eq(str_skip(who, 7), str_c(v->g->tokens[i].text)) &&
-			mono_ms() < v->g->tokens[i].ends_ms;
-	pthread_mutex_unlock(&v->g->lock);
-	return good;
-}
-
-void gcs_gate_revoke(struct gcs_gate *g)
-{
-	pthread_mutex_lock(&g->lock);
-	for (size_t i = 0; i < GATE_TOKENS; i++)
-		g->tokens[i].ends_ms = 0;
-	pthread_mutex_unlock(&g->lock);
-}
-
-/* Signed addresses, as "V4 signing process" has it. The query of a signer that sorts is sorted but
- * for the signature. */
-static bool is_signed(struct visit *v)
-{
-	size_t cut_at = str_find(v->query, STR("&X-Goog-Signature="));
-	struct str query = str_head(v->query, cut_at), scope, signature, canonical, text;
-	struct str date = parameter(v, "X-Goog-Date");
-	uint64_t life = 0;
-	int64_t begun;
-	uint8_t hash[32];
-
-	if (cut_at == v->query.n || !str_eq(parameter(v, "X-Goog-SignedHeaders"), STR("host")) ||
-	    !hex_decode(v->a, str_skip(v->query, cut_at + 18), &signature) ||
-	    !uri_decode(v->a, parameter(v, "X-Goog-Credential"), false, &scope) ||
-	    !time_parse_amz(date, &begun) || !str_to_u64(parameter(v, "X-Goog-Expires"), &life) ||
-	    wall_now().s >= begun + (int64_t)life)
-		return false;
-	if (!str_eq(str_cut(scope, '/', &scope), STR("sluice@test.iam.gserviceaccount.com")))
-		return false;
-	canonical = arena_printf(
-	    v->a, STR_FMT "\n" STR_FMT "\n" STR_FMT "\nhost:" STR_FMT "\n\nhost\nUNSIGNED-PAYLOAD",
-	    STR_ARG(v->method), STR_ARG(v->path), STR_ARG(query), STR_ARG(header(v, "host")));
-	digest_of(DIGEST_SHA256, canonical, hash);
-	text = arena_printf(v->a, "GOOG4-RSA-SHA256\n" STR_FMT "\n" STR_FMT "\n" STR_FMT,
-			    STR_ARG(date), STR_ARG(scope),
-			    STR_ARG(hex_encode(v->a, str_make(hash, sizeof(hash)))));
-	return gcs_gate_verify(text, signature);
 }
 
 /* On to the service. */
@@ -297,7 +161,7 @@ static bool send_head(struct visit *v, uint64_t length)
 {
 	static const char *const own[] = {"host",	    "connection",    "expect",
 					  "content-length", "content-range", "authorization"};
-	struct str rest = v->lines, range = v->range.n ? v->range : header(v, "content-range");
+	struct str rest = v->lines, range = v->range.n ? v->range : gate_header(v, "content-range");
 	struct buf b = BUF_INIT(2 * HEAD_MAX);
 	bool sent;
 
@@ -320,7 +184,7 @@ static bool send_head(struct visit *v, uint64_t length)
 			buf_add(&b, arena_printf(v->a, STR_FMT "\n", STR_ARG(line)));
 	}
 	buf_add(&b, STR("\r\n"));
-	sent = send_all(v->far, buf_str(&b));
+	sent = gate_send(v->far, buf_str(&b));
 	buf_deinit(&b);
 	return sent;
 }
@@ -332,7 +196,7 @@ static bool up(struct visit *v, uint64_t *n)
 	ssize_t k = take(v, piece, *n < sizeof(piece) ? (size_t)*n : sizeof(piece));
 
 	*n -= k > 0 ? (uint64_t)k : 0;
-	return k > 0 && send_all(v->far, str_make(piece, (size_t)k));
+	return k > 0 && gate_send(v->far, str_make(piece, (size_t)k));
 }
 
 /* One piece of the answer; false at its end. */
@@ -345,7 +209,7 @@ static bool down(struct visit *v)
 		return false;
 	if (v->answer.n < HEAD_MAX)
 		buf_add(&v->answer, str_make(piece, (size_t)k));
-	return v->mute || send_all(v->near, str_make(piece, (size_t)k));
+	return v->mute || gate_send(v->near, str_make(piece, (size_t)k));
 }
 
 /* A body at hand, until the service has heard enough: a refusal may come early, with the end of the
@@ -365,13 +229,13 @@ static void send_small(struct visit *v)
 }
 
 /* The next n bytes of the body, and the answer. False: it broke off before all was sent. */
-static bool forward(struct visit *v, uint64_t n)
+bool gate_forward(struct visit *v, uint64_t n)
 {
 	bool going = true;
 
 	v->far = dial(v->g->to);
 	if (v->far < 0 && v->near >= 0)
-		refuse(v, 503, arena_printf(v->a, "127.0.0.1:%u is down", v->g->to).p);
+		gate_refuse(v, 503, arena_printf(v->a, "127.0.0.1:%u is down", v->g->to).p);
 	if (v->far < 0 || !send_head(v, v->small.p ? v->small.n : n))
 		return false;
 	send_small(v);
@@ -389,99 +253,12 @@ static bool forward(struct visit *v, uint64_t n)
 	return n == 0;
 }
 
-static int status_of(const struct visit *v)
+int gate_status(const struct visit *v)
 {
 	uint64_t status;
 
 	return v->answer.n > 12 && str_to_u64(str_make(v->answer.p + 9, 3), &status) ? (int)status
 										     : 0;
-}
-
-/* Resumable uploads. */
-
-static struct gate_session *session_of(struct visit *v, struct str id)
-{
-	struct gcs_gate *g = v->g;
-	struct gate_session *s = NULL;
-
-	pthread_mutex_lock(&g->lock);
-	for (unsigned i = 0; i < GATE_SESSIONS; i++)
-		if (str_eq(str_c(g->sessions[i].id), id))
-			s = &g->sessions[i];
-	if (!s) {
-		s = &g->sessions[g->sessions_n++ % GATE_SESSIONS];
-		free(s->answer);
-		*s = (struct gate_session){0};
-		snprintf(s->id, sizeof(s->id), STR_FMT, STR_ARG(id));
-	}
-	pthread_mutex_unlock(&g->lock);
-	return s;
-}
-
-static void has(struct visit *v, const struct gate_session *s)
-{
-	char range[64] = "";
-
-	if (s->kept)
-		snprintf(range, sizeof(range), "Range: bytes=0-%llu\r\n",
-			 (unsigned long long)s->kept - 1);
-	answer(v, 308, range, STR(""));
-}
-
-/* "bytes A-B/T", "bytes * /T"; T may be "*". */
-static void parse_range(struct str r, uint64_t *from, uint64_t *end, struct str *total)
-{
-	struct str span = str_cut(str_skip(r, 6), '/', total), last;
-
-	*from = *end = 0;
-	if (!str_to_u64(str_cut(span, '-', &last), from) || !str_to_u64(last, end))
-		return;
-	++*end;
-}
-
-static void chunk(struct visit *v, struct gate_session *s)
-{
-	uint64_t from, end, take_to;
-	struct str total;
-	unsigned halves = v->g->halves;
-
-	parse_range(header(v, "content-range"), &from, &end, &total);
-	atomic_fetch_add(&v->g->chunks, 1);
-	if (end && from < s->kept)
-		atomic_fetch_add(&v->g->repeated, 1);
-	if (s->answer) {
-		if (take_all(v, NULL, v->left))
-			send_all(v->near, str_c(s->answer));
-		return;
-	}
-	if (str_eq(total, STR("*")) && end <= s->kept) {
-		has(v, s);
-		return;
-	}
-	if (end && from < s->kept && !take_all(v, NULL, s->kept - from))
-		return;
-	from = end && from < s->kept ? s->kept : from;
-	take_to = end;
-	if (end && halves && end - from >= 2 * HALF_OF &&
-	    atomic_compare_exchange_strong(&v->g->halves, &halves, halves - 1)) {
-		take_to = from + (end - from) / 2 / HALF_OF * HALF_OF;
-		total = STR("*");
-	}
-	if (end)
-		v->range = arena_printf(v->a, "bytes %llu-%llu/" STR_FMT, (unsigned long long)from,
-					(unsigned long long)take_to - 1, STR_ARG(total));
-	v->mute = true;
-	if (!forward(v, take_to - (end ? from : 0)))
-		return;
-	if (status_of(v) == 308 || status_of(v) == 200)
-		s->kept = take_to > s->kept ? take_to : s->kept;
-	if (status_of(v) != 308) {
-		if (status_of(v) == 200)
-			s->answer = strndup(v->answer.p, v->answer.n);
-		send_all(v->near, buf_str(&v->answer));
-	} else {
-		has(v, s);
-	}
 }
 
 /* Compose. */
@@ -499,8 +276,8 @@ static bool is_there(struct visit *v, struct str bucket, struct str name)
 	other.target = arena_printf(v->a, "/storage/v1/b/" STR_FMT "/o/" STR_FMT, STR_ARG(bucket),
 				    STR_ARG(uri_encode(v->a, name, false)));
 	other.lines = STR("");
-	forward(&other, 0);
-	yes = status_of(&other) == 200;
+	gate_forward(&other, 0);
+	yes = gate_status(&other) == 200;
 	if (other.far >= 0)
 		close(other.far);
 	buf_deinit(&other.answer);
@@ -513,20 +290,20 @@ static void compose(struct visit *v)
 	size_t n = (size_t)v->left;
 	struct json *j, *sources;
 
-	if (n > SMALL_MAX || !take_all(v, text, n))
+	if (n > SMALL_MAX || !gate_take_all(v, text, n))
 		return;
 	v->small = str_make(text, n);
 	if (!rc_ok(json_parse(v->a, v->small, &j, NULL))) {
-		refuse(v, 400, "Parse Error");
+		gate_refuse(v, 400, "Parse Error");
 		return;
 	}
 	sources = json_member(j, "sourceObjects");
 	for (size_t i = 0; i < json_count(sources); i++)
 		if (!is_there(v, STR(BUCKET), json_str(json_member(json_at(sources, i), "name")))) {
-			refuse(v, 404, "Object not found.");
+			gate_refuse(v, 404, "Object not found.");
 			return;
 		}
-	forward(v, 0);
+	gate_forward(v, 0);
 }
 
 /* Who comes. */
@@ -537,9 +314,9 @@ static void pass_on(struct visit *v)
 	uint64_t n = v->left;
 	char *text = malloc(n + 1);
 
-	if (text && take_all(v, text, n)) {
+	if (text && gate_take_all(v, text, n)) {
 		v->small = str_make(text, (size_t)n);
-		forward(v, 0);
+		gate_forward(v, 0);
 	}
 	free(text);
 }
@@ -575,20 +352,21 @@ static struct str bucket_of(const struct visit *v)
 
 static void serve(struct visit *v)
 {
-	struct str id = parameter(v, "upload_id");
+	struct str id = gate_parameter(v, "upload_id");
 
 	atomic_fetch_add(&v->g->requests, 1);
 	if (!lives(v)) {
 		cut(v->near);
 	} else if (str_eq(v->path, STR("/token"))) {
-		token(v);
-	} else if (parameter(v, "X-Goog-Signature").p ? !is_signed(v) : !bears(v)) {
+		gate_token(v);
+	} else if (gate_parameter(v, "X-Goog-Signature").p ? !gate_is_signed(v) : !gate_bears(v)) {
 		atomic_fetch_add(&v->g->turned_away, 1);
-		refuse(v, parameter(v, "X-Goog-Signature").p ? 403 : 401, "Invalid Credentials");
+		gate_refuse(v, gate_parameter(v, "X-Goog-Signature").p ? 403 : 401,
+			    "Invalid Credentials");
 	} else if (!str_eq(bucket_of(v), STR(BUCKET))) {
-		refuse(v, 404, "The specified bucket does not exist.");
+		gate_refuse(v, 404, "The specified bucket does not exist.");
 	} else if (id.n && str_eq(v->method, STR("PUT"))) {
-		chunk(v, session_of(v, id));
+		gate_chunk(v, id);
 	} else if (str_ends(v->path, STR("/compose"))) {
 		compose(v);
 	} else {

@@ -1,7 +1,7 @@
 /* What the tests of stores share. Include after cmocka.h. */
 #pragma once
 
-#include "backends/filters.h"
+#include "backends/backend.h"
 
 #define ok(call) check_rc((call), &test_err, __FILE__, __LINE__)
 #define fails(call, name) check_code((call), ERR_##name, &test_err, __FILE__, __LINE__)
@@ -11,8 +11,8 @@ void check_code(rc r, enum err_code code, const struct err *e, const char *file,
 
 /* Local ones first: what a program without an argument goes through. */
 enum store_kind { STORE_LOCAL, STORE_LOCAL_NAMED, STORE_MEM, STORE_FAULT, STORE_LOCAL_KINDS,
-		  STORE_S3_VERSITYGW = STORE_LOCAL_KINDS, STORE_S3_S3PROXY, STORE_AZURE, STORE_GCS_MEMORY,
-		  STORE_GCS_FILES, STORE_KINDS };
+		  STORE_S3_VERSITYGW = STORE_LOCAL_KINDS, STORE_S3_S3PROXY, STORE_AZURE,
+		  STORE_GCS_MEMORY, STORE_GCS_FILES, STORE_KINDS };
 const char *store_kind_name(enum store_kind k);
 /* Before anything else in main(): which kinds EACH_KIND goes through, those of the group that argv[1] names
  * ("s3", "azure", "gcs"). Remote ones need their service's program under build/, which tools/test brings there. */
