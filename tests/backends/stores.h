@@ -1,7 +1,7 @@
 /* What the tests of stores share. Include after cmocka.h. */
 #pragma once
 
-#include "backends/backend.h"
+#include "backends/filters.h"
 
 #define ok(call) check_rc((call), &test_err, __FILE__, __LINE__)
 #define fails(call, name) check_code((call), ERR_##name, &test_err, __FILE__, __LINE__)
