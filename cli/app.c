@@ -88,6 +88,18 @@ struct kv_options app_kv_options(const struct conf *c)
 			.scan_page_size = (size_t)c->database.postgres.scan_page_size,
 			.metrics = c->database.postgres.metrics,
 		},
+		.dynamodb = {
+			.table_name = c->database.dynamodb.table_name,
+			.endpoint = c->database.dynamodb.endpoint,
+			.region = c->database.dynamodb.aws_region,
+			.profile = c->database.dynamodb.aws_profile,
+			.access_key = c->database.dynamodb.aws_access_key_id,
+			.secret = c->database.dynamodb.aws_secret_access_key,
+			.scan_limit = (size_t)c->database.dynamodb.scan_limit,
+			.max_attempts = (unsigned)c->database.dynamodb.max_attempts,
+			.max_connections = (unsigned)c->database.dynamodb.max_connections,
+			.health_check_ms = c->database.dynamodb.health_check_interval,
+		},
 	};
 }
 
