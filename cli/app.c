@@ -10,7 +10,7 @@
 #include "versions/usage.h"
 
 /* Of hygiene: a part that was on its way when its upload ended; removals between two pauses. */
-enum { LATE_PARTS_MS = 60 * 60 * 1000, SWEEP_MAX = 10000 };
+enum { LEASE_MS = 3000, LATE_PARTS_MS = 60 * 60 * 1000, SWEEP_MAX = 10000 };
 
 static rc start_log(const struct conf *c, struct err *reterr)
 {
@@ -188,6 +188,7 @@ static void open_versions(struct app *app)
 		.repo_cache_size = (size_t)c->graveler.repository_cache.size,
 		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
 		.actions = c->actions.enabled,
+		.lease_ms = app->kv->ops->sole_owner ? 0 : LEASE_MS,
 		.block_prefix = c->committed.block_storage_prefix,
 		.gc_file_bytes = (uint64_t)c->ugc.prepare_max_file_size,
 		.gc_call_ms = c->ugc.prepare_interval,
