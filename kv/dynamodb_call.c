@@ -36,7 +36,7 @@ bool ddb_is(const struct ddb_call *c, const char *kind)
 static void tell(struct ddb_call *c, enum ddb_fate fate, const char *why)
 {
 	c->fate = fate;
-	snprintf(c->why, sizeof(c->why), "%s", why);
+	snprintf(c->why, sizeof(c->why), "%.*s", (int)sizeof(c->why) - 1, why);
 }
 
 /* Connections. */
