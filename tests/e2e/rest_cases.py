@@ -270,6 +270,7 @@ CASES = {
     "getMetadataObject": lambda s: dict(sub="meta_range", id=s.meta_range(), query={"presign": False}),
     "listRepositoryRuns": lambda s: dict(query={"branch": "main"}),
     "listRunHooks": lambda s: dict(id="run"),
+    "sluiceStorages": lambda s: {},
     "sluiceFsckSubmit": lambda s: dict(query={"bodies": True}),
     "sluiceFsckStatus": lambda s: dict(query={"task_id": s.fsck()}),
     "getCurrentUser": lambda s: {}, "getAuthCapabilities": lambda s: {}, "getSetupState": lambda s: {},
