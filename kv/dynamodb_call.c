@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/encode.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/rand.h"
 #include "kv/dynamodb.h"
 #include "sigv4/sigv4.h"
@@ -261,7 +262,21 @@ static rc exchange(struct dynamodb *d, struct ddb_call *c, const struct signed_c
 	return r;
 }
 
-static void attempt(struct dynamodb *d, struct ddb_call *c, struct signed_call *s)
+static void count(const struct ddb_call *c)
+{
+	static const char *const names[] = {"GetItem",	     "PutItem",	   "DeleteItem",
+					    "Query",	     "Scan",	   "BatchWriteItem",
+					    "DescribeTable", "CreateTable"};
+	static struct metric *slots[sizeof(names) / sizeof(names[0])][2];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], c->operation) == 0)
+			metric_outcome(slots[i], "kv_dynamodb_requests_total",
+				       "Requests to DynamoDB, each attempt.", names[i],
+				       c->fate != DDB_DONE && c->fate != DDB_CONDITION);
+}
+
+static void attempt_uncounted(struct dynamodb *d, struct ddb_call *c, struct signed_call *s)
 {
 	struct http_answer w = {0};
 	struct err e = {0};
@@ -280,6 +295,12 @@ static void attempt(struct dynamodb *d, struct ddb_call *c, struct signed_call *
 		judge(c, &w);
 	else
 		tell(c, rc_is(r, ServiceUnavailable) ? DDB_UNSENT : DDB_LOST, e.msg);
+}
+
+static void attempt(struct dynamodb *d, struct ddb_call *c, struct signed_call *s)
+{
+	attempt_uncounted(d, c, s);
+	count(c);
 }
 
 void ddb_pause(unsigned n)

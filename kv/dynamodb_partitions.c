@@ -71,17 +71,15 @@ static bool names_tidy(struct names *s, size_t most)
 
 static struct str scan_body(struct ddb_names *it, struct arena *a, struct str partition)
 {
-	static char last[DDB_KEY_MAX];
 	struct ddb_body b;
 
 	ddb_begin(&b, it->d, a, 0);
 	jw_bool(&b.w, "ConsistentRead", true);
 	jw_str(&b.w, "ProjectionExpression", STR(DDB_PARTITION));
 	if (partition.n) {
-		struct str end = str_make(memset(arena_alloc(a, sizeof(last)), 0xff, sizeof(last)),
-					  sizeof(last));
+		char *end = memset(arena_alloc(a, DDB_KEY_MAX), 0xff, DDB_KEY_MAX);
 
-		ddb_key(&b, "ExclusiveStartKey", partition, end);
+		ddb_key(&b, "ExclusiveStartKey", partition, str_make(end, DDB_KEY_MAX));
 	}
 	return ddb_end(&b);
 }

@@ -51,12 +51,13 @@ void ddb_proxy_refuse(const struct fake_request *q, int status, const char *kind
 
 static void watch(struct ddb_proxy *p, struct str operation)
 {
+	const char *watched = p->watched;
 	int now = atomic_fetch_add(&p->under_way, 1) + 1, most = atomic_load(&p->most_under_way);
 
 	while (now > most && !atomic_compare_exchange_weak(&p->most_under_way, &most, now))
 		;
 	atomic_fetch_add(&p->n, 1);
-	if (p->watched && str_eq(operation, str_c(p->watched)))
+	if (watched && str_eq(operation, str_c(watched)))
 		atomic_fetch_add(&p->watched_n, 1);
 }
 
@@ -64,10 +65,11 @@ static void handle(struct fake *f, const struct fake_request *q, struct fake_ans
 {
 	struct ddb_proxy *p = (struct ddb_proxy *)f;
 	struct str operation, target = fake_header(q, "x-amz-target");
+	ddb_proxy_fn *answer = p->answer;
 
 	str_cut(target, '.', &operation);
 	watch(p, operation);
-	if (!p->answer || !p->answer(p, operation, q, w)) {
+	if (!answer || !answer(p, operation, q, w)) {
 		ddb_proxy_forward(p, q, q->body, w);
 		usleep(p->delay_ms * 1000);
 	}

@@ -85,9 +85,7 @@ static bool take_one(struct ddb_proxy *p)
 	return left > 0;
 }
 
-static void arm(bool (*answer)(struct ddb_proxy *, struct str, const struct fake_request *,
-			       struct fake_answer *),
-		unsigned times)
+static void arm(ddb_proxy_fn *answer, unsigned times)
 {
 	proxy.answer = NULL;
 	proxy.left = times;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/encode.h"
+#include "tests/kv/ddb_service.h"
 #include "tests/kv/pg_cluster.h"
 #include "versions/multipart.h"
 
@@ -136,7 +137,7 @@ static void start(struct world *w)
 	w->c = (struct vcall){.v = w->v, .a = w->a, .wait = KV_BLOCK, .err = &w->err};
 }
 
-/* With SLUICE_WORLD_KV=postgres the worlds stand on a PostgreSQL, whose driver has no guarded sets and no reads
+/* With SLUICE_WORLD_KV=postgres, or dynamodb, the worlds stand on one, whose drivers have no guarded sets and no reads
  * without waiting; each has a table of its own. */
 static struct kv *new_postgres(void)
 {
@@ -153,11 +154,29 @@ static struct kv *new_postgres(void)
 	return kv_share_new(kv);
 }
 
+static struct kv *new_dynamodb(void)
+{
+	static unsigned tables;
+	struct arena *a = arena_new();
+	struct kv_dynamodb_options o =
+		ddb_service_options(ddb_service_shared(), a, 0, arena_printf(a, "world%u", tables++).p);
+	struct kv *kv = NULL;
+	struct err e = {0};
+
+	if (!rc_ok(kv_dynamodb_open(&o, &kv, &e)))
+		fail_msg("%s", e.msg);
+	arena_free(a);
+	return kv_share_new(kv);
+}
+
 static struct kv *new_kv(void)
 {
 	const char *name = getenv("SLUICE_WORLD_KV");
 
-	return name && !strcmp(name, "postgres") ? new_postgres() : kv_mem_new();
+	return !name			     ? kv_mem_new()
+	       : strcmp(name, "postgres") == 0 ? new_postgres()
+	       : strcmp(name, "dynamodb") == 0 ? new_dynamodb()
+					     : kv_mem_new();
 }
 
 void world_open(struct world *w, enum world_kind kind)
