@@ -26,9 +26,6 @@ class Node(Server):
             return os.path.join(self.cluster.folder, *parts)
         return super().path(*parts)
 
-    def works(self):
-        return Rest(self.url).ask("GET", "/repositories").status == 200
-
 
 class Cluster:
     def __init__(self, database, n, extra=""):
