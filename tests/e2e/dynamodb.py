@@ -22,8 +22,9 @@ def die_with_parent():
 class DynamoDB:
     """with DynamoDB() as d: d.section("table"), d.records("table")."""
 
-    def __init__(self, in_memory=True):
-        """in_memory: faster; after a restart nothing is there."""
+    def __init__(self, in_memory=True, heap="384m"):
+        """in_memory: faster; after a restart nothing is there. heap: of Java; a scan takes all of a table into it."""
+        self.heap = heap
         self.data = ["-inMemory"] if in_memory else ["-dbPath", "."]
         self.folder = tempfile.mkdtemp(prefix="sluice-ddb-")
         self.port = free_port()
@@ -74,7 +75,7 @@ class DynamoDB:
         log = open(os.path.join(self.folder, "log"), "ab")
         shim = os.path.join(os.path.dirname(SLUICE), "tests", "kv", "libloopback_bind.so")
         self.proc = subprocess.Popen(
-            ["java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true",
+            ["java", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true",
              f"-Djava.library.path={JARS}", "-cp", JARS + "/*",
              "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-port", str(self.port), "-sharedDb",
              "-disableTelemetry", *self.data],

@@ -99,7 +99,9 @@ static struct kv *plain_new(struct kv *next)
 
 /* The world. */
 
-static void start(struct world *w)
+enum { LEASE_MS = 300 };
+
+static struct versions *process_new(struct world *w, bool first)
 {
 	const struct versions_options o = {
 		.kv = w->kv,
@@ -114,16 +116,24 @@ static void start(struct world *w)
 		.max_range_bytes = 4096,
 		.range_raggedness = 10,
 		.ranges = w->ranges,
+		.lease_ms = first ? 0 : LEASE_MS,
 	};
 	const struct tables_options tables = {
-		.cache_dir = str_c(w->cache),
+		.cache_dir = first ? str_c(w->cache) : STR_NONE,
 		.cache_bytes = 256 * 1024,
 		.block_cache_bytes = 64 * 1024,
 		.open_max = 20,
 	};
 
-	w->v = versions_new(&o);
-	versions_open_tables(w->v, &tables);
+	struct versions *v = versions_new(&o);
+
+	versions_open_tables(v, &tables);
+	return v;
+}
+
+static void start(struct world *w)
+{
+	w->v = process_new(w, true);
 	w->c = (struct vcall){.v = w->v, .a = w->a, .wait = KV_BLOCK, .err = &w->err};
 }
 
@@ -197,10 +207,21 @@ void world_close(struct world *w)
 	work_pool_free(w->data);
 	work_pool_free(w->ranges);
 	versions_free(w->v);
+	versions_free(w->other);
 	nftw(w->cache, remove_one, 10, FTW_DEPTH | FTW_PHYS);
 	registry_unref(w->registry);
 	kv_free(w->kv);
 	arena_free(w->a);
+}
+
+struct versions *world_other(struct world *w)
+{
+	if (!w->other) {
+		w->other = process_new(w, false);
+		versions_free(w->v);
+		w->v = w->c.v = process_new(w, false);
+	}
+	return w->other;
 }
 
 void world_restart(struct world *w)

@@ -22,6 +22,7 @@ struct world {
 	struct work_pool *meta, *data, *ranges;
 	char cache[64]; /* the folder of the tables' cache */
 	struct versions *v;
+	struct versions *other; /* world_other's; NULL: there is none */
 	struct arena *a;
 	struct err err;
 	struct vcall c;
@@ -33,6 +34,8 @@ void world_open(struct world *w, enum world_kind kind);
 void world_close(struct world *w);
 /* Forgets what the versions remember (repository cache), keeps KV and store: a restart. */
 void world_restart(struct world *w);
+/* Another process on the same KV and store, from then on; both with leases on heads. */
+struct versions *world_other(struct world *w);
 /* Frees all results so far. */
 void world_forget(struct world *w);
 
