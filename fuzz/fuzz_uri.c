@@ -4,9 +4,10 @@
 
 static void put_together_again(struct arena *a, enum uri_kind kind, const struct uri *u)
 {
-	struct str text = u->has_path ? arena_printf(a, "lakefs://" STR_FMT "/" STR_FMT "/", STR_ARG(u->repo), STR_ARG(u->ref))
-			  : u->ref.n  ? arena_printf(a, "lakefs://" STR_FMT "/" STR_FMT, STR_ARG(u->repo), STR_ARG(u->ref))
-				      : arena_printf(a, "lakefs://" STR_FMT, STR_ARG(u->repo));
+	struct str text =
+		u->has_path ? arena_printf(a, "lakefs://" STR_FMT "/" STR_FMT "/", STR_ARG(u->repo), STR_ARG(u->ref))
+		: u->ref.n  ? arena_printf(a, "lakefs://" STR_FMT "/" STR_FMT, STR_ARG(u->repo), STR_ARG(u->ref))
+			    : arena_printf(a, "lakefs://" STR_FMT, STR_ARG(u->repo));
 	struct str why;
 	struct uri again;
 

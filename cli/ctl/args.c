@@ -181,7 +181,8 @@ static const struct command *find_command(int argc, char **argv, struct arena *a
 
 		if (arg.n > 1 && arg.p[0] == '-') {
 			bool is_long = str_starts(arg, STR("--")), has = str_index(arg, '=') < arg.n;
-			const struct flag *f = is_long ? flag_by_name(found, str_head(str_skip(arg, 2), str_index(str_skip(arg, 2), '=')))
+			const struct flag *f = is_long ? flag_by_name(found, str_head(str_skip(arg, 2),
+										      str_index(str_skip(arg, 2), '=')))
 						       : flag_by_letter(found, arg.p[1]);
 
 			if (arg.n == 2 && is_long)

@@ -1,6 +1,5 @@
-#include "cli/ctl/client.h"
+#include "cli/ctl/client_priv.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,14 +9,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 
-enum { ANSWER_MAX = 64 << 20, SEND_BYTES = 256 * 1024, ANSWER_MS = 600000, HEADERS_MAX = 6, TEXT_SHOWN = 2000, STATS_MAX = 64 * 1024 };
-
-struct client {
-	const struct settings *s;
-	struct http_pool *pool;
-	struct str site, api, auth;
-	atomic_bool stopped;
-};
+enum { ANSWER_MAX = 64 << 20 };
 
 const char *status_text(int status)
 {
@@ -25,13 +17,26 @@ const char *status_text(int status)
 		int status;
 		const char *text;
 	} rows[] = {
-		{400, "Bad Request"},	      {401, "Unauthorized"},	    {403, "Forbidden"},
-		{404, "Not Found"},	      {405, "Method Not Allowed"},  {408, "Request Timeout"},
-		{409, "Conflict"},	      {410, "Gone"},		    {411, "Length Required"},
-		{412, "Precondition Failed"}, {413, "Request Entity Too Large"}, {416, "Requested Range Not Satisfiable"},
-		{420, "Too Many Requests"},   {423, "Locked"},		    {429, "Too Many Requests"},
-		{500, "Internal Server Error"}, {501, "Not Implemented"},   {502, "Bad Gateway"},
-		{503, "Service Unavailable"}, {504, "Gateway Timeout"},
+		{400, "Bad Request"},
+		{401, "Unauthorized"},
+		{403, "Forbidden"},
+		{404, "Not Found"},
+		{405, "Method Not Allowed"},
+		{408, "Request Timeout"},
+		{409, "Conflict"},
+		{410, "Gone"},
+		{411, "Length Required"},
+		{412, "Precondition Failed"},
+		{413, "Request Entity Too Large"},
+		{416, "Requested Range Not Satisfiable"},
+		{420, "Too Many Requests"},
+		{423, "Locked"},
+		{429, "Too Many Requests"},
+		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
+		{502, "Bad Gateway"},
+		{503, "Service Unavailable"},
+		{504, "Gateway Timeout"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -65,11 +70,13 @@ bool client_new(const struct settings *s, struct arena *a, struct client **ret, 
 	struct http_pool_options o = {.kept = 256, .ca_file = s->ca_file, .proxies = true};
 
 	if (!is_site(site)) {
-		*ret_why = site.n ? arena_printf(a, "server.endpoint_url '" STR_FMT "' is no address: write it as "
-						   "http://host:port or https://host",
+		*ret_why = site.n ? arena_printf(a,
+						 "server.endpoint_url '" STR_FMT "' is no address: write it as "
+						 "http://host:port or https://host",
 						 STR_ARG(str_head(site, 300)))
-				  : arena_printf(a, "no server is named: set server.endpoint_url in " STR_FMT
-						   " or LAKECTL_SERVER_ENDPOINT_URL",
+				  : arena_printf(a,
+						 "no server is named: set server.endpoint_url in " STR_FMT
+						 " or LAKECTL_SERVER_ENDPOINT_URL",
 						 STR_ARG(s->file.n ? s->file : STR("a file given by --config")));
 		return false;
 	}
@@ -79,8 +86,8 @@ bool client_new(const struct settings *s, struct arena *a, struct client **ret, 
 	c->site = site;
 	c->api = arena_printf(a, STR_FMT "/api/v1", STR_ARG(site));
 	if (s->access_key_id.n || s->secret_access_key.n) {
-		struct str pair = arena_printf(a, STR_FMT ":" STR_FMT, STR_ARG(s->access_key_id),
-					       STR_ARG(s->secret_access_key));
+		struct str pair =
+			arena_printf(a, STR_FMT ":" STR_FMT, STR_ARG(s->access_key_id), STR_ARG(s->secret_access_key));
 
 		c->auth = arena_printf(a, "Basic " STR_FMT, STR_ARG(base64_encode(a, pair)));
 	}
@@ -154,12 +161,15 @@ void client_fault(struct client *c, struct arena *a, const struct err *e, struct
 	if (e->code == ERR_CANCELLED)
 		ret->text = STR("stopped; what was being asked of the server may have been done");
 	else if (e->code == ERR_ServiceUnavailable)
-		ret->text = arena_printf(a, "can't reach the server at " STR_FMT " (" STR_FMT "): see that it runs, and that "
-					   "server.endpoint_url (LAKECTL_SERVER_ENDPOINT_URL) is its address",
-					 STR_ARG(c->site), STR_ARG(cause(e)));
+		ret->text =
+			arena_printf(a,
+				     "can't reach the server at " STR_FMT " (" STR_FMT "): see that it runs, and that "
+				     "server.endpoint_url (LAKECTL_SERVER_ENDPOINT_URL) is its address",
+				     STR_ARG(c->site), STR_ARG(cause(e)));
 	else
-		ret->text = arena_printf(a, "the exchange with the server at " STR_FMT " broke off (" STR_FMT
-					   "): whether it acted is unknown",
+		ret->text = arena_printf(a,
+					 "the exchange with the server at " STR_FMT " broke off (" STR_FMT
+					 "): whether it acted is unknown",
 					 STR_ARG(c->site), STR_ARG(cause(e)));
 }
 
@@ -168,7 +178,7 @@ static bool is_text(struct str s)
 	return s.n && s.p[0] != '<' && str_is_utf8(s);
 }
 
-static void answer_fault(struct arena *a, const struct answer *w, struct str site, struct fault *ret)
+void client_answer_fault(struct arena *a, const struct answer *w, struct str site, struct fault *ret)
 {
 	struct str message = json_str(json_member(w->doc, "message"));
 	struct str body = w->body;
@@ -179,24 +189,26 @@ static void answer_fault(struct arena *a, const struct answer *w, struct str sit
 	if (message.p)
 		return;
 	if (is_text(body))
-		ret->text = str_head(body, TEXT_SHOWN);
+		ret->text = str_head(body, CLIENT_TEXT_SHOWN);
 	else
-		ret->text = arena_printf(a, STR_FMT " answered %d without a word: is it the address of the server "
-					   "(server.endpoint_url)?",
+		ret->text = arena_printf(a,
+					 STR_FMT " answered %d without a word: is it the address of the server "
+						 "(server.endpoint_url)?",
 					 STR_ARG(site), w->status);
 }
 
-static bool not_json(struct client *c, struct arena *a, struct fault *ret)
+bool client_not_json(struct client *c, struct arena *a, struct fault *ret)
 {
-	*ret = (struct fault){FAULT_OWN, 0,
-			      arena_printf(a, "what answers at " STR_FMT " doesn't speak lakeFS's API: see server.endpoint_url",
-					   STR_ARG(c->site))};
+	*ret = (struct fault){
+		FAULT_OWN, 0,
+		arena_printf(a, "what answers at " STR_FMT " doesn't speak lakeFS's API: see server.endpoint_url",
+			     STR_ARG(c->site))};
 	return false;
 }
 
 /* Attempts. */
 
-static bool busy(int status)
+bool client_busy(int status)
 {
 	return status == 429 || status == 502 || status == 503 || status == 504;
 }
@@ -220,7 +232,7 @@ bool client_wait(struct client *c, unsigned *attempt)
 	return true;
 }
 
-static size_t fill_headers(struct client *c, const struct call *q, struct http_header *h)
+size_t client_headers(const struct client *c, const struct call *q, struct http_header *h)
 {
 	size_t n = 0;
 
@@ -235,23 +247,23 @@ static size_t fill_headers(struct client *c, const struct call *q, struct http_h
 	return n;
 }
 
-static void told(const char *method, struct str url, int status, int64_t since)
+void client_told(const char *method, struct str url, int status, int64_t since)
 {
-	log_event(LOG_DEBUG, "sluicectl", "request", F_CSTR("method", method), F_STR("url", url), F_INT("status", status),
-		  F_INT("ms", mono_ms() - since));
+	log_event(LOG_DEBUG, "sluicectl", "request", F_CSTR("method", method), F_STR("url", url),
+		  F_INT("status", status), F_INT("ms", mono_ms() - since));
 }
 
 static rc ask_once(struct client *c, struct arena *a, const struct call *q, struct answer *ret, struct err *e)
 {
-	struct http_header headers[HEADERS_MAX];
+	struct http_header headers[CLIENT_HEADERS];
 	struct str url = arena_join(a, (const struct str[]){c->api, q->path}, 2);
 	struct http_request r = {.method = str_c(q->method),
 				 .url = url,
 				 .headers = headers,
-				 .headers_n = fill_headers(c, q, headers),
+				 .headers_n = client_headers(c, q, headers),
 				 .body = q->doc.p ? HTTP_BYTES : HTTP_NO_BODY,
 				 .bytes = q->doc,
-				 .answer_ms = ANSWER_MS};
+				 .answer_ms = CLIENT_ANSWER_MS};
 	struct http_answer w;
 	int64_t since = mono_ms();
 
@@ -261,7 +273,7 @@ static rc ask_once(struct client *c, struct arena *a, const struct call *q, stru
 		r.bytes = STR("");
 	}
 	TRY(http_ask(c->pool, &r, ANSWER_MAX, a, &w, e));
-	told(q->method, url, w.status, since);
+	client_told(q->method, url, w.status, since);
 	*ret = (struct answer){.status = w.status,
 			       .body = w.body,
 			       .etag = http_answer_header(&w, "etag"),
@@ -269,8 +281,7 @@ static rc ask_once(struct client *c, struct arena *a, const struct call *q, stru
 	return RC_OK;
 }
 
-bool client_ask(struct client *c, struct arena *a, const struct call *q, struct answer *ret,
-		struct fault *ret_fault)
+bool client_ask(struct client *c, struct arena *a, const struct call *q, struct answer *ret, struct fault *ret_fault)
 {
 	unsigned attempt = 0;
 	bool reads = !strcmp(q->method, "GET");
@@ -280,7 +291,7 @@ bool client_ask(struct client *c, struct arena *a, const struct call *q, struct 
 		rc r = ask_once(c, a, q, ret, &e);
 
 		if (rc_ok(r)) {
-			if (busy(ret->status) && client_wait(c, &attempt))
+			if (client_busy(ret->status) && client_wait(c, &attempt))
 				continue;
 			break;
 		}
@@ -292,118 +303,10 @@ bool client_ask(struct client *c, struct arena *a, const struct call *q, struct 
 	if (ret->body.n && (!q->raw || ret->status >= 300) && !rc_ok(json_parse(a, ret->body, &ret->doc, NULL)))
 		ret->doc = NULL;
 	if (ret->status < 200 || ret->status >= 300) {
-		answer_fault(a, ret, c->site, ret_fault);
+		client_answer_fault(a, ret, c->site, ret_fault);
 		return false;
 	}
 	if (ret->body.n && !q->raw && !ret->doc && ret->body.p[0] == '<')
-		return not_json(c, a, ret_fault);
+		return client_not_json(c, a, ret_fault);
 	return true;
-}
-
-/* Streams. */
-
-static bool open_once(struct client *c, struct arena *a, struct str path, struct client_stream *ret,
-		      bool *ret_again, struct fault *ret_fault)
-{
-	const struct call q = {"GET", path, STR_NONE, STR_NONE, true};
-	struct http_header headers[HEADERS_MAX];
-	struct str url = arena_join(a, (const struct str[]){c->api, path}, 2);
-	struct http_request r = {.method = STR("GET"), .url = url, .headers = headers,
-				 .headers_n = fill_headers(c, &q, headers)};
-	struct http_answer w;
-	struct answer told_us = {0};
-	struct err e = {0};
-	int64_t since = mono_ms();
-
-	ret->x = http_open(c->pool, &r);
-	if (!rc_ok(http_answer(ret->x, a, &w, &e))) {
-		client_fault(c, a, &e, ret_fault);
-		*ret_again = true;
-		http_close(ret->x);
-		return false;
-	}
-	told("GET", url, w.status, since);
-	ret->length = w.length;
-	if (w.status == 200)
-		return true;
-	told_us.status = w.status;
-	told_us.body = (struct str){arena_alloc(a, TEXT_SHOWN), 0};
-	if (!rc_ok(http_read(ret->x, (char *)told_us.body.p, TEXT_SHOWN, &told_us.body.n, &e)) ||
-	    !rc_ok(json_parse(a, told_us.body, &told_us.doc, NULL)))
-		told_us.doc = NULL;
-	http_close(ret->x);
-	answer_fault(a, &told_us, c->site, ret_fault);
-	*ret_again = busy(w.status);
-	return false;
-}
-
-bool client_open(struct client *c, struct arena *a, struct str path, struct client_stream *ret,
-		 struct fault *ret_fault)
-{
-	unsigned attempt = 0;
-	bool again = false;
-
-	while (!open_once(c, a, path, ret, &again, ret_fault))
-		if (!again || !client_wait(c, &attempt))
-			return false;
-	return true;
-}
-
-/* False: *ret_fault, or an error of the exchange. */
-static bool send_all(struct http_exchange *x, const struct upload *u, struct err *e, struct fault *ret_fault)
-{
-	char *piece = malloc(SEND_BYTES);
-	bool good = true;
-	ssize_t n;
-
-	if (!piece)
-		abort();
-	while (good && (n = u->more(u->ud, piece, SEND_BYTES, ret_fault)) != 0)
-		good = n > 0 && rc_ok(http_send(x, piece, (size_t)n, e));
-	free(piece);
-	return good;
-}
-
-bool client_upload(struct client *c, struct arena *a, const struct upload *u, struct answer *ret,
-		   bool *ret_again, struct fault *ret_fault)
-{
-	const struct call q = {"POST", u->path, STR_NONE, STR_NONE, false};
-	struct http_header headers[HEADERS_MAX];
-	size_t n = fill_headers(c, &q, headers);
-	struct str url = arena_join(a, (const struct str[]){c->api, u->path}, 2);
-	struct http_request r = {.method = STR("POST"), .url = url, .headers = headers, .body = HTTP_SENT, .length = u->length,
-				 .answer_ms = ANSWER_MS};
-	struct http_exchange *x;
-	struct http_answer w = {0};
-	struct err e = {0};
-	int64_t since = mono_ms();
-	char *text = arena_alloc(a, STATS_MAX);
-	bool good;
-
-	headers[n++] = (struct http_header){STR("Content-Type"), u->content_type};
-	r.headers_n = n;
-	*ret_fault = (struct fault){0};
-	*ret_again = false;
-	x = http_open(c->pool, &r);
-	good = send_all(x, u, &e, ret_fault) && rc_ok(http_answer(x, a, &w, &e));
-	if (good) {
-		told("POST", url, w.status, since);
-		*ret = (struct answer){.status = w.status};
-		good = rc_ok(http_read(x, text, STATS_MAX, &ret->body.n, &e));
-		ret->body.p = text;
-	}
-	http_close(x);
-	if (!good) {
-		if (ret_fault->kind == FAULT_NONE)
-			client_fault(c, a, &e, ret_fault);
-		*ret_again = e.code == ERR_ServiceUnavailable;
-		return false;
-	}
-	if (!rc_ok(json_parse(a, ret->body, &ret->doc, NULL)))
-		ret->doc = NULL;
-	if (ret->status >= 200 && ret->status < 300)
-		return ret->doc ? true : not_json(c, a, ret_fault);
-	*ret_again = busy(ret->status);
-	answer_fault(a, ret, c->site, ret_fault);
-	return false;
 }

@@ -34,8 +34,8 @@ struct str client_site(const struct client *c);
 
 /* {} in fmt is the next piece, percent-encoded. */
 struct str path_fill(struct arena *a, const char *fmt, const struct str *pieces, size_t n);
-#define PATH(a, fmt, ...)                                                                          \
-	path_fill((a), (fmt), (const struct str[]){__VA_ARGS__},                                   \
+#define PATH(a, fmt, ...)                                                                                              \
+	path_fill((a), (fmt), (const struct str[]){__VA_ARGS__},                                                       \
 		  sizeof((const struct str[]){__VA_ARGS__}) / sizeof(struct str))
 /* Adds ?name=value or &name=value. */
 struct str path_query(struct arena *a, struct str path, const char *name, struct str value);
@@ -50,8 +50,7 @@ struct call {
 
 /* Asks, repeatedly where the server couldn't or was busy (settings.retries). False for whatever isn't 2xx:
  * *ret_fault, in `a` as is the answer. */
-bool client_ask(struct client *c, struct arena *a, const struct call *q, struct answer *ret,
-		struct fault *ret_fault);
+bool client_ask(struct client *c, struct arena *a, const struct call *q, struct answer *ret, struct fault *ret_fault);
 
 /* Streams. */
 struct client_stream {
@@ -70,8 +69,8 @@ struct upload {
 	ssize_t (*more)(void *ud, char *dst, size_t n, struct fault *ret_fault);
 	void *ud;
 };
-bool client_upload(struct client *c, struct arena *a, const struct upload *u, struct answer *ret,
-		   bool *ret_again, struct fault *ret_fault);
+bool client_upload(struct client *c, struct arena *a, const struct upload *u, struct answer *ret, bool *ret_again,
+		   struct fault *ret_fault);
 /* Sleeps before the next attempt; false when there shall be none. *attempt begins as 0. */
 bool client_wait(struct client *c, unsigned *attempt);
 /* A fault that says what happened to an exchange. */

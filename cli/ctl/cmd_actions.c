@@ -19,7 +19,8 @@ static void run_row(struct arena *a, const struct json *r, struct table *t)
 
 bool cmd_actions_list(struct ctl *c)
 {
-	static const char *const headers[HEADS] = {"RUN ID", "EVENT", "START TIME", "END TIME", "BRANCH", "COMMIT ID", "STATUS"};
+	static const char *const headers[HEADS] = {"RUN ID", "EVENT",	  "START TIME", "END TIME",
+						   "BRANCH", "COMMIT ID", "STATUS"};
 	struct str branch = args_text(c->args, "branch"), commit = args_text(c->args, "commit"), path;
 	struct uri u;
 
@@ -40,7 +41,10 @@ static bool show_output(struct ctl *c, struct arena *a, const struct uri *u, str
 	struct answer w;
 
 	if (!client_ask(c->client, a,
-			&(struct call){.method = "GET", .path = PATH(a, "/repositories/{}/actions/runs/{}/hooks/{}/output", u->repo, run, hook), .raw = true},
+			&(struct call){
+				.method = "GET",
+				.path = PATH(a, "/repositories/{}/actions/runs/{}/hooks/{}/output", u->repo, run, hook),
+				.raw = true},
 			&w, &c->fault)) {
 		c->fault.text = arena_dup(c->a, c->fault.text);
 		return false;
@@ -54,9 +58,10 @@ static bool show_hook(struct ctl *c, struct arena *a, const struct json *h, void
 {
 	const struct uri *u = ud;
 
-	printf(STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\n", STR_ARG(member_str(h, "hook_run_id")),
-	       STR_ARG(member_str(h, "hook_id")), STR_ARG(out_moment(a, member_str(h, "start_time"))),
-	       STR_ARG(out_moment(a, member_str(h, "end_time"))), STR_ARG(member_str(h, "action")), STR_ARG(member_str(h, "status")));
+	printf(STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\n",
+	       STR_ARG(member_str(h, "hook_run_id")), STR_ARG(member_str(h, "hook_id")),
+	       STR_ARG(out_moment(a, member_str(h, "start_time"))), STR_ARG(out_moment(a, member_str(h, "end_time"))),
+	       STR_ARG(member_str(h, "action")), STR_ARG(member_str(h, "status")));
 	return show_output(c, a, u, ctl_word(c, 1), member_str(h, "hook_run_id"));
 }
 
@@ -76,10 +81,11 @@ bool cmd_actions_describe(struct ctl *c)
 		out_document(w.body);
 		return true;
 	}
-	printf(STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\n", STR_ARG(member_str(w.doc, "run_id")),
-	       STR_ARG(member_str(w.doc, "event_type")), STR_ARG(member_str(w.doc, "branch")),
-	       STR_ARG(out_moment(c->a, member_str(w.doc, "start_time"))), STR_ARG(out_moment(c->a, member_str(w.doc, "end_time"))),
-	       STR_ARG(member_str(w.doc, "commit_id")), STR_ARG(member_str(w.doc, "status")));
+	printf(STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\t" STR_FMT "\n",
+	       STR_ARG(member_str(w.doc, "run_id")), STR_ARG(member_str(w.doc, "event_type")),
+	       STR_ARG(member_str(w.doc, "branch")), STR_ARG(out_moment(c->a, member_str(w.doc, "start_time"))),
+	       STR_ARG(out_moment(c->a, member_str(w.doc, "end_time"))), STR_ARG(member_str(w.doc, "commit_id")),
+	       STR_ARG(member_str(w.doc, "status")));
 	return list_each(c, arena_printf(c->a, STR_FMT "/hooks", STR_ARG(path)), show_hook, &u);
 }
 

@@ -5,7 +5,23 @@
 
 enum { DOC_MAX = 1 << 20 };
 
-enum how { SILENT, USER, GROUP, MEMBER, POLICY, CREDENTIAL, PRINCIPAL, NEW_USER, NEW_GROUP, NEW_CREDENTIAL, ACL_SHOWN, ONE_POLICY, ONE_PRINCIPAL, DELETED_USER, DELETED_GROUP };
+enum how {
+	SILENT,
+	USER,
+	GROUP,
+	MEMBER,
+	POLICY,
+	CREDENTIAL,
+	PRINCIPAL,
+	NEW_USER,
+	NEW_GROUP,
+	NEW_CREDENTIAL,
+	ACL_SHOWN,
+	ONE_POLICY,
+	ONE_PRINCIPAL,
+	DELETED_USER,
+	DELETED_GROUP
+};
 
 static const struct row {
 	const char *command, *method, *path; /* {id}, {user}, {policy}, {access-key-id}: flags */
@@ -19,16 +35,22 @@ static const struct row {
 	{"auth users create", "POST", "/auth/users", NEW_USER, "id", "id", NULL, NULL},
 	{"auth users delete", "DELETE", "/auth/users/{id}", DELETED_USER, NULL, NULL, NULL, NULL},
 	{"auth users credentials list", "GET", "/auth/users/{id}/credentials", CREDENTIAL, NULL, NULL, NULL, NULL},
-	{"auth users credentials create", "POST", "/auth/users/{id}/credentials", NEW_CREDENTIAL, NULL, NULL, NULL, NULL},
-	{"auth users credentials delete", "DELETE", "/auth/users/{id}/credentials/{access-key-id}", SILENT, NULL, NULL, NULL, NULL},
+	{"auth users credentials create", "POST", "/auth/users/{id}/credentials", NEW_CREDENTIAL, NULL, NULL, NULL,
+	 NULL},
+	{"auth users credentials delete", "DELETE", "/auth/users/{id}/credentials/{access-key-id}", SILENT, NULL, NULL,
+	 NULL, NULL},
 	{"auth users groups list", "GET", "/auth/users/{id}/groups", GROUP, NULL, NULL, NULL, NULL},
 	{"auth users policies list", "GET", "/auth/users/{id}/policies", POLICY, NULL, NULL, "effective", "effective"},
 	{"auth users policies attach", "PUT", "/auth/users/{id}/policies/{policy}", SILENT, NULL, NULL, NULL, NULL},
 	{"auth users policies detach", "DELETE", "/auth/users/{id}/policies/{policy}", SILENT, NULL, NULL, NULL, NULL},
-	{"auth users aws-iam list", "GET", "/auth/users/{id}/external/principals/ls", PRINCIPAL, NULL, NULL, NULL, NULL},
-	{"auth users aws-iam attach", "POST", "/auth/users/{id}/external/principals", SILENT, "", NULL, "principal-id", "principalId"},
-	{"auth users aws-iam detach", "DELETE", "/auth/users/{id}/external/principals", SILENT, NULL, NULL, "principal-id", "principalId"},
-	{"auth users aws-iam lookup", "GET", "/auth/external/principals", ONE_PRINCIPAL, NULL, NULL, "principal-id", "principalId"},
+	{"auth users aws-iam list", "GET", "/auth/users/{id}/external/principals/ls", PRINCIPAL, NULL, NULL, NULL,
+	 NULL},
+	{"auth users aws-iam attach", "POST", "/auth/users/{id}/external/principals", SILENT, "", NULL, "principal-id",
+	 "principalId"},
+	{"auth users aws-iam detach", "DELETE", "/auth/users/{id}/external/principals", SILENT, NULL, NULL,
+	 "principal-id", "principalId"},
+	{"auth users aws-iam lookup", "GET", "/auth/external/principals", ONE_PRINCIPAL, NULL, NULL, "principal-id",
+	 "principalId"},
 	{"auth groups list", "GET", "/auth/groups", GROUP, NULL, NULL, NULL, NULL},
 	{"auth groups create", "POST", "/auth/groups", NEW_GROUP, "id", "id", NULL, NULL},
 	{"auth groups delete", "DELETE", "/auth/groups/{id}", DELETED_GROUP, NULL, NULL, NULL, NULL},
@@ -37,7 +59,8 @@ static const struct row {
 	{"auth groups members remove", "DELETE", "/auth/groups/{id}/members/{user}", SILENT, NULL, NULL, NULL, NULL},
 	{"auth groups policies list", "GET", "/auth/groups/{id}/policies", POLICY, NULL, NULL, NULL, NULL},
 	{"auth groups policies attach", "PUT", "/auth/groups/{id}/policies/{policy}", SILENT, NULL, NULL, NULL, NULL},
-	{"auth groups policies detach", "DELETE", "/auth/groups/{id}/policies/{policy}", SILENT, NULL, NULL, NULL, NULL},
+	{"auth groups policies detach", "DELETE", "/auth/groups/{id}/policies/{policy}", SILENT, NULL, NULL, NULL,
+	 NULL},
 	{"auth groups acl get", "GET", "/auth/groups/{id}/acl", ACL_SHOWN, NULL, NULL, NULL, NULL},
 	{"auth groups acl set", "POST", "/auth/groups/{id}/acl", SILENT, "permission", "permission", NULL, NULL},
 	{"auth policies list", "GET", "/auth/policies", POLICY, NULL, NULL, NULL, NULL},
@@ -149,7 +172,8 @@ static void show_policy(struct ctl *c, const struct answer *w)
 {
 	printf("ID: ");
 	out_coloured(c, COLOUR_BRIGHT_YELLOW, member_str(w->doc, "id"));
-	printf("\nCreation Date: " STR_FMT "\nStatements:\n", STR_ARG(out_date(c->a, json_int(json_member(w->doc, "creation_date")))));
+	printf("\nCreation Date: " STR_FMT "\nStatements:\n",
+	       STR_ARG(out_date(c->a, json_int(json_member(w->doc, "creation_date")))));
 	out_document(w->body);
 }
 
@@ -167,18 +191,21 @@ static void show(struct ctl *c, const struct row *r, const struct answer *w)
 		printf("Group created successfully.\nID: ");
 		break;
 	case NEW_CREDENTIAL:
-		printf("Credentials created successfully.\nAccess Key ID: " STR_FMT "\nSecret Access Key: ", STR_ARG(member_str(w->doc, "access_key_id")));
+		printf("Credentials created successfully.\nAccess Key ID: " STR_FMT "\nSecret Access Key: ",
+		       STR_ARG(member_str(w->doc, "access_key_id")));
 		out_coloured(c, COLOUR_BRIGHT_YELLOW, member_str(w->doc, "secret_access_key"));
 		puts("\n\nKeep these somewhere safe since you will not be able to see the secret key again");
 		return;
 	case ACL_SHOWN:
-		printf("Group " STR_FMT ": permission " STR_FMT "\n", STR_ARG(args_text(c->args, "id")), STR_ARG(member_str(w->doc, "permission")));
+		printf("Group " STR_FMT ": permission " STR_FMT "\n", STR_ARG(args_text(c->args, "id")),
+		       STR_ARG(member_str(w->doc, "permission")));
 		return;
 	case ONE_POLICY:
 		show_policy(c, w);
 		return;
 	case ONE_PRINCIPAL:
-		printf(STR_FMT "\t" STR_FMT "\n", STR_ARG(member_str(w->doc, "id")), STR_ARG(member_str(w->doc, "user_id")));
+		printf(STR_FMT "\t" STR_FMT "\n", STR_ARG(member_str(w->doc, "id")),
+		       STR_ARG(member_str(w->doc, "user_id")));
 		return;
 	case DELETED_USER:
 		out_line(c, "User deleted successfully");
@@ -190,7 +217,8 @@ static void show(struct ctl *c, const struct row *r, const struct answer *w)
 		return;
 	}
 	out_coloured(c, COLOUR_BRIGHT_YELLOW, member_str(w->doc, "id"));
-	printf("\nCreation Date: " STR_FMT "\n", STR_ARG(out_date(c->a, json_int(json_member(w->doc, "creation_date")))));
+	printf("\nCreation Date: " STR_FMT "\n",
+	       STR_ARG(out_date(c->a, json_int(json_member(w->doc, "creation_date")))));
 }
 
 static struct str body_of(struct ctl *c, const struct row *r)

@@ -70,7 +70,10 @@ bool cmd_branch_create(struct ctl *c)
 	jw_str(&w, "source", source.ref);
 	jw_end_object(&w);
 	good = client_ask(c->client, c->a,
-			  &(struct call){.method = "POST", .path = PATH(c->a, "/repositories/{}/branches", u.repo), .doc = buf_str(&doc), .raw = true},
+			  &(struct call){.method = "POST",
+					 .path = PATH(c->a, "/repositories/{}/branches", u.repo),
+					 .doc = buf_str(&doc),
+					 .raw = true},
 			  &answer, &c->fault);
 	buf_deinit(&doc);
 	if (good && c->json)
@@ -111,13 +114,20 @@ bool cmd_branch_reset(struct ctl *c)
 	if (prefix.n || object.n)
 		jw_str(&w, "path", prefix.n ? prefix : object);
 	jw_end_object(&w);
-	good = prefix.n	  ? ctl_confirm(c, "Are you sure you want to reset all changes from path: " STR_FMT " to last commit", STR_ARG(prefix))
-	       : object.n ? ctl_confirm(c, "Are you sure you want to reset all changes for object: " STR_FMT " to last commit", STR_ARG(object))
+	good = prefix.n
+		       ? ctl_confirm(c,
+				     "Are you sure you want to reset all changes from path: " STR_FMT " to last commit",
+				     STR_ARG(prefix))
+	       : object.n ? ctl_confirm(c,
+					"Are you sure you want to reset all changes for object: " STR_FMT
+					" to last commit",
+					STR_ARG(object))
 			  : ctl_confirm(c, "Are you sure you want to reset all uncommitted changes");
 	if (!good)
 		ctl_fail(c, "Reset aborted");
 	else
-		good = ctl_send(c, c->a, "PUT", PATH(c->a, "/repositories/{}/branches/{}", u.repo, u.ref), buf_str(&doc), &answer);
+		good = ctl_send(c, c->a, "PUT", PATH(c->a, "/repositories/{}/branches/{}", u.repo, u.ref),
+				buf_str(&doc), &answer);
 	buf_deinit(&doc);
 	return good;
 }
@@ -134,7 +144,8 @@ static bool revert(struct ctl *c, const struct uri *u, struct str ref)
 	jw_int(&w, "parent_number", args_number(c->args, "parent-number"));
 	jw_bool(&w, "allow_empty", args_bool(c->args, "allow-empty-commit"));
 	jw_end_object(&w);
-	good = ctl_send(c, c->a, "POST", PATH(c->a, "/repositories/{}/branches/{}/revert", u->repo, u->ref), buf_str(&doc), &answer);
+	good = ctl_send(c, c->a, "POST", PATH(c->a, "/repositories/{}/branches/{}/revert", u->repo, u->ref),
+			buf_str(&doc), &answer);
 	buf_deinit(&doc);
 	if (good)
 		out_line(c, "commit " STR_FMT " successfully reverted", STR_ARG(ref));
@@ -150,7 +161,8 @@ bool cmd_branch_revert(struct ctl *c)
 		return false;
 	out_line(c, "Branch: " STR_FMT, STR_ARG(u.text));
 	for (size_t i = 1; i < c->args->words_n; i++)
-		refs = arena_printf(c->a, STR_FMT "%s" STR_FMT, STR_ARG(refs), i > 1 ? " " : "", STR_ARG(ctl_word(c, i)));
+		refs = arena_printf(c->a, STR_FMT "%s" STR_FMT, STR_ARG(refs), i > 1 ? " " : "",
+				    STR_ARG(ctl_word(c, i)));
 	if (!ctl_confirm(c, "Are you sure you want to revert the effect of commits " STR_FMT, STR_ARG(refs)))
 		return ctl_fail(c, "Revert aborted");
 	for (size_t i = 1; i < c->args->words_n; i++)

@@ -141,8 +141,8 @@ bool cmd_merge(struct ctl *c)
 	if (c->json)
 		out_document(answer.body);
 	else
-		printf("Merged \"" STR_FMT "\" into \"" STR_FMT "\" to get \"" STR_FMT "\".\n", STR_ARG(from.ref), STR_ARG(into.ref),
-		       STR_ARG(member_str(answer.doc, "reference")));
+		printf("Merged \"" STR_FMT "\" into \"" STR_FMT "\" to get \"" STR_FMT "\".\n", STR_ARG(from.ref),
+		       STR_ARG(into.ref), STR_ARG(member_str(answer.doc, "reference")));
 	return true;
 }
 

@@ -7,8 +7,10 @@ static const struct kind {
 	const char *type, *shown;
 	enum colour colour;
 } kinds[] = {
-	{"added", "+ added", COLOUR_GREEN},	    {"removed", "- removed", COLOUR_RED},
-	{"changed", "~ modified", COLOUR_YELLOW},   {"conflict", "* conflict", COLOUR_BRIGHT_YELLOW},
+	{"added", "+ added", COLOUR_GREEN},
+	{"removed", "- removed", COLOUR_RED},
+	{"changed", "~ modified", COLOUR_YELLOW},
+	{"conflict", "* conflict", COLOUR_BRIGHT_YELLOW},
 	{"prefix_changed", "~ modified", COLOUR_YELLOW},
 };
 
@@ -48,7 +50,8 @@ static bool show_change(struct ctl *c, struct arena *a, const struct json *chang
 	if (c->json)
 		write_change(change, s);
 	else if (k)
-		out_coloured(c, k->colour, arena_printf(a, "%s " STR_FMT "\n", k->shown, STR_ARG(member_str(change, "path"))));
+		out_coloured(c, k->colour,
+			     arena_printf(a, "%s " STR_FMT "\n", k->shown, STR_ARG(member_str(change, "path"))));
 	s->any = true;
 	return true;
 }
@@ -76,8 +79,8 @@ bool cmd_diff(struct ctl *c)
 		return false;
 	if (c->args->words_n == 1) {
 		out_line(c, "Ref: " STR_FMT, STR_ARG(left.text));
-		return show(c, path_query(c->a, PATH(c->a, "/repositories/{}/branches/{}/diff", left.repo, left.ref), "prefix",
-					  args_text(c->args, "prefix")));
+		return show(c, path_query(c->a, PATH(c->a, "/repositories/{}/branches/{}/diff", left.repo, left.ref),
+					  "prefix", args_text(c->args, "prefix")));
 	}
 	if (!ctl_uri(c, URI_REF, 1, &right))
 		return false;

@@ -9,7 +9,8 @@ enum { DOC_MAX = 16 << 20, PIECE = 256 * 1024, BATCH = 1000 };
 
 static struct str object_path(struct ctl *c, const struct uri *u, const char *what)
 {
-	struct str path = arena_printf(c->a, STR_FMT "%s", STR_ARG(PATH(c->a, "/repositories/{}/refs/{}/objects", u->repo, u->ref)), what);
+	struct str path = arena_printf(c->a, STR_FMT "%s",
+				       STR_ARG(PATH(c->a, "/repositories/{}/refs/{}/objects", u->repo, u->ref)), what);
 
 	return path_query(c->a, path, "path", u->path);
 }
@@ -90,7 +91,8 @@ bool cmd_fs_ls(struct ctl *c)
 	for (size_t i = 0; i < l.u.path.n; i++)
 		if (l.u.path.p[i] == '/')
 			l.base = i + 1;
-	path = path_query(c->a, PATH(c->a, "/repositories/{}/refs/{}/objects/ls", l.u.repo, l.u.ref), "prefix", l.u.path);
+	path = path_query(c->a, PATH(c->a, "/repositories/{}/refs/{}/objects/ls", l.u.repo, l.u.ref), "prefix",
+			  l.u.path);
 	path = path_query(c->a, path, "delimiter", args_bool(c->args, "recursive") ? STR("") : STR("/"));
 	if (c->json)
 		fputs("{\n  \"results\": [", stdout);
@@ -105,7 +107,8 @@ bool cmd_fs_ls(struct ctl *c)
 void show_stats(struct ctl *c, const struct answer *w)
 {
 	const struct json *metadata = json_member(w->doc, "metadata");
-	int64_t size = json_int(json_member(w->doc, "size_bytes")), expires = json_int(json_member(w->doc, "physical_address_expiry"));
+	int64_t size = json_int(json_member(w->doc, "size_bytes")),
+		expires = json_int(json_member(w->doc, "physical_address_expiry"));
 
 	if (c->json) {
 		out_document(w->body);
@@ -113,9 +116,10 @@ void show_stats(struct ctl *c, const struct answer *w)
 	}
 	fputs("Path: ", stdout);
 	out_coloured(c, COLOUR_BRIGHT_YELLOW, member_str(w->doc, "path"));
-	printf("\nModified Time: " STR_FMT "\nSize: %lld bytes\nHuman Size: " STR_FMT "\nPhysical Address: " STR_FMT "\n",
-	       STR_ARG(out_date(c->a, json_int(json_member(w->doc, "mtime")))), (long long)size, STR_ARG(out_size(c->a, size)),
-	       STR_ARG(member_str(w->doc, "physical_address")));
+	printf("\nModified Time: " STR_FMT "\nSize: %lld bytes\nHuman Size: " STR_FMT "\nPhysical Address: " STR_FMT
+	       "\n",
+	       STR_ARG(out_date(c->a, json_int(json_member(w->doc, "mtime")))), (long long)size,
+	       STR_ARG(out_size(c->a, size)), STR_ARG(member_str(w->doc, "physical_address")));
 	if (expires)
 		printf("Physical Address Expires: " STR_FMT "\n", STR_ARG(out_date(c->a, expires)));
 	printf("Checksum: " STR_FMT "\nContent-Type: " STR_FMT "\n", STR_ARG(member_str(w->doc, "checksum")),
@@ -141,7 +145,8 @@ static bool can_presign(struct ctl *c, bool *ret)
 	if (!storages(c, &list, &n))
 		return false;
 	for (size_t i = 0; i < n; i++)
-		*ret |= json_bool(json_member(json_type(list) == JSON_ARRAY ? json_at(list, i) : list, "pre_sign_support"));
+		*ret |= json_bool(
+			json_member(json_type(list) == JSON_ARRAY ? json_at(list, i) : list, "pre_sign_support"));
 	return true;
 }
 
@@ -152,7 +157,8 @@ bool cmd_fs_stat(struct ctl *c)
 	struct uri u;
 	struct str path;
 
-	if (!path_word(c, &u) || (args_given(c->args, "pre-sign") && args_bool(c->args, "pre-sign") && !can_presign(c, &presign)))
+	if (!path_word(c, &u) ||
+	    (args_given(c->args, "pre-sign") && args_bool(c->args, "pre-sign") && !can_presign(c, &presign)))
 		return false;
 	path = object_path(c, &u, "/stat");
 	if (presign)
@@ -250,7 +256,8 @@ static bool send_batch(struct ctl *c, struct removal *r)
 
 	jw_end_array(&r->w);
 	jw_end_object(&r->w);
-	good = ctl_send(c, a, "POST", PATH(a, "/repositories/{}/branches/{}/objects/delete", r->u.repo, r->u.ref), buf_str(&r->doc), &w);
+	good = ctl_send(c, a, "POST", PATH(a, "/repositories/{}/branches/{}/objects/delete", r->u.repo, r->u.ref),
+			buf_str(&r->doc), &w);
 	errors = good ? json_member(w.doc, "errors") : NULL;
 	for (size_t i = 0; i < json_count(errors); i++, r->failed++) {
 		const struct json *e = json_at(errors, i);
@@ -277,8 +284,10 @@ static bool remove_all(struct ctl *c, const struct uri *u)
 	bool good;
 
 	begin_batch(&r);
-	good = list_each(c, path_query(c->a, PATH(c->a, "/repositories/{}/refs/{}/objects/ls", u->repo, u->ref), "prefix", u->path),
-			 add_to_batch, &r);
+	good = list_each(
+		c,
+		path_query(c->a, PATH(c->a, "/repositories/{}/refs/{}/objects/ls", u->repo, u->ref), "prefix", u->path),
+		add_to_batch, &r);
 	if (good && r.n)
 		good = send_batch(c, &r);
 	buf_deinit(&r.doc);
@@ -296,8 +305,10 @@ bool cmd_fs_rm(struct ctl *c)
 		return false;
 	if (args_bool(c->args, "recursive"))
 		return remove_all(c, &u);
-	return ctl_send(c, c->a, "DELETE",
-			path_query(c->a, PATH(c->a, "/repositories/{}/branches/{}/objects", u.repo, u.ref), "path", u.path), STR_NONE, &w);
+	return ctl_send(
+		c, c->a, "DELETE",
+		path_query(c->a, PATH(c->a, "/repositories/{}/branches/{}/objects", u.repo, u.ref), "path", u.path),
+		STR_NONE, &w);
 }
 
 /* Entries without bytes of their own. */
@@ -323,7 +334,8 @@ bool cmd_fs_stage(struct ctl *c)
 	good = ctl_write_pairs(c, &w, "metadata", "meta");
 	jw_end_object(&w);
 	good = good && ctl_send(c, c->a, "PUT",
-				path_query(c->a, PATH(c->a, "/repositories/{}/branches/{}/objects", u.repo, u.ref), "path", u.path),
+				path_query(c->a, PATH(c->a, "/repositories/{}/branches/{}/objects", u.repo, u.ref),
+					   "path", u.path),
 				buf_str(&doc), &answer);
 	buf_deinit(&doc);
 	if (good)
@@ -350,9 +362,12 @@ bool cmd_fs_update_metadata(struct ctl *c)
 		good = true;
 	}
 	jw_end_object(&w);
-	good = good && ctl_send(c, c->a, "PUT",
-				path_query(c->a, PATH(c->a, "/repositories/{}/branches/{}/objects/stat/user_metadata", u.repo, u.ref), "path", u.path),
-				buf_str(&doc), &answer);
+	good = good &&
+	       ctl_send(c, c->a, "PUT",
+			path_query(c->a,
+				   PATH(c->a, "/repositories/{}/branches/{}/objects/stat/user_metadata", u.repo, u.ref),
+				   "path", u.path),
+			buf_str(&doc), &answer);
 	buf_deinit(&doc);
 	return good;
 }

@@ -51,7 +51,8 @@ bool cmd_show_commit(struct ctl *c)
 	struct answer w;
 	struct uri u;
 
-	if (!ctl_uri(c, URI_COMMIT, 0, &u) || !ctl_get(c, c->a, PATH(c->a, "/repositories/{}/commits/{}", u.repo, u.ref), &w))
+	if (!ctl_uri(c, URI_COMMIT, 0, &u) ||
+	    !ctl_get(c, c->a, PATH(c->a, "/repositories/{}/commits/{}", u.repo, u.ref), &w))
 		return false;
 	if (c->json)
 		out_document(w.body);
@@ -92,8 +93,8 @@ static void show_node(struct ctl *c, const struct uri *u, const struct json *j)
 	struct str id = member_str(j, "id");
 	bool merge = json_count(parents) > 1;
 
-	printf("\n\t\"" STR_FMT "\" [shape=note target=\"_blank\" href=\"" STR_FMT "/repositories/" STR_FMT "/commits/" STR_FMT
-	       "\" label=< %s" STR_FMT "<br/> ",
+	printf("\n\t\"" STR_FMT "\" [shape=note target=\"_blank\" href=\"" STR_FMT "/repositories/" STR_FMT
+	       "/commits/" STR_FMT "\" label=< %s" STR_FMT "<br/> ",
 	       STR_ARG(id), STR_ARG(client_site(c->client)), STR_ARG(u->repo), STR_ARG(id), merge ? "<b>" : "",
 	       STR_ARG(str_head(id, ID_SHORT)));
 	put_escaped(member_str(j, "message"));
@@ -150,7 +151,8 @@ static bool since_is_a_moment(struct ctl *c)
 	struct timestamp t;
 
 	return !since.n || time_parse_rfc3339(since, &t) ||
-	       ctl_fail(c, "Failed to parse 'since' - '" STR_FMT "' is no moment such as 2023-11-14T22:13:21Z", STR_ARG(since));
+	       ctl_fail(c, "Failed to parse 'since' - '" STR_FMT "' is no moment such as 2023-11-14T22:13:21Z",
+			STR_ARG(since));
 }
 
 bool cmd_log(struct ctl *c)
@@ -211,9 +213,10 @@ static bool annotate_one(struct ctl *c, struct arena *a, const struct json *entr
 		return true;
 	}
 	if (j)
-		printf("%-16.*s%-21.*s%-21.*s%-31.*s" STR_FMT "\n", STR_ARG(member_str(entry, "path")), STR_ARG(member_str(j, "committer")),
-		       STR_ARG(str_head(member_str(j, "id"), ID_SHOWN)),
-		       STR_ARG(out_date(a, json_int(json_member(j, "creation_date")))), STR_ARG(member_str(j, "message")));
+		printf("%-16.*s%-21.*s%-21.*s%-31.*s" STR_FMT "\n", STR_ARG(member_str(entry, "path")),
+		       STR_ARG(member_str(j, "committer")), STR_ARG(str_head(member_str(j, "id"), ID_SHOWN)),
+		       STR_ARG(out_date(a, json_int(json_member(j, "creation_date")))),
+		       STR_ARG(member_str(j, "message")));
 	return true;
 }
 

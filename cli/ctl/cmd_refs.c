@@ -55,7 +55,9 @@ bool task_wait(struct ctl *c, struct str path, struct str id, struct answer *ret
 			return true;
 		arena_rewind(c->a, mark);
 		if (mono_ms() > end)
-			return ctl_fail(c, "the task " STR_FMT " isn't done after the timeout; it goes on in the server", STR_ARG(id));
+			return ctl_fail(c,
+					"the task " STR_FMT " isn't done after the timeout; it goes on in the server",
+					STR_ARG(id));
 		wait = wait * 3 < poll ? wait * 3 : poll;
 	}
 }
@@ -77,9 +79,10 @@ static bool write_file(struct ctl *c, struct str name, struct str text)
 /* As lakectl indents it, for files and pipes alike. */
 static struct str manifest(struct ctl *c, const struct json *refs)
 {
-	return arena_printf(c->a, "{\n  \"%s\": \"" STR_FMT "\",\n  \"%s\": \"" STR_FMT "\",\n  \"%s\": \"" STR_FMT "\"\n}\n", ids[0],
-			    STR_ARG(member_str(refs, ids[0])), ids[1], STR_ARG(member_str(refs, ids[1])), ids[2],
-			    STR_ARG(member_str(refs, ids[2])));
+	return arena_printf(c->a,
+			    "{\n  \"%s\": \"" STR_FMT "\",\n  \"%s\": \"" STR_FMT "\",\n  \"%s\": \"" STR_FMT "\"\n}\n",
+			    ids[0], STR_ARG(member_str(refs, ids[0])), ids[1], STR_ARG(member_str(refs, ids[1])),
+			    ids[2], STR_ARG(member_str(refs, ids[2])));
 }
 
 bool cmd_refs_dump_one(struct ctl *c)

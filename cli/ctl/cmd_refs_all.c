@@ -28,7 +28,8 @@ static bool commit_branch(struct ctl *c, struct arena *a, struct str repo, struc
 	jw_str(&w, "dump", str_c(now));
 	jw_end_object(&w);
 	jw_end_object(&w);
-	good = ctl_send(c, a, "POST", PATH(a, "/repositories/{}/branches/{}/commits", repo, branch), buf_str(&doc), &answer);
+	good = ctl_send(c, a, "POST", PATH(a, "/repositories/{}/branches/{}/commits", repo, branch), buf_str(&doc),
+			&answer);
 	buf_deinit(&doc);
 	if (good)
 		out_line(c, "Committed changes in branch " STR_FMT, STR_ARG(branch));
@@ -90,10 +91,11 @@ static bool dump_to_file(struct ctl *c, struct str repo, const struct json *abou
 	if (good && c->json)
 		out_document(buf_str(&b));
 	else if (good)
-		printf("Repository: " STR_FMT "\nStorage Namespace: " STR_FMT "\nStorage ID: " STR_FMT "\nDefault Branch: " STR_FMT
-		       "\nRepository manifest saved to local file: " STR_FMT "\n",
-		       STR_ARG(repo), STR_ARG(member_str(about, "storage_namespace")), STR_ARG(member_str(about, "storage_id")),
-		       STR_ARG(member_str(about, "default_branch")), STR_ARG(name));
+		printf("Repository: " STR_FMT "\nStorage Namespace: " STR_FMT "\nStorage ID: " STR_FMT
+		       "\nDefault Branch: " STR_FMT "\nRepository manifest saved to local file: " STR_FMT "\n",
+		       STR_ARG(repo), STR_ARG(member_str(about, "storage_namespace")),
+		       STR_ARG(member_str(about, "storage_id")), STR_ARG(member_str(about, "default_branch")),
+		       STR_ARG(name));
 	buf_deinit(&b);
 	return good;
 }
@@ -104,7 +106,8 @@ static bool dump_one(struct ctl *c, struct str repo)
 
 	if (!ctl_get(c, c->a, PATH(c->a, "/repositories/{}", repo), &about))
 		return false;
-	if (args_bool(c->args, "commit") && !list_each(c, PATH(c->a, "/repositories/{}/branches?show_hidden=true", repo), commit_if_dirty, &repo))
+	if (args_bool(c->args, "commit") &&
+	    !list_each(c, PATH(c->a, "/repositories/{}/branches?show_hidden=true", repo), commit_if_dirty, &repo))
 		return false;
 	if (!ctl_send(c, c->a, "PUT", PATH(c->a, "/repositories/{}/refs/dump", repo), STR_NONE, &refs) ||
 	    !dump_to_file(c, repo, about.doc, refs.doc))
@@ -122,7 +125,8 @@ static bool add_name(struct ctl *c, struct arena *a, const struct json *repo, vo
 {
 	struct buf *names = ud;
 
-	return (buf_add(names, member_str(repo, "id")) && buf_add_c(names, '\n')) || ctl_fail(c, "there are too many repositories");
+	return (buf_add(names, member_str(repo, "id")) && buf_add_c(names, '\n')) ||
+	       ctl_fail(c, "there are too many repositories");
 }
 
 static bool dump_all(struct ctl *c)
@@ -223,7 +227,8 @@ static bool restore_one(struct ctl *c, struct str file)
 	refs = json_member(doc, "refs");
 	name = json_str(json_member(repo, "name"));
 	if (!name.n || json_type(refs) != JSON_OBJECT)
-		return ctl_fail(c, "it has no repository or no refs: `refs dump` writes such files; `refs-restore` takes what `refs-dump` wrote");
+		return ctl_fail(c, "it has no repository or no refs: `refs dump` writes such files; `refs-restore` "
+				   "takes what `refs-dump` wrote");
 	return create_bare(c, repo) && restore_refs(c, name, refs);
 }
 

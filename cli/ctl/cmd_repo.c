@@ -18,7 +18,8 @@ static void repo_row(struct arena *a, const struct json *r, struct table *t)
 
 bool cmd_repo_list(struct ctl *c)
 {
-	static const char *const headers[] = {"REPOSITORY", "CREATION DATE", "DEFAULT REF NAME", "STORAGE ID", "STORAGE NAMESPACE"};
+	static const char *const headers[] = {"REPOSITORY", "CREATION DATE", "DEFAULT REF NAME", "STORAGE ID",
+					      "STORAGE NAMESPACE"};
 
 	return list_show(c, STR("/repositories"), headers, 5, repo_row);
 }
@@ -59,7 +60,8 @@ static bool create(struct ctl *c, bool bare)
 	if (args_bool(c->args, "sample-data"))
 		jw_bool(&w, "sample_data", true);
 	jw_end_object(&w);
-	good = ctl_send(c, c->a, "POST", bare ? STR("/repositories?bare=true") : STR("/repositories"), buf_str(&doc), &answer);
+	good = ctl_send(c, c->a, "POST", bare ? STR("/repositories?bare=true") : STR("/repositories"), buf_str(&doc),
+			&answer);
 	buf_deinit(&doc);
 	if (good)
 		show_created(c, &answer);
@@ -116,8 +118,12 @@ static const struct json *storage_at(const struct json *list, size_t i)
 
 static void storages_json(struct json *list, size_t n)
 {
-	static const char *const texts[] = {"blockstore_id", "blockstore_description", "blockstore_type", "default_namespace_prefix",
-					    "blockstore_namespace_example", "blockstore_namespace_ValidityRegex"};
+	static const char *const texts[] = {"blockstore_id",
+					    "blockstore_description",
+					    "blockstore_type",
+					    "default_namespace_prefix",
+					    "blockstore_namespace_example",
+					    "blockstore_namespace_ValidityRegex"};
 	static const char *const switches[] = {"pre_sign_support", "import_support"};
 	struct buf b = BUF_INIT(DOC_MAX);
 	struct json_out w = {&b, false};

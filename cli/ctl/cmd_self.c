@@ -22,8 +22,8 @@ static void look_at_keys(struct ctl *c)
 	struct str id = c->settings.access_key_id, secret = c->settings.secret_access_key;
 
 	/* As lakeFS makes them: AKIAI... or AKIAJ..., and a Q at the end. */
-	if (id.n != KEY_ID_CHARS || !str_starts(id, STR("AKIA")) || !strchr("IJ", id.p[4]) || id.p[KEY_ID_CHARS - 1] != 'Q' ||
-	    !all_of(id, ""))
+	if (id.n != KEY_ID_CHARS || !str_starts(id, STR("AKIA")) || !strchr("IJ", id.p[4]) ||
+	    id.p[KEY_ID_CHARS - 1] != 'Q' || !all_of(id, ""))
 		printf("access_key_id value looks suspicious: " STR_FMT "\n", STR_ARG(id));
 	if (secret.n != SECRET_CHARS || !all_of(secret, "abcdefghijklmnopqrstuvwxyz/+="))
 		puts("secret_access_key value looks suspicious...");
@@ -92,7 +92,8 @@ bool cmd_usage_summary(struct ctl *c)
 	t.numbers = 7;
 	for (size_t i = 0; i < json_count(reports); i++)
 		for (size_t k = 0; k < 3; k++)
-			table_add(&t, arena_printf(c->a, "%lld", (long long)json_int(json_member(json_at(reports, i), keys[k]))));
+			table_add(&t, arena_printf(c->a, "%lld",
+						   (long long)json_int(json_member(json_at(reports, i), keys[k]))));
 	table_end(c, &t, NULL, 0);
 	return true;
 }
@@ -105,7 +106,8 @@ static bool ask(struct ctl *c, const char *question, struct str have, bool secre
 	size_t n;
 
 	fflush(stdout);
-	fprintf(stderr, "%s%s" STR_FMT "%s: ", question, have.n ? " [" : "", STR_ARG(have.n && secret ? STR("***") : have), have.n ? "]" : "");
+	fprintf(stderr, "%s%s" STR_FMT "%s: ", question, have.n ? " [" : "",
+		STR_ARG(have.n && secret ? STR("***") : have), have.n ? "]" : "");
 	fflush(stderr);
 	if (!fgets(line, LINE, stdin))
 		return ctl_fail(c, "no answer: the configuration is as it was");

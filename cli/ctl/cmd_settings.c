@@ -66,7 +66,8 @@ static bool change_rules(struct ctl *c, struct str pattern, bool add, bool *ret_
 	jw_end_array(&w);
 	/* Only over what was read: a rule that somebody else adds meanwhile isn't lost. */
 	good = (add ? *ret_found : !*ret_found) ||
-	       client_ask(c->client, c->a, &(struct call){.method = "PUT", .path = path, .doc = buf_str(&doc), .if_match = have.etag},
+	       client_ask(c->client, c->a,
+			  &(struct call){.method = "PUT", .path = path, .doc = buf_str(&doc), .if_match = have.etag},
 			  &answer, &c->fault);
 	buf_deinit(&doc);
 	return good;
@@ -134,9 +135,11 @@ bool cmd_gc_get(struct ctl *c)
 		return true;
 	}
 	branches = json_member(w.doc, "branches");
-	printf("Default Retention Days: %lld\nBranch Rules: \n", (long long)json_int(json_member(w.doc, "default_retention_days")));
+	printf("Default Retention Days: %lld\nBranch Rules: \n",
+	       (long long)json_int(json_member(w.doc, "default_retention_days")));
 	for (size_t i = 0; i < json_count(branches); i++)
-		printf("  - Branch: " STR_FMT "\n    Retention Days: %lld\n", STR_ARG(member_str(json_at(branches, i), "branch_id")),
+		printf("  - Branch: " STR_FMT "\n    Retention Days: %lld\n",
+		       STR_ARG(member_str(json_at(branches, i), "branch_id")),
 		       (long long)json_int(json_member(json_at(branches, i), "retention_days")));
 	return true;
 }
@@ -148,7 +151,8 @@ bool cmd_gc_set(struct ctl *c)
 	struct err e = {0};
 	struct answer w;
 
-	if (!gc_path(c, "/settings/gc_rules", &path) || !ctl_read_text(c, args_text(c->args, "filename"), DOC_MAX, &text))
+	if (!gc_path(c, "/settings/gc_rules", &path) ||
+	    !ctl_read_text(c, args_text(c->args, "filename"), DOC_MAX, &text))
 		return false;
 	if (!rc_ok(json_parse(c->a, text, &doc, &e)))
 		return ctl_fail(c, "the rules are no JSON: %s", e.msg);
@@ -174,7 +178,8 @@ bool cmd_gc_prepare(struct ctl *c)
 	if (c->json)
 		out_document(w.body);
 	else
-		printf("Started prepare GC commits task " STR_FMT ".\n\nCheck it using\n    %s gc check-async " STR_FMT " --id " STR_FMT "\n",
+		printf("Started prepare GC commits task " STR_FMT ".\n\nCheck it using\n    %s gc check-async " STR_FMT
+		       " --id " STR_FMT "\n",
 		       STR_ARG(id), c->args->program, STR_ARG(ctl_word(c, 0)), STR_ARG(id));
 	return true;
 }
@@ -185,7 +190,8 @@ static void show_run(struct ctl *c, const struct json *status)
 	struct str url = member_str(result, "gc_commits_presigned_url");
 	bool done = json_bool(json_member(status, "completed"));
 
-	printf("GC commits task " STR_FMT ": %s.\n", STR_ARG(member_str(status, "task_id")), done ? "Completed" : "In progress");
+	printf("GC commits task " STR_FMT ": %s.\n", STR_ARG(member_str(status, "task_id")),
+	       done ? "Completed" : "In progress");
 	if (done) {
 		printf("Commits location: " STR_FMT "\n\n  Run ID:           " STR_FMT "\n\n\n",
 		       STR_ARG(member_str(result, "gc_commits_location")), STR_ARG(member_str(result, "run_id")));

@@ -78,6 +78,7 @@ bool cmd_tag_show(struct ctl *c)
 	if (c->json)
 		out_document(w.body);
 	else
-		printf(STR_FMT " " STR_FMT "\n", STR_ARG(member_str(w.doc, "id")), STR_ARG(member_str(w.doc, "commit_id")));
+		printf(STR_FMT " " STR_FMT "\n", STR_ARG(member_str(w.doc, "id")),
+		       STR_ARG(member_str(w.doc, "commit_id")));
 	return true;
 }

@@ -49,8 +49,10 @@ static void put_bash(const char *program)
 {
 	printf("# bash completion of %s: made by `%s completion bash`\n", program, program);
 	put_shell_words(program);
-	printf("_%s() {\n\tlocal words cur=${COMP_WORDS[COMP_CWORD]}\n\t__%s_words \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"\n"
-	       "\tcase $cur in\n\t-*) ;;\n\t*) words=\" $words \"\n\t\twhile [[ $words == *' --'* ]]; do words=\"${words%% --*}\"; done ;;\n\tesac\n"
+	printf("_%s() {\n\tlocal words cur=${COMP_WORDS[COMP_CWORD]}\n\t__%s_words "
+	       "\"${COMP_WORDS[@]:1:COMP_CWORD-1}\"\n"
+	       "\tcase $cur in\n\t-*) ;;\n\t*) words=\" $words \"\n\t\twhile [[ $words == *' --'* ]]; do "
+	       "words=\"${words%% --*}\"; done ;;\n\tesac\n"
 	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -o default -F _%s %s\n",
 	       program, program, program, program);
 }
@@ -107,8 +109,8 @@ static void put_fish_at(const char *program, struct str path, const struct comma
 	for (size_t i = 0; i < commands_n; i++) {
 		if (commands[i].kind == COMMAND_HIDDEN || !command_is_below(&commands[i], path))
 			continue;
-		printf("complete -c %s -f -n '__%s_at \"" STR_FMT "\"' -a " STR_FMT " -d ", program, program, STR_ARG(path),
-		       STR_ARG(command_last_word(&commands[i])));
+		printf("complete -c %s -f -n '__%s_at \"" STR_FMT "\"' -a " STR_FMT " -d ", program, program,
+		       STR_ARG(path), STR_ARG(command_last_word(&commands[i])));
 		put_quoted(commands[i].summary);
 		putchar('\n');
 	}
@@ -140,6 +142,6 @@ bool cmd_completion(struct ctl *c)
 			shells[i].put(c->args->program);
 			return true;
 		}
-	return ctl_fail(c, "invalid argument \"" STR_FMT "\" for \"%s completion\": bash, zsh or fish", STR_ARG(ctl_word(c, 0)),
-			c->args->program);
+	return ctl_fail(c, "invalid argument \"" STR_FMT "\" for \"%s completion\": bash, zsh or fish",
+			STR_ARG(ctl_word(c, 0)), c->args->program);
 }

@@ -82,14 +82,16 @@ bool ctl_read_text(struct ctl *c, struct str file, size_t max, struct str *ret)
 	size_t n;
 
 	if (!f)
-		return ctl_fail(c, "open " STR_FMT ": %s", STR_ARG(file), errno == ENOENT ? "no such file or directory" : strerror(errno));
+		return ctl_fail(c, "open " STR_FMT ": %s", STR_ARG(file),
+				errno == ENOENT ? "no such file or directory" : strerror(errno));
 	text = arena_alloc(c->a, max + 1);
 	n = fread(text, 1, max + 1, f);
 	bad = ferror(f);
 	if (!is_stdin)
 		fclose(f);
 	if (bad || n > max)
-		return ctl_fail(c, "read " STR_FMT ": %s", STR_ARG(file), bad ? strerror(errno) : "it is too large for what it should be");
+		return ctl_fail(c, "read " STR_FMT ": %s", STR_ARG(file),
+				bad ? strerror(errno) : "it is too large for what it should be");
 	*ret = str_make(text, n);
 	return true;
 }
@@ -108,8 +110,7 @@ bool ctl_get(struct ctl *c, struct arena *a, struct str path, struct answer *ret
 	return ask(c, a, &(struct call){.method = "GET", .path = path}, ret);
 }
 
-bool ctl_send(struct ctl *c, struct arena *a, const char *method, struct str path, struct str doc,
-	      struct answer *ret)
+bool ctl_send(struct ctl *c, struct arena *a, const char *method, struct str path, struct str doc, struct answer *ret)
 {
 	return ask(c, a, &(struct call){.method = method, .path = path, .doc = doc}, ret);
 }

@@ -40,5 +40,4 @@ bool ctl_read_text(struct ctl *c, struct str file, size_t max, struct str *ret);
 /* Requests, with c->fault. */
 bool ctl_get(struct ctl *c, struct arena *a, struct str path, struct answer *ret);
 /* doc: the JSON body, or STR_NONE. */
-bool ctl_send(struct ctl *c, struct arena *a, const char *method, struct str path, struct str doc,
-	      struct answer *ret);
+bool ctl_send(struct ctl *c, struct arena *a, const char *method, struct str path, struct str doc, struct answer *ret);

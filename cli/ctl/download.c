@@ -34,8 +34,8 @@ static bool write_all(int fd, const char *p, size_t n)
 }
 
 /* The body into the file; *ret_n bytes came, of this MD5. */
-static bool pull(struct ctl *c, struct arena *a, struct client_stream *s, struct new_file *f, struct progress *p, int64_t *ret_n,
-		 struct str *ret_md5, struct fault *ret_fault)
+static bool pull(struct ctl *c, struct arena *a, struct client_stream *s, struct new_file *f, struct progress *p,
+		 int64_t *ret_n, struct str *ret_md5, struct fault *ret_fault)
 {
 	struct digest_set *d = digest_set_new(a, 1u << DIGEST_MD5);
 	char *piece = malloc(PIECE);
@@ -63,17 +63,20 @@ static bool pull(struct ctl *c, struct arena *a, struct client_stream *s, struct
 }
 
 /* Checksums that are no MD5 (of objects uploaded in parts, or staged) can't be compared. */
-static bool is_whole(struct ctl *c, struct arena *a, struct str checksum, int64_t size, int64_t got, struct str md5, struct fault *ret)
+static bool is_whole(struct ctl *c, struct arena *a, struct str checksum, int64_t size, int64_t got, struct str md5,
+		     struct fault *ret)
 {
 	struct str bytes;
 
 	if (size >= 0 && got != size)
-		*ret = (struct fault){FAULT_OWN, 0, arena_printf(a, "%lld bytes came of %lld", (long long)got, (long long)size)};
+		*ret = (struct fault){FAULT_OWN, 0,
+				      arena_printf(a, "%lld bytes came of %lld", (long long)got, (long long)size)};
 	else if (checksum.n == MD5_HEX && hex_decode(a, checksum, &bytes) && !args_bool(c->args, "no-verify") &&
 		 !str_eq_nocase(checksum, md5))
 		*ret = (struct fault){FAULT_OWN, 0,
-				      arena_printf(a, "what came has the checksum " STR_FMT ", the object has " STR_FMT
-						     " (--no-verify, should its store's checksums be no MD5)",
+				      arena_printf(a,
+						   "what came has the checksum " STR_FMT ", the object has " STR_FMT
+						   " (--no-verify, should its store's checksums be no MD5)",
 						   STR_ARG(md5), STR_ARG(checksum))};
 	else
 		return true;
@@ -89,7 +92,8 @@ static bool into_file(struct ctl *c, struct arena *a, struct client_stream *s, c
 
 	if (!files_make_folders(a, j->local) || !files_begin(a, j->local, &f))
 		return own(a, ret_fault, j->local, strerror(errno));
-	if (!pull(c, a, s, &f, p, &got, &md5, ret_fault) || !is_whole(c, a, j->checksum, j->size, got, md5, ret_fault)) {
+	if (!pull(c, a, s, &f, p, &got, &md5, ret_fault) ||
+	    !is_whole(c, a, j->checksum, j->size, got, md5, ret_fault)) {
 		progress_bytes(p, -got);
 		files_abandon(&f);
 		return false;
@@ -98,7 +102,8 @@ static bool into_file(struct ctl *c, struct arena *a, struct client_stream *s, c
 }
 
 /* Again where the exchange broke off. */
-static bool fetch(struct ctl *c, struct arena *a, const struct uri *u, const struct job *j, struct progress *p, struct fault *ret_fault)
+static bool fetch(struct ctl *c, struct arena *a, const struct uri *u, const struct job *j, struct progress *p,
+		  struct fault *ret_fault)
 {
 	struct str path = path_query(a, PATH(a, "/repositories/{}/refs/{}/objects", u->repo, u->ref), "path", j->key);
 	struct client_stream s;
@@ -127,7 +132,9 @@ static void run_job(void *ud, void *item)
 	bool good;
 
 	if (!files_key_is_safe(shown))
-		good = own(a, &f, shown, "no file can have such a name below a folder: download it by itself, with a name of its own");
+		good = own(
+			a, &f, shown,
+			"no file can have such a name below a folder: download it by itself, with a name of its own");
 	else if (str_ends(j->key, STR("/")) && j->size <= 0)
 		good = files_make_folders(a, j->local) || own(a, &f, j->local, strerror(errno));
 	else if (str_ends(j->key, STR("/")))
@@ -152,7 +159,8 @@ static bool add_object(struct ctl *c, struct arena *a, const struct json *o, voi
 		return true;
 	if (client_stopped(c->client))
 		return ctl_fail(c, "stopped");
-	transfer_add(t, job_new(files_join(a, t->root, below), key, member_str(o, "checksum"), json_int(json_member(o, "size_bytes"))));
+	transfer_add(t, job_new(files_join(a, t->root, below), key, member_str(o, "checksum"),
+				json_int(json_member(o, "size_bytes"))));
 	return true;
 }
 
@@ -163,9 +171,12 @@ static bool download_tree(struct ctl *c, struct uri *u)
 	if (t.u.path.n)
 		t.u.path = files_join(c->a, u->path, STR(""));
 	transfer_begin(&t, "download", run_job);
-	return transfer_end(&t, "Download",
-			    list_each(c, path_query(c->a, PATH(c->a, "/repositories/{}/refs/{}/objects/ls", u->repo, u->ref), "prefix", t.u.path),
-				      add_object, &t));
+	return transfer_end(
+		&t, "Download",
+		list_each(c,
+			  path_query(c->a, PATH(c->a, "/repositories/{}/refs/{}/objects/ls", u->repo, u->ref), "prefix",
+				     t.u.path),
+			  add_object, &t));
 }
 
 /* One object. */
@@ -186,7 +197,9 @@ static bool destination(struct ctl *c, const struct uri *u, struct str *ret)
 	bool folder = !to.n || str_ends(to, STR("/")) || (stat(arena_cstr(c->a, to), &st) == 0 && S_ISDIR(st.st_mode));
 
 	if (folder && !files_key_is_safe(name))
-		return ctl_fail(c, "'" STR_FMT "' names no file: give --recursive for all below it, or say where it shall go", STR_ARG(u->path));
+		return ctl_fail(
+			c, "'" STR_FMT "' names no file: give --recursive for all below it, or say where it shall go",
+			STR_ARG(u->path));
 	*ret = files_absolute(c->a, folder ? files_join(c->a, to, name) : to);
 	return true;
 }
@@ -200,7 +213,10 @@ static bool download_one(struct ctl *c, struct uri *u)
 	bool good;
 
 	if (!destination(c, u, &to) ||
-	    !ctl_get(c, c->a, path_query(c->a, PATH(c->a, "/repositories/{}/refs/{}/objects/stat", u->repo, u->ref), "path", u->path), &w))
+	    !ctl_get(c, c->a,
+		     path_query(c->a, PATH(c->a, "/repositories/{}/refs/{}/objects/stat", u->repo, u->ref), "path",
+				u->path),
+		     &w))
 		return false;
 	j = job_new(to, u->path, member_str(w.doc, "checksum"), json_int(json_member(w.doc, "size_bytes")));
 	p = progress_new("download", args_bool(c->args, "no-progress"));

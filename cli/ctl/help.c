@@ -7,8 +7,11 @@ enum { COLUMN = 16 };
 
 static const char *kind_word(const struct flag *f)
 {
-	static const char *const words[] = {
-		[FLAG_BOOL] = "", [FLAG_TEXT] = " string", [FLAG_NUMBER] = " int", [FLAG_TEXTS] = " strings", [FLAG_DURATION] = " duration"};
+	static const char *const words[] = {[FLAG_BOOL] = "",
+					    [FLAG_TEXT] = " string",
+					    [FLAG_NUMBER] = " int",
+					    [FLAG_TEXTS] = " strings",
+					    [FLAG_DURATION] = " duration"};
 
 	return words[f->kind];
 }
@@ -56,7 +59,8 @@ static void show_group(struct str group)
 		if (!any)
 			puts("\nAvailable Commands:");
 		any = true;
-		printf("  %-*.*s%s%s\n", COLUMN, STR_ARG(command_last_word(&commands[i])), commands[i].summary, commands[i].ours ? " (ours)" : "");
+		printf("  %-*.*s%s%s\n", COLUMN, STR_ARG(command_last_word(&commands[i])), commands[i].summary,
+		       commands[i].ours ? " (ours)" : "");
 	}
 }
 
@@ -78,7 +82,8 @@ void help_show(const struct ctl *c, const struct command *cmd)
 	if (cmd->more)
 		printf("%s\n", cmd->more);
 	if (cmd->run)
-		printf("\nUsage:\n  %s %s%s%s [flags]\n", program, cmd->path, cmd->args ? " " : "", cmd->args ? cmd->args : "");
+		printf("\nUsage:\n  %s %s%s%s [flags]\n", program, cmd->path, cmd->args ? " " : "",
+		       cmd->args ? cmd->args : "");
 	else
 		printf("\nUsage:\n  %s %s [command]\n", program, cmd->path);
 	if (cmd->alias)
@@ -98,10 +103,12 @@ bool cmd_help(struct ctl *c)
 	const struct command *cmd = NULL;
 
 	for (size_t i = 0; i < c->args->words_n; i++) {
-		path = path.n ? arena_printf(c->a, STR_FMT " " STR_FMT, STR_ARG(path), STR_ARG(ctl_word(c, i))) : ctl_word(c, i);
+		path = path.n ? arena_printf(c->a, STR_FMT " " STR_FMT, STR_ARG(path), STR_ARG(ctl_word(c, i)))
+			      : ctl_word(c, i);
 		cmd = command_find(path);
 		if (!cmd)
-			return ctl_fail(c, "there is no command '" STR_FMT "': %s help lists them", STR_ARG(path), c->args->program);
+			return ctl_fail(c, "there is no command '" STR_FMT "': %s help lists them", STR_ARG(path),
+					c->args->program);
 	}
 	help_show(c, cmd);
 	return true;

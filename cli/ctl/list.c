@@ -60,7 +60,9 @@ static bool one_page(struct ctl *c, struct str path, struct buf *after,
 	struct arena *a = arena_new();
 	struct answer w;
 	const struct json *results, *pages;
-	bool good = ctl_get(c, a, path_query(a, path_query(a, path, "amount", arena_printf(a, "%d", PAGE)), "after", buf_str(after)), &w);
+	bool good = ctl_get(
+		c, a,
+		path_query(a, path_query(a, path, "amount", arena_printf(a, "%d", PAGE)), "after", buf_str(after)), &w);
 
 	buf_reset(after);
 	if (good) {
@@ -75,8 +77,8 @@ static bool one_page(struct ctl *c, struct str path, struct buf *after,
 	return good;
 }
 
-bool list_each(struct ctl *c, struct str path, bool (*each)(struct ctl *c, struct arena *a, const struct json *result, void *ud),
-	       void *ud)
+bool list_each(struct ctl *c, struct str path,
+	       bool (*each)(struct ctl *c, struct arena *a, const struct json *result, void *ud), void *ud)
 {
 	struct buf after = BUF_INIT(1 << 20);
 	bool good;

@@ -12,7 +12,7 @@ struct str list_path(struct ctl *c, struct str path);
 
 /* All results of all pages, in order; path without amount and after. each returns false to stop, with c->fault set
  * (then so does this), and gets an arena that lives as long as its page. */
-bool list_each(struct ctl *c, struct str path, bool (*each)(struct ctl *c, struct arena *a, const struct json *result, void *ud),
-	       void *ud);
+bool list_each(struct ctl *c, struct str path,
+	       bool (*each)(struct ctl *c, struct arena *a, const struct json *result, void *ud), void *ud);
 /* For members of results. */
 struct str member_str(const struct json *j, const char *key);

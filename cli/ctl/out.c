@@ -8,7 +8,7 @@
 enum { TABLE_MAX = 64 << 20, INDENT = 2 };
 
 static const char *const codes[] = {
-	[COLOUR_NONE] = "",	     [COLOUR_RED] = "\033[31m",	       [COLOUR_GREEN] = "\033[32m",
+	[COLOUR_NONE] = "",	      [COLOUR_RED] = "\033[31m",	[COLOUR_GREEN] = "\033[32m",
 	[COLOUR_YELLOW] = "\033[33m", [COLOUR_BRIGHT_RED] = "\033[91m", [COLOUR_BRIGHT_YELLOW] = "\033[93m",
 };
 

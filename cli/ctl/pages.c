@@ -62,12 +62,16 @@ static void man_command(const struct command *cmd)
 }
 
 static const char *const files[][2] = {
-	{"~/.lakectl.yaml", "The configuration, as lakectl has it: server.endpoint_url, credentials.access_key_id, "
-			    "credentials.secret_access_key, server.retries.enabled, .max_attempts, .min_wait_interval and "
-			    ".max_wait_interval, options.parallelism, base_uri. Another file: --config, SLUICECTL_CONFIG_FILE or LAKECTL_CONFIG_FILE."},
+	{"~/.lakectl.yaml",
+	 "The configuration, as lakectl has it: server.endpoint_url, credentials.access_key_id, "
+	 "credentials.secret_access_key, server.retries.enabled, .max_attempts, .min_wait_interval and "
+	 ".max_wait_interval, options.parallelism, base_uri. Another file: --config, "
+	 "SLUICECTL_CONFIG_FILE or LAKECTL_CONFIG_FILE."},
 };
 static const char *const variables[][2] = {
-	{"LAKECTL_SERVER_ENDPOINT_URL", "Such a variable, with the key in capitals and underscores for dots, wins over the file. SLUICECTL_... wins over LAKECTL_..."},
+	{"LAKECTL_SERVER_ENDPOINT_URL",
+	 "Such a variable, with the key in capitals and underscores for dots, wins over the "
+	 "file. SLUICECTL_... wins over LAKECTL_..."},
 	{"LAKECTL_INTERACTIVE", "true: tables and colours also where stdout is no terminal; false: never."},
 	{"NO_COLOR", "Neither colours nor tables."},
 	{"SSL_CERT_FILE", "The certificates to trust, instead of the system's."},
@@ -89,7 +93,8 @@ static void man_terms(const char *title, const char *const (*rows)[2], size_t n)
 
 bool cmd_man(struct ctl *c)
 {
-	puts(".TH SLUICECTL 1\n.SH NAME\nsluicectl \\- repositories, branches, commits and objects of a sluice or lakeFS server\n"
+	puts(".TH SLUICECTL 1\n.SH NAME\nsluicectl \\- repositories, branches, commits and objects of a sluice or "
+	     "lakeFS server\n"
 	     ".SH SYNOPSIS\n.B sluicectl\n.I command\n[\\fIflags\\fR] [\\fIarguments\\fR]\n.SH DESCRIPTION\n"
 	     "Commands, flags, output and exit codes are those of lakectl; a link of that name may stand for it.\n"
 	     "Addresses are written lakefs://repository/ref/path.\n.SH COMMANDS");
@@ -150,7 +155,8 @@ static void reference_command(const struct command *cmd)
 bool cmd_reference(struct ctl *c)
 {
 	puts("# sluicectl\n\nMade from `cli/ctl/commands.c` by `sluicectl reference`.\n\n"
-	     "Commands, flags, output and exit codes are those of lakectl; a link named `lakectl` may stand for it. Exit codes: 0 done, 1\n"
+	     "Commands, flags, output and exit codes are those of lakectl; a link named `lakectl` may stand for it. "
+	     "Exit codes: 0 done, 1\n"
 	     "failed or wrong usage, 130 stopped by a signal. Times are shown in UTC.\n\n## Every command\n\n"
 	     "| flag | what it says | without it |\n|---|---|---|");
 	for (size_t i = 0; global_flags[i].name; i++)

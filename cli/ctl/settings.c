@@ -107,15 +107,17 @@ static bool number_parse(const struct key *k, struct str s, int64_t *ret)
 
 static const char *wanted(const struct key *k)
 {
-	static const char *const words[] = {
-		[TEXT] = "a text", [SWITCH] = "true or false", [NUMBER] = "a number", [DURATION] = "a duration such as 500ms or 3s"};
+	static const char *const words[] = {[TEXT] = "a text",
+					    [SWITCH] = "true or false",
+					    [NUMBER] = "a number",
+					    [DURATION] = "a duration such as 500ms or 3s"};
 
 	return words[k->type];
 }
 
 /* name: of the key in the file or of the variable. */
-static bool set(const struct key *k, struct str name, struct str value, struct arena *a,
-		struct settings *s, struct str *ret_why)
+static bool set(const struct key *k, struct str name, struct str value, struct arena *a, struct settings *s,
+		struct str *ret_why)
 {
 	void *at = (char *)s + k->offset;
 	bool good = true;
@@ -198,10 +200,10 @@ static bool read_file(struct settings *s, bool given, struct arena *a, struct st
 	n = fread(text, 1, YAML_MAX_BYTES + 1, f);
 	fclose(f);
 	if (n > YAML_MAX_BYTES || !conf_yaml_read(str_make(text, n), a, &root, &fault)) {
-		*ret_why = n > YAML_MAX_BYTES
-				   ? arena_printf(a, STR_FMT ": larger than 1 MiB: is it the configuration?", STR_ARG(s->file))
-				   : arena_printf(a, STR_FMT ":%u: " STR_FMT, STR_ARG(s->file), fault.line,
-						  STR_ARG(fault.text));
+		*ret_why = n > YAML_MAX_BYTES ? arena_printf(a, STR_FMT ": larger than 1 MiB: is it the configuration?",
+							     STR_ARG(s->file))
+					      : arena_printf(a, STR_FMT ":%u: " STR_FMT, STR_ARG(s->file), fault.line,
+							     STR_ARG(fault.text));
 		return false;
 	}
 	return take_file(root, a, s, ret_why);
@@ -216,9 +218,9 @@ static struct str variable(struct arena *a, const char *prefix, const char *path
 
 	memcpy(name, prefix, p);
 	for (size_t i = 0; i < n; i++)
-		name[p + i] = path[i] == '.'			       ? '_'
+		name[p + i] = path[i] == '.'			 ? '_'
 			      : path[i] >= 'a' && path[i] <= 'z' ? (char)(path[i] - 'a' + 'A')
-								       : path[i];
+								 : path[i];
 	return str_make(name, p + n);
 }
 
@@ -230,8 +232,7 @@ static bool take_environment(char *const *env, struct arena *a, struct settings 
 		for (size_t i = 0; i < KEYS; i++) {
 			struct str name = variable(a, prefixes[p], keys[i].path), value = env_value(env, name);
 
-			if (value.p && (value.n || keys[i].type == TEXT) &&
-			    !set(&keys[i], name, value, a, s, ret_why))
+			if (value.p && (value.n || keys[i].type == TEXT) && !set(&keys[i], name, value, a, s, ret_why))
 				return false;
 		}
 	return true;
@@ -242,8 +243,7 @@ static struct str first_of(struct str a, struct str b, struct str c)
 	return a.n ? a : b.n ? b : c;
 }
 
-bool settings_load(struct str file, char *const *env, struct arena *a, struct settings *ret,
-		   struct str *ret_why)
+bool settings_load(struct str file, char *const *env, struct arena *a, struct settings *ret, struct str *ret_why)
 {
 	struct str home = env_value(env, STR("HOME"));
 	struct str given = first_of(file, env_value(env, STR("SLUICECTL_CONFIG_FILE")),

@@ -22,8 +22,7 @@ struct settings {
 
 /* file: --config, or STR_NONE. env: an environ-like array. False: *ret_why names the key and the remedy.
  * All in `a`. */
-bool settings_load(struct str file, char *const *env, struct arena *a, struct settings *ret,
-		   struct str *ret_why);
+bool settings_load(struct str file, char *const *env, struct arena *a, struct settings *ret, struct str *ret_why);
 /* Go's notation: 500ms, 3s, 1h30m. False on anything else, negative ones included. */
 bool duration_parse(struct str s, int64_t *ret_ms);
 /* The value of a variable in an environ-like array, or STR_NONE. */

@@ -60,7 +60,8 @@ void transfer_done(struct transfer *t, const char *verb, struct str shown)
 	if (t->c->json || progress_is_shown(t->progress))
 		return;
 	/* lakectl has columns where it uploads. */
-	snprintf(line, sizeof(line), verb[0] == 'u' ? "%s %-33.*s ... done!" : "%s %.*s ... done!", verb, STR_ARG(str_head(shown, 4096)));
+	snprintf(line, sizeof(line), verb[0] == 'u' ? "%s %-33.*s ... done!" : "%s %.*s ... done!", verb,
+		 STR_ARG(str_head(shown, 4096)));
 	progress_say(t->progress, str_c(line));
 }
 
@@ -71,7 +72,8 @@ void transfer_failed(struct transfer *t, const char *verb, struct str shown, con
 	if (client_stopped(t->c->client))
 		return;
 	pthread_mutex_lock(&t->lock);
-	fprintf(stderr, "%s%s " STR_FMT ": " STR_FMT, progress_is_shown(t->progress) ? "\r\033[K" : "", verb, STR_ARG(shown), STR_ARG(f->text));
+	fprintf(stderr, "%s%s " STR_FMT ": " STR_FMT, progress_is_shown(t->progress) ? "\r\033[K" : "", verb,
+		STR_ARG(shown), STR_ARG(f->text));
 	if (f->kind == FAULT_ANSWER)
 		fprintf(stderr, " (%d %s)", f->status, status_text(f->status));
 	fputc('\n', stderr);
@@ -86,10 +88,11 @@ bool transfer_end(struct transfer *t, const char *title, bool good)
 	progress_end(t->progress);
 	pthread_mutex_destroy(&t->lock);
 	if (t->c->json)
-		printf("{\n  \"downloaded\": %zu,\n  \"uploaded\": %zu,\n  \"removed\": 0,\n  \"failed\": %zu\n}\n", up ? 0 : t->done,
-		       up ? t->done : 0, t->failed);
+		printf("{\n  \"downloaded\": %zu,\n  \"uploaded\": %zu,\n  \"removed\": 0,\n  \"failed\": %zu\n}\n",
+		       up ? 0 : t->done, up ? t->done : 0, t->failed);
 	else
-		printf("\n%s Summary:\n\nDownloaded: %zu\nUploaded: %zu\nRemoved: 0\n\n", title, up ? 0 : t->done, up ? t->done : 0);
+		printf("\n%s Summary:\n\nDownloaded: %zu\nUploaded: %zu\nRemoved: 0\n\n", title, up ? 0 : t->done,
+		       up ? t->done : 0);
 	if (!good)
 		return false;
 	if (client_stopped(t->c->client))

@@ -57,15 +57,17 @@ static ssize_t more(void *ud, char *dst, size_t n, struct fault *ret_fault)
 /* The server says what it has stored. */
 static bool is_what_was_sent(struct source *s, const struct answer *w, struct fault *ret_fault)
 {
-	struct str md5 = hex_encode(s->a, digest_set_value(s->digests, DIGEST_MD5)), theirs = member_str(w->doc, "checksum");
+	struct str md5 = hex_encode(s->a, digest_set_value(s->digests, DIGEST_MD5)),
+		   theirs = member_str(w->doc, "checksum");
 
 	if (json_int(json_member(w->doc, "size_bytes")) == s->sent && (theirs.n != md5.n || str_eq(theirs, md5)))
 		return true;
 	*ret_fault = (struct fault){FAULT_OWN, 0,
-				    arena_printf(s->a, "the server stored something else: %lld bytes of checksum " STR_FMT ", sent were %lld of " STR_FMT
-						       ": upload it again",
-						 (long long)json_int(json_member(w->doc, "size_bytes")), STR_ARG(theirs),
-						 (long long)s->sent, STR_ARG(md5))};
+				    arena_printf(s->a,
+						 "the server stored something else: %lld bytes of checksum " STR_FMT
+						 ", sent were %lld of " STR_FMT ": upload it again",
+						 (long long)json_int(json_member(w->doc, "size_bytes")),
+						 STR_ARG(theirs), (long long)s->sent, STR_ARG(md5))};
 	return false;
 }
 
@@ -75,7 +77,8 @@ static bool send_source(struct ctl *c, struct source *s, const struct uri *u, st
 {
 	struct str kind = args_text(c->args, "content-type");
 	struct upload up = {
-		.path = path_query(s->a, PATH(s->a, "/repositories/{}/branches/{}/objects", u->repo, u->ref), "path", key),
+		.path = path_query(s->a, PATH(s->a, "/repositories/{}/branches/{}/objects", u->repo, u->ref), "path",
+				   key),
 		.content_type = kind.n ? kind : STR("application/octet-stream"),
 		.length = length,
 		.more = more,
@@ -97,8 +100,8 @@ static bool send_source(struct ctl *c, struct source *s, const struct uri *u, st
 	}
 }
 
-static bool send_file(struct ctl *c, struct arena *a, struct progress *p, const struct uri *u, struct str local, struct str key,
-		      struct answer *ret, struct fault *ret_fault)
+static bool send_file(struct ctl *c, struct arena *a, struct progress *p, const struct uri *u, struct str local,
+		      struct str key, struct answer *ret, struct fault *ret_fault)
 {
 	struct source s = {.a = a, .progress = p};
 	struct stat st;
@@ -106,11 +109,13 @@ static bool send_file(struct ctl *c, struct arena *a, struct progress *p, const 
 
 	s.fd = open(arena_cstr(a, local), O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (s.fd < 0) {
-		*ret_fault = own(a, errno == ENOENT ? "no such file or directory" : strerror(errno), arena_printf(a, "open " STR_FMT, STR_ARG(local)));
+		*ret_fault = own(a, errno == ENOENT ? "no such file or directory" : strerror(errno),
+				 arena_printf(a, "open " STR_FMT, STR_ARG(local)));
 		return false;
 	}
 	if (fstat(s.fd, &st) != 0 || S_ISDIR(st.st_mode))
-		*ret_fault = own(a, "is a directory: use --recursive", arena_printf(a, "read " STR_FMT, STR_ARG(local)));
+		*ret_fault =
+			own(a, "is a directory: use --recursive", arena_printf(a, "read " STR_FMT, STR_ARG(local)));
 	else
 		good = send_source(c, &s, u, key, S_ISREG(st.st_mode) ? st.st_size : -1, ret, ret_fault);
 	close(s.fd);
@@ -138,9 +143,11 @@ static void run_job(void *ud, void *item)
 
 static bool walk(struct transfer *t, struct str folder, struct str prefix, unsigned depth);
 
-static bool visit(struct transfer *t, struct arena *a, int fd, struct str folder, struct str prefix, const char *name, unsigned depth)
+static bool visit(struct transfer *t, struct arena *a, int fd, struct str folder, struct str prefix, const char *name,
+		  unsigned depth)
 {
-	struct str local = files_join(a, folder, str_c(name)), key = arena_join(a, (const struct str[]){prefix, str_c(name)}, 2);
+	struct str local = files_join(a, folder, str_c(name)),
+		   key = arena_join(a, (const struct str[]){prefix, str_c(name)}, 2);
 	struct stat st;
 
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -162,7 +169,8 @@ static bool walk(struct transfer *t, struct str folder, struct str prefix, unsig
 	bool good = true;
 
 	if (!d || depth > DEPTH_MAX)
-		good = ctl_fail(t->c, "open " STR_FMT ": %s", STR_ARG(folder), d ? "folders are nested too deeply" : strerror(errno));
+		good = ctl_fail(t->c, "open " STR_FMT ": %s", STR_ARG(folder),
+				d ? "folders are nested too deeply" : strerror(errno));
 	while (good && d && !client_stopped(t->c->client) && (e = readdir(d))) {
 		struct arena_mark mark = arena_mark(a);
 
@@ -183,7 +191,8 @@ static bool upload_tree(struct ctl *c, struct uri *u, struct str source)
 	struct stat st;
 
 	if (stat(arena_cstr(c->a, source), &st) != 0)
-		return ctl_fail(c, "stat " STR_FMT ": %s", STR_ARG(source), errno == ENOENT ? "no such file or directory" : strerror(errno));
+		return ctl_fail(c, "stat " STR_FMT ": %s", STR_ARG(source),
+				errno == ENOENT ? "no such file or directory" : strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return ctl_fail(c, STR_FMT " is no directory: leave --recursive out", STR_ARG(source));
 	out_line(c, "\ndiff 'local://" STR_FMT "' <--> '" STR_FMT "'...", STR_ARG(t.root), STR_ARG(u->text));

@@ -87,9 +87,8 @@ static struct str refused(enum uri_kind kind, const struct uri *u, struct arena 
 bool uri_want(enum uri_kind kind, struct str text, struct str base, struct arena *a, struct uri *ret,
 	      struct str *ret_why)
 {
-	struct str whole = base.n && !str_starts(text, scheme)
-				   ? arena_join(a, (const struct str[]){base, text}, 2)
-				   : arena_dup(a, text);
+	struct str whole = base.n && !str_starts(text, scheme) ? arena_join(a, (const struct str[]){base, text}, 2)
+							       : arena_dup(a, text);
 	struct str why;
 
 	if (!split(whole, ret)) {

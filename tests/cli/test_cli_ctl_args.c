@@ -96,7 +96,8 @@ static void test_table__flags_are_distinct(void **state)
 
 static void test_args__flags_stand_anywhere(void **state)
 {
-	assert_true(PARSE("--no-color", "repo", "--config", "create", "create", "-d=trunk", "lakefs://abc", "--", "-x"));
+	assert_true(
+		PARSE("--no-color", "repo", "--config", "create", "create", "-d=trunk", "lakefs://abc", "--", "-x"));
 	assert_string_equal(x->command->path, "repo create");
 	assert_int_equal(x->words_n, 2);
 	assert_true(str_eq(x->words[1], STR("-x")) && str_eq(args_text(x, "config"), STR("create")));

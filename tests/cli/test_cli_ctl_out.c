@@ -54,7 +54,8 @@ static struct str table(bool interactive, struct arena *a, char *text, size_t ma
 	struct json *page;
 	struct table t;
 
-	assert_true(rc_ok(json_parse(a, STR("{\"pagination\":{\"has_more\":true,\"next_offset\":\"b\"}}"), &page, NULL)));
+	assert_true(
+		rc_ok(json_parse(a, STR("{\"pagination\":{\"has_more\":true,\"next_offset\":\"b\"}}"), &page, NULL)));
 	table_init(&t, headers, 2);
 	t.numbers = 2;
 	table_add(&t, STR("h\xc3\xa9"));
@@ -72,13 +73,14 @@ static void test_out__tables(void **state)
 	char text[1000];
 
 	must_be(table(false, a, text, sizeof(text)), "h\xc3\xa9\t7\nlonger\t12345\n\n");
-	must_be(table(true, a, text, sizeof(text)), "+--------+-------+\n"
-						    "| NAME   | N     |\n"
-						    "+--------+-------+\n"
-						    "| h\xc3\xa9     |     7 |\n"
-						    "| longer | 12345 |\n"
-						    "+--------+-------+\n"
-						    "for more results run with \033[93m--amount 2 --after \"b\"\033[0m\n\n");
+	must_be(table(true, a, text, sizeof(text)),
+		"+--------+-------+\n"
+		"| NAME   | N     |\n"
+		"+--------+-------+\n"
+		"| h\xc3\xa9     |     7 |\n"
+		"| longer | 12345 |\n"
+		"+--------+-------+\n"
+		"for more results run with \033[93m--amount 2 --after \"b\"\033[0m\n\n");
 	arena_free(a);
 }
 
@@ -123,7 +125,8 @@ static void test_out__values(void **state)
 static void test_files__keys(void **state)
 {
 	static const char *const good[] = {"a", "a/b", ".hidden", "a/...", "dir/", "a b/\n"},
-				 *const bad[] = {"", "/", "/a", "a//b", "..", ".", "../a", "a/..", "a/../b", "./a", "a/.", "a//", "../"};
+				 *const bad[] = {"",	 "/",	   "/a",  "a//b", "..",	 ".",  "../a",
+						 "a/..", "a/../b", "./a", "a/.",  "a//", "../"};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		assert_true(files_key_is_safe(str_c(good[i])));

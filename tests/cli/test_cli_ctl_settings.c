@@ -46,7 +46,8 @@ static void test_settings__nothing_given(void **state)
 	assert_true(load(a, env, &s, &why));
 	assert_true(str_eq(s.file, STR("/nonexistent/.lakectl.yaml")));
 	assert_int_equal(s.endpoint.n, 0);
-	assert_true(s.retries.enabled && s.retries.max_attempts == 4 && s.retries.min_wait_ms == 200 && s.retries.max_wait_ms == 30000);
+	assert_true(s.retries.enabled && s.retries.max_attempts == 4 && s.retries.min_wait_ms == 200 &&
+		    s.retries.max_wait_ms == 30000);
 	assert_int_equal(s.parallelism, 25);
 	arena_free(a);
 }
@@ -54,12 +55,14 @@ static void test_settings__nothing_given(void **state)
 static void test_settings__file_then_environment(void **state)
 {
 	struct arena *a = arena_new();
-	char *env[] = {"LAKECTL_CREDENTIALS_ACCESS_KEY_ID=of-lakectl", "SLUICECTL_SERVER_RETRIES_MIN_WAIT_INTERVAL=1m30s",
+	char *env[] = {"LAKECTL_CREDENTIALS_ACCESS_KEY_ID=of-lakectl",
+		       "SLUICECTL_SERVER_RETRIES_MIN_WAIT_INTERVAL=1m30s",
 		       "LAKECTL_SERVER_RETRIES_MIN_WAIT_INTERVAL=5s", "LAKECTL_OPTIONS_PARALLELISM=3", NULL};
 	struct settings s;
 	struct str why = STR_NONE;
 
-	write_file("credentials:\n  access_key_id: of-file\n  secret_access_key: 'a: b'\nserver:\n  endpoint_url: http://h/api/v1\n"
+	write_file("credentials:\n  access_key_id: of-file\n  secret_access_key: 'a: b'\nserver:\n  endpoint_url: "
+		   "http://h/api/v1\n"
 		   "  retries: {enabled: false, max_attempts: 7}\nlocal: {symlink_support: true}\nmetastore: [1, 2]\n");
 	if (!load(a, env, &s, &why))
 		fail_msg(STR_FMT, STR_ARG(why));
@@ -78,11 +81,14 @@ static void test_settings__what_is_wrong(void **state)
 		const char *text, *variable, *said;
 	} rows[] = {
 		{"server: {endpoint_url: [1]}", NULL, ":1: server.endpoint_url must be a text"},
-		{"a: 1\nserver:\n  retries:\n    enabled: maybe", NULL, ":4: server.retries.enabled: 'maybe' is not true or false"},
+		{"a: 1\nserver:\n  retries:\n    enabled: maybe", NULL,
+		 ":4: server.retries.enabled: 'maybe' is not true or false"},
 		{"server: {retries: {max_attempts: 101}}", NULL, "'101' is no number from 0 to 100"},
 		{"a: [", NULL, ":"},
-		{"", "LAKECTL_SERVER_RETRIES_MAX_WAIT_INTERVAL=soon", "LAKECTL_SERVER_RETRIES_MAX_WAIT_INTERVAL: 'soon' is not a duration"},
-		{"", "SLUICECTL_OPTIONS_PARALLELISM=0", "SLUICECTL_OPTIONS_PARALLELISM: '0' is no number from 1 to 256"},
+		{"", "LAKECTL_SERVER_RETRIES_MAX_WAIT_INTERVAL=soon",
+		 "LAKECTL_SERVER_RETRIES_MAX_WAIT_INTERVAL: 'soon' is not a duration"},
+		{"", "SLUICECTL_OPTIONS_PARALLELISM=0",
+		 "SLUICECTL_OPTIONS_PARALLELISM: '0' is no number from 1 to 256"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -103,7 +109,8 @@ static void test_settings__what_is_wrong(void **state)
 static void test_settings__a_file_that_is_named_must_be_there(void **state)
 {
 	struct arena *a = arena_new();
-	char *env[] = {"LAKECTL_CONFIG_FILE=/nonexistent/x", NULL}, *both[] = {"LAKECTL_CONFIG_FILE=/nonexistent/x", "SLUICECTL_CONFIG_FILE=/nonexistent/y", NULL};
+	char *env[] = {"LAKECTL_CONFIG_FILE=/nonexistent/x", NULL},
+	     *both[] = {"LAKECTL_CONFIG_FILE=/nonexistent/x", "SLUICECTL_CONFIG_FILE=/nonexistent/y", NULL};
 	struct settings s;
 	struct str why;
 
@@ -120,9 +127,20 @@ static void test_duration__go_notation(void **state)
 		struct str text;
 		int64_t ms; /* -1: none */
 	} rows[] = {
-		{STR("0"), 0},		   {STR("500ms"), 500},	  {STR("3s"), 3000},	{STR("1h0m0s"), 3600000}, {STR("1m30s"), 90000},
-		{STR(""), -1},		   {STR("3"), -1},	  {STR("s"), -1},	{STR("-1s"), -1},	  {STR("1.5s"), -1},
-		{STR("1s "), -1},	   {STR("1d"), -1},	  {STR("9223372036854775807h"), -1}, {STR("9223372036854775s9223372036854775s"), -1},
+		{STR("0"), 0},
+		{STR("500ms"), 500},
+		{STR("3s"), 3000},
+		{STR("1h0m0s"), 3600000},
+		{STR("1m30s"), 90000},
+		{STR(""), -1},
+		{STR("3"), -1},
+		{STR("s"), -1},
+		{STR("-1s"), -1},
+		{STR("1.5s"), -1},
+		{STR("1s "), -1},
+		{STR("1d"), -1},
+		{STR("9223372036854775807h"), -1},
+		{STR("9223372036854775s9223372036854775s"), -1},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
