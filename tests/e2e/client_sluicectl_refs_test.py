@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import time
 
 from harness import KEY, SECRET, Server, main
 from rest import Rest
@@ -36,21 +37,46 @@ def told(api, repo):
     return out
 
 
-def operations(server, since):
-    """What the server was asked, in order."""
-    lines = [json.loads(line) for line in server.log_text().splitlines()[since:] if '"msg":"request"' in line]
-    return [x["operation"] for x in lines if "operation" in x]
+class Asked:
+    """What the server is asked from now on, in order; its log tells, a moment later."""
+
+    def __init__(self, server):
+        self.server, self.api = server, Rest(server.url)
+        self.since = self.mark()
+
+    def mark(self):
+        """The number of lines up to that of a request of our own."""
+        self.api.get("/user")
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            lines = self.lines()
+            if lines and lines[-1] == "getCurrentUser" and len(lines) > getattr(self, "since", 0):
+                return len(lines)
+            time.sleep(0.05)
+        raise AssertionError("the log tells nothing")
+
+    def lines(self):
+        out = []
+        for line in self.server.log_text().splitlines():
+            if '"msg":"request"' in line and line.endswith("}"):
+                out.append(json.loads(line).get("operation"))
+        return out
+
+    def operations(self):
+        end = self.mark()
+        return self.lines()[self.since:end - 1]
 
 
 def test_all_and_back():
     with Server(repos=()) as source, Ctl(source.url) as ctl:
         api = Rest(source.url)
         fill(ctl, api)
-        since = len(source.log_text().splitlines())
+        asked = Asked(source)
         done = ctl("refs", "dump", "--all", "--commit", "--rm")
         assert done.stdout.count("Committed changes in branch dev\n") == 3 and done.stdout.count("Repository deleted: ") == 3, done
         one = ["getRepository", "listBranches", "diffBranch", "diffBranch", "commit", "diffBranch", "dumpRefs", "deleteRepository"]
-        assert operations(source, since) == ["listRepositories"] + one * 3, operations(source, since)
+        operations = asked.operations()
+        assert operations == ["listRepositories"] + one * 3, operations
         assert api.get("/repositories")["results"] == []
         with open(ctl.path("beta_manifest.json")) as f:
             manifest = json.load(f)
@@ -59,10 +85,10 @@ def test_all_and_back():
         assert manifest["repository"] == {"name": "beta", "storage_namespace": "local://beta/ns", "default_branch": "trunk",
                                           "storage_id": manifest["repository"]["storage_id"]}, manifest
         # On the same server ...
-        since = len(source.log_text().splitlines())
+        asked = Asked(source)
         done = ctl("refs", "restore", *(f"{r}_manifest.json" for r in REPOS))
         assert done.stdout.splitlines()[:2] == ["Created repository: alpha", "Restored refs for repository: alpha"], done
-        assert operations(source, since) == ["createRepository", "restoreRefs"] * 3
+        assert asked.operations() == ["createRepository", "restoreRefs"] * 3
         before = {r: told(api, r) for r in REPOS}
         assert before["beta"]["branches", "dev"][1][0]["message"] == "Committed changes for dump"
         assert list(before["beta"]["branches", "dev"][1][0]["metadata"]) == ["dump"]
