@@ -4,14 +4,12 @@
 
 static void put_together_again(struct arena *a, enum uri_kind kind, const struct uri *u)
 {
-	struct str text =
-		u->has_path ? arena_printf(a, "lakefs://" STR_FMT "/" STR_FMT "/", STR_ARG(u->repo), STR_ARG(u->ref))
-		: u->ref.n  ? arena_printf(a, "lakefs://" STR_FMT "/" STR_FMT, STR_ARG(u->repo), STR_ARG(u->ref))
-			    : arena_printf(a, "lakefs://" STR_FMT, STR_ARG(u->repo));
+	struct str first = u->ref.n || u->has_path ? STR("/") : STR(""), second = u->has_path ? STR("/") : STR("");
+	struct str text = arena_join(
+		a, (const struct str[]){STR("lakefs://"), u->repo, first, u->ref, second, u->path}, 6);
 	struct str why;
 	struct uri again;
 
-	text = arena_join(a, (const struct str[]){text, u->path}, 2);
 	MUST(uri_want(kind, text, STR_NONE, a, &again, &why));
 	MUST(str_eq(again.repo, u->repo) && str_eq(again.ref, u->ref) && str_eq(again.path, u->path));
 }
