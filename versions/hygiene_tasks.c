@@ -58,6 +58,9 @@ static rc visit_instance(struct sweep *s, struct vcall *c, struct kv_entry e, vo
 
 void sweep_tasks(struct sweep *s)
 {
+	struct str nowhere = task_nowhere()->partition;
+
 	sweep_each(s, PARTITION_GRAVELER, visit_repo, NULL);
 	sweep_each(s, PARTITION_CATALOG, visit_instance, NULL);
+	sweep_each(s, nowhere, visit_task, &nowhere);
 }
