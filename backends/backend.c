@@ -1,7 +1,9 @@
 #include "backends/backend.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "backends/impl.h"
 
@@ -22,12 +24,27 @@ void backend_ref(struct backend *b)
 	atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
 }
 
+static void *free_elsewhere(void *b)
+{
+	((struct backend *)b)->free(b);
+	return NULL;
+}
+
 void backend_unref(struct backend *b)
 {
+	pthread_t t;
+
 	if (atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	backend_reap(b);
-	b->free(b);
+	if (!b->own_pool || !work_pool_here(b->pool)) {
+		b->free(b);
+		return;
+	}
+	/* The last body was closed while its job ran: a worker can't wait for its own end. */
+	if (pthread_create(&t, NULL, free_elsewhere, b) != 0)
+		abort();
+	pthread_detach(t);
 }
 
 void backend_free(struct backend *b)

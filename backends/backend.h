@@ -220,12 +220,14 @@ struct backend {
 	struct work_pool *pool;                      /* where derived asynchronous calls run */
 	/* Whether a namespace may live in this store ("local://..."); the reason in reterr. */
 	rc (*check_space)(struct backend *b, struct str space, struct err *reterr);
-	/* A URL that gives the bearer this one access until `expires_s`; UNSUPPORTED without CAP_PRESIGN. */
+	/* A URL that gives the bearer this one access until `expires_s` (seconds since 1970); UNSUPPORTED
+	 * without CAP_PRESIGN. May ask for keys, so on workers. */
 	rc (*presign)(struct backend *b, const struct object_ptr *p, struct str method,
 		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr);
 	/* The last user has gone. */
 	void (*free)(struct backend *b);
 	/* private to backend*.c */
+	bool own_pool; /* free() ends it */
 	_Atomic unsigned refs;
 	struct backend_writer *_Atomic orphans;
 };

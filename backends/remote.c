@@ -73,6 +73,7 @@ void remote_init(struct remote *r, const char *type, const struct remote_options
 	r->a = arena_new();
 	r->o = *o;
 	r->o.id = arena_dup(r->a, o->id);
+	r->title = o->id.n ? arena_printf(r->a, "store \"" STR_FMT "\"", STR_ARG(o->id)) : STR("the store");
 	r->o.workers = o->workers ? o->workers : WORKERS;
 	r->o.queue = o->queue ? o->queue : QUEUE;
 	r->o.deadline_ms = o->deadline_ms ? o->deadline_ms : DEADLINE_MS;
@@ -87,7 +88,9 @@ void remote_init(struct remote *r, const char *type, const struct remote_options
 	remote_writer_ops(&r->blocking);
 	remote_reader_ops(&r->blocking);
 	backend_init(&r->b, type, r->o.id, work_pool_new(type, r->o.workers, r->o.queue), &r->blocking);
+	work_pool_room(r->b.pool, 2 * r->o.queue);
 	r->b.caps = caps;
+	r->b.own_pool = true;
 }
 
 void remote_deinit(struct remote *r)
@@ -113,7 +116,9 @@ static enum verdict judge(rc r, int status)
 		return MAYBE_DONE;
 	if (status == 429 || status == 503)
 		return AGAIN;
-	return status == 408 || status >= 500 ? MAYBE_DONE : status >= 300 ? REFUSED : DONE;
+	if (status == 408 || (status >= 500 && status != 501 && status != 505))
+		return MAYBE_DONE;
+	return status >= 300 ? REFUSED : DONE;
 }
 
 void remote_attempts_init(struct remote_attempts *t, struct remote *r)
@@ -157,6 +162,8 @@ void remote_fill(const struct remote_call *c, struct http_request *q)
 		.body = c->streamed ? HTTP_SENT : c->bytes.p ? HTTP_BYTES : HTTP_NO_BODY,
 		.bytes = c->bytes,
 		.length = (int64_t)c->size,
+		.answer_ms = c->answer_ms,
+		.fresh = !c->repeatable && !c->streamed, /* libcurl would send it again on its own */
 	};
 }
 
@@ -192,8 +199,7 @@ rc remote_outcome(struct remote *r, const struct remote_call *c, rc failed, bool
 		return failed;
 	if (reterr)
 		reterr->code = ERR_UNKNOWN_OUTCOME;
-	return err_wrap(RC(UNKNOWN_OUTCOME), reterr, "store \"" STR_FMT "\": it may have been done",
-			STR_ARG(r->b.id));
+	return err_wrap(RC(UNKNOWN_OUTCOME), reterr, STR_FMT ": it may have been done", STR_ARG(r->title));
 }
 
 rc remote_ask(struct remote *r, struct remote_call *c, const int *also, struct http_answer *ret,

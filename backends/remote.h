@@ -35,7 +35,7 @@ struct remote;
 struct remote_options {
 	struct str id;         /* the store's, in the configuration */
 	unsigned workers;      /* threads, so connections, at once; 0: 64 */
-	size_t queue;          /* jobs that wait; 0: 1024 */
+	size_t queue;          /* jobs that wait; 0: 1024; twice as many with those that go on with what is begun */
 	unsigned max_retries;
 	unsigned deadline_ms;  /* of all attempts at one small request; 0: 60,000 */
 	unsigned connect_ms, stall_ms; /* 0: http/client.h's */
@@ -59,6 +59,7 @@ struct remote_call {
 	bool streamed;
 	uint64_t size;
 	bool repeatable;
+	unsigned answer_ms; /* the service may think for so long; 0: stall_ms */
 	struct str what;   /* for messages: the bucket, the object */
 	void *ud;          /* the adapter's: what sign needs (a bucket's region ...) */
 };
@@ -79,7 +80,8 @@ struct remote_ops {
 	rc (*refuse)(struct remote *r, const struct remote_call *c, const struct http_answer *w,
 		     struct err *reterr);
 	/* Optional: after a refusal, whether something was learnt that makes another attempt worth it at
-	 * once (another region, a new token). Asked once a call. */
+	 * once (another region, a new token). Asked once a call; of a body that was streamed only for
+	 * the next call's sake. */
 	bool (*learn)(struct remote *r, struct remote_call *c, const struct http_answer *w);
 	/* The call that writes an object of c->size bytes in one request; c is initialised, method and the
 	 * body apart. */
@@ -101,11 +103,15 @@ struct remote_ops {
 
 struct remote {
 	struct backend b;
+	struct str title; /* for messages: the store, or store "its id" */
 	struct remote_options o;
 	struct arena *a;
 	const struct remote_ops *ops;
 	struct http_pool *http;
 	struct backend_blocking_ops blocking; /* the adapter's, completed with those below */
+	/* The service takes a body that broke off for a whole one: only parts keep that from being seen. For
+	 * the adapter to set, by the time its put() returns. */
+	_Atomic bool no_streams;
 };
 
 /* Takes copies of the options. `own` needs not have the members that remote.c brings: open_writer, write,

@@ -62,7 +62,9 @@ static rc get(struct remote *r, struct arena *a, const struct object_ptr *p, uin
 		return invalid_range(offset, reterr);
 	TRY(done);
 	done = r->ops->stat(r, &c, w, a, ret_stat, reterr);
-	if (rc_ok(done) && w->status != 206 && (offset || ret_stat->size > length))
+	if (rc_ok(done) && w->status == 206 && offset >= ret_stat->size)
+		done = invalid_range(offset, reterr); /* some send nothing, and call it a part */
+	else if (rc_ok(done) && w->status != 206 && (offset || ret_stat->size > length))
 		done = err_set(reterr, ERR_IO, STR_FMT ": the store answered %d to a request for a range",
 			       STR_ARG(c.what), w->status);
 	if (!rc_ok(done))
@@ -144,6 +146,14 @@ static rc go_on(struct backend_reader *s, struct err *reterr)
 	return done;
 }
 
+static rc next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n, struct err *reterr)
+{
+	*ret_n = 0;
+	if (s->x)
+		return http_read(s->x, dst, n, ret_n, reterr);
+	return err_set(reterr, ERR_IO, "\"" STR_FMT "\" broke off", STR_ARG(s->p.key));
+}
+
 static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n, struct err *reterr)
 {
 	size_t got = 0, k = 0;
@@ -151,7 +161,7 @@ static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n
 	if (s->end - s->at < n)
 		n = (size_t)(s->end - s->at);
 	for (unsigned broken = 0; got < n;) {
-		rc r = s->x ? http_read(s->x, (char *)dst + got, n - got, &k, reterr) : RC(IO);
+		rc r = next(s, (char *)dst + got, n - got, &k, reterr);
 
 		got += k;
 		s->at += k;
@@ -160,7 +170,6 @@ static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n
 				    STR_ARG(s->p.key));
 		if (rc_ok(r))
 			break;
-		k = 0;
 		if (rc_is(r, CANCELLED) || broken++ >= s->r->o.max_retries)
 			return r;
 		TRY(go_on(s, reterr));

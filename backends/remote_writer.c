@@ -3,7 +3,7 @@
  *   WHOLE   a size up to REMOTE_WHOLE: kept until commit, sent in one request, again if need be
  *   STREAM  a known size: one request that begins with the first write. Its last byte is held back until
  *           commit, so that the store never has all of a body that failed its checks at the very end
- *   PARTS   no size: parts of growing size through the store's multipart upload, begun only when the
+ *   PARTS   no size, or a service that doesn't mind it: parts of growing size through the store's multipart upload, begun only when the
  *           first is full; what fits into one is sent as WHOLE
  */
 #include <assert.h>
@@ -65,10 +65,6 @@ static struct writer *writer_new(struct backend *b, const struct object_ptr *to,
 		w->o = *o;
 	w->o.content_type = w->o.content_type.p ? arena_dup(w->a, w->o.content_type) : STR_NONE;
 	w->o.storage_class = w->o.storage_class.p ? arena_dup(w->a, w->o.storage_class) : STR_NONE;
-	w->way = !w->o.sized || w->o.size > w->r->ops->put_max ? PARTS
-		 : w->o.size <= REMOTE_WHOLE		       ? WHOLE
-							       : STREAM;
-	w->most = w->way == WHOLE ? (size_t)w->o.size : REMOTE_PART;
 	return w;
 }
 
@@ -102,14 +98,27 @@ static rc check(struct writer *w, struct err *reterr)
 	return r;
 }
 
+static enum way way_of(const struct writer *w)
+{
+	if (!w->o.sized || w->o.size > w->r->ops->put_max)
+		return PARTS;
+	if (w->o.size <= REMOTE_WHOLE)
+		return WHOLE;
+	/* A part that broke off is seen by nobody. */
+	return w->r->no_streams && !w->number ? PARTS : STREAM;
+}
+
 static rc begin(struct writer *w, struct backend_writer **ret, struct err *reterr)
 {
 	rc r = check(w, reterr);
 
-	if (rc_ok(r))
-		*ret = &w->base;
-	else
+	if (!rc_ok(r)) {
 		writer_free(w);
+		return r;
+	}
+	w->way = way_of(w);
+	w->most = w->way == WHOLE ? (size_t)w->o.size : REMOTE_PART;
+	*ret = &w->base;
 	return r;
 }
 
@@ -200,6 +209,11 @@ static rc flush(struct writer *w, struct err *reterr)
 		return err_set(reterr, ERR_EntityTooLarge,
 			       "a part whose length nobody told may have %d bytes: send a Content-Length",
 			       REMOTE_PART);
+	if (w->o.if_absent) /* nothing of it has gone out yet */
+		return err_set(reterr, ERR_INVALID,
+			       "an object that must not be there yet may have %d bytes here, unless its length "
+			       "is known and it can be sent in one piece",
+			       REMOTE_PART);
 	if (w->parts_n == PARTS_MAX)
 		return err_set(reterr, ERR_EntityTooLarge,
 			       "an object whose length nobody told may have %d parts: send a Content-Length",
@@ -235,29 +249,38 @@ static rc write_parts(struct writer *w, const char *p, size_t n, struct err *ret
 
 /* As a stream. */
 
-/* Until the first bytes have gone out another connection may be tried. */
+static rc start_once(struct writer *w, const void *p, size_t n, struct err *reterr)
+{
+	struct http_request q;
+	rc r;
+
+	TRY(w->r->ops->sign(w->r, &w->call, reterr));
+	remote_fill(&w->call, &q);
+	w->x = http_open(w->r->http, &q);
+	r = http_send(w->x, p, n, reterr);
+	if (!rc_ok(r)) {
+		http_close(w->x);
+		w->x = NULL;
+	}
+	return r;
+}
+
+/* While the first bytes are at hand another connection may be tried. */
 static rc start(struct writer *w, const void *p, size_t n, struct err *reterr)
 {
 	struct err own = {0}, *e = reterr ? reterr : &own;
 	struct remote_attempts t;
-	struct http_request q;
 
 	TRY(build(w, &w->call, w->a, reterr));
 	w->call.streamed = true;
 	w->call.size = w->o.size;
 	remote_attempts_init(&t, w->r);
 	for (;;) {
-		rc r;
+		rc r = start_once(w, p, n, e);
 
-		TRY(w->r->ops->sign(w->r, &w->call, reterr));
-		remote_fill(&w->call, &q);
-		w->x = http_open(w->r->http, &q);
-		r = http_send(w->x, p, n, e);
-		if (rc_ok(r))
-			return r;
-		http_close(w->x);
-		w->x = NULL;
-		if (!rc_is(r, ServiceUnavailable) || !remote_attempt_again(&t, &w->call, e->msg))
+		/* The store has less than all of the body, whatever happened: nothing was done. */
+		if (rc_ok(r) || !(rc_is(r, ServiceUnavailable) || rc_is(r, IO)) ||
+		    !remote_attempt_again(&t, &w->call, e->msg))
 			return r;
 	}
 }
@@ -282,8 +305,12 @@ static rc stored(struct writer *w, struct arena *a, struct backend_stat *ret, st
 
 	if (rc_ok(r))
 		r = http_answer(w->x, w->call.a, &got, reterr);
-	if (rc_ok(r) && got.status >= 300)
-		return remote_told(w->r, &w->call, w->x, &got, reterr);
+	if (rc_ok(r) && got.status >= 300) {
+		r = remote_told(w->r, &w->call, w->x, &got, reterr);
+		if (w->r->ops->learn)
+			w->r->ops->learn(w->r, &w->call, &got);
+		return r;
+	}
 	if (!rc_ok(r)) {
 		w->call.repeatable = false; /* by us: the bytes are gone */
 		return remote_outcome(w->r, &w->call, r, !rc_is(r, ServiceUnavailable), reterr);

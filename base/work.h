@@ -70,6 +70,8 @@ bool work_submit(struct work_pool *p, struct work *w);
 void work_cancel(struct work *w);
 bool work_cancelled(const struct work *w);
 size_t work_pool_queued(struct work_pool *p);
+/* Whether the calling thread is one of the pool's. */
+bool work_pool_here(const struct work_pool *p);
 
 /* Marks the calling thread as an event loop, where blocking is forbidden; asserted by what blocks. */
 void thread_is_loop(bool yes);

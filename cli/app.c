@@ -80,6 +80,14 @@ struct kv_options app_kv_options(const struct conf *c)
 			.block_cache_bytes = (size_t)c->database.local.block_cache_bytes,
 			.write_buffer_bytes = (size_t)c->database.local.write_buffer_bytes,
 		},
+		.postgres = {
+			.connection_string = c->database.postgres.connection_string,
+			.max_open_connections = (unsigned)c->database.postgres.max_open_connections,
+			.max_idle_connections = (unsigned)c->database.postgres.max_idle_connections,
+			.connection_max_lifetime_ms = c->database.postgres.connection_max_lifetime,
+			.scan_page_size = (size_t)c->database.postgres.scan_page_size,
+			.metrics = c->database.postgres.metrics,
+		},
 	};
 }
 

@@ -1,5 +1,6 @@
 /* S3's words for what isn't there. */
 #include "gateway/s3.h"
+#include "base/clock.h"
 #include "versions/protection.h"
 #include "versions/ref.h"
 #include "versions/tag.h"
@@ -107,9 +108,14 @@ rc s3_branch_there(struct s3_req *r, const struct s3_address *at)
 rc s3_writable(struct s3_req *r)
 {
 	struct vcall c = s3_vcall(r);
+	rc found;
 
 	if (r->repo.read_only)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
-	TRY(s3_branch_there(r, &r->at));
+	found = branch_get(&c, &r->repo, r->at.ref, &r->seen.b);
+	if (is_missing(found))
+		return no_such_branch(r, &r->repo, &r->at, r->wait == KV_NOWAIT);
+	TRY(found);
+	r->seen.at_ms = mono_ms();
 	return protection_check(&c, &r->repo, r->at.ref, PROTECT_STAGING);
 }

@@ -93,6 +93,7 @@ static void start(struct s3_req *r)
 	p->op.repo = &r->repo;
 	p->op.branch = r->at.ref;
 	p->op.path = r->at.path;
+	p->op.seen = &r->seen;
 	p->op.relay = u->relay;
 	p->op.body = u->head;
 	p->op.digests = u->digests;

@@ -129,6 +129,7 @@ struct s3_req {
 	bool authenticated, authorized;
 	bool have_repo;
 	struct repo repo;
+	struct branch_seen seen; /* the branch of `at`, by s3_writable */
 	enum kv_wait wait;
 
 	struct http_admit admit;

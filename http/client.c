@@ -415,6 +415,8 @@ static void set_limits(struct http_exchange *x)
 		curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
+	if (x->q.fresh)
+		curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
 	if (!o->proxies)
 		curl_easy_setopt(e, CURLOPT_PROXY, "");
 }

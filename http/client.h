@@ -44,6 +44,7 @@ struct http_request {
 	struct str bytes;
 	int64_t length;      /* of what will be sent; -1: chunked */
 	unsigned answer_ms;  /* from the body's end to the answer's head; 0: the pool's stall_ms */
+	bool fresh;          /* on a connection of its own, so that nothing is ever sent twice */
 };
 
 struct http_answer {

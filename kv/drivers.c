@@ -19,9 +19,20 @@ static rc open_local(const struct kv_options *o, struct kv **ret, struct err *re
 	return kv_rocksdb_open(&local, ret, reterr);
 }
 
+static rc open_postgres(const struct kv_options *o, struct kv **ret, struct err *reterr)
+{
+	struct kv_postgres_options postgres = o->postgres;
+
+	postgres.existing |= o->existing;
+	TRY(kv_postgres_open(&postgres, ret, reterr));
+	*ret = kv_share_new(*ret);
+	return RC_OK;
+}
+
 const struct kv_driver kv_drivers[] = {
 	{"local", true, open_local},
 	{"mem", false, open_mem},
+	{"postgres", true, open_postgres},
 };
 
 const size_t kv_drivers_n = sizeof(kv_drivers) / sizeof(kv_drivers[0]);

@@ -11,6 +11,7 @@ struct kv_options {
 	struct str type;		 /* a name of the table */
 	struct kv_rocksdb_options local; /* type "local" */
 	bool existing; /* NOT_FOUND when there is none yet: no folder, no table is made */
+	struct kv_postgres_options postgres;
 };
 
 struct kv_driver {

@@ -120,6 +120,13 @@ static rc gate_set_guarded(struct kv *kv, struct str partition, struct str key, 
 	return r;
 }
 
+static void refuse_all(struct kv_write *w, size_t n, const struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rc_ok(w[i].result))
+			w[i].result = err_set(w[i].err, err->code, "%s", err->msg);
+}
+
 static void gate_write_many(struct kv *kv, struct kv_write *w, size_t n)
 {
 	struct gate *g = (struct gate *)kv;
@@ -130,9 +137,25 @@ static void gate_write_many(struct kv *kv, struct kv_write *w, size_t n)
 		leave(g);
 		return;
 	}
-	for (size_t i = 0; i < n; i++)
-		if (rc_ok(w[i].result))
-			w[i].result = err_set(w[i].err, err.code, "%s", err.msg);
+	refuse_all(w, n, &err);
+}
+
+static void gate_write_then_read(struct kv *kv, struct kv_write *w, size_t n, struct kv_read *r,
+				 size_t m)
+{
+	struct gate *g = (struct gate *)kv;
+	struct kv *next = g->next;
+	struct err err;
+
+	if (rc_ok(enter(g, &err))) {
+		next->ops->write_then_read(next, w, n, r, m);
+		leave(g);
+		return;
+	}
+	refuse_all(w, n, &err);
+	for (size_t i = 0; i < m; i++)
+		r[i].result = next->ops->get(next, KV_BLOCK, r[i].partition, r[i].key, r[i].a,
+					     &r[i].value, r[i].err);
 }
 
 /* Reads. */
@@ -328,6 +351,7 @@ static void ops_init(struct gate *g)
 	g->ops.free = gate_free;
 	g->ops.set_guarded = next->set_guarded ? gate_set_guarded : NULL;
 	g->ops.write_many = next->write_many ? gate_write_many : NULL;
+	g->ops.write_then_read = next->write_then_read ? gate_write_then_read : NULL;
 	g->ops.partitions = next->partitions ? gate_partitions : NULL;
 	g->kv.ops = &g->ops;
 }

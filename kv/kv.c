@@ -9,12 +9,12 @@
 #include "base/work.h"
 
 enum operation { OP_GET, OP_SET, OP_SET_IF, OP_DELETE, OP_SCAN, OP_SET_GUARDED,
-		 OP_WRITE_MANY, OP_PARTITIONS, OPERATIONS };
+		 OP_WRITE_MANY, OP_PARTITIONS, OP_WRITE_THEN_READ, OPERATIONS };
 enum result { RES_OK, RES_NOT_FOUND, RES_PREDICATE, RES_WOULD_BLOCK, RES_ERROR, RESULTS };
 
 static const char *const operation_names[OPERATIONS] = {"get",	  "set",  "set_if",
 							"delete", "scan", "set_guarded",
-							"write_many", "partitions"};
+							"write_many", "partitions", "write_then_read"};
 static const char *const result_names[RESULTS] = {"ok", "not_found", "predicate", "would_block",
 						  "error"};
 
@@ -216,18 +216,25 @@ static void write_one_of_many(struct kv *kv, struct kv_write *w)
 		w->result = kv->ops->set(kv, w->partition, w->key, w->value, w->err);
 }
 
-void kv_write_many(struct kv *kv, struct kv_write *w, size_t n)
+/* How many are left to be carried out. */
+static size_t check_many(struct kv *kv, struct kv_write *w, size_t n)
 {
-	int64_t since_us = mono_us();
 	size_t left = 0;
 
-	assert(!on_loop() && n <= KV_WRITES_MAX);
 	for (size_t i = 0; i < n; i++) {
 		if (rc_ok(w[i].result))
 			w[i].result = check_one_of_many(kv, &w[i]);
 		left += rc_ok(w[i].result);
 	}
-	if (!left)
+	return left;
+}
+
+void kv_write_many(struct kv *kv, struct kv_write *w, size_t n)
+{
+	int64_t since_us = mono_us();
+
+	assert(!on_loop() && n <= KV_WRITES_MAX);
+	if (!check_many(kv, w, n))
 		return;
 	if (kv->ops->write_many) {
 		kv->ops->write_many(kv, w, n);
@@ -239,6 +246,40 @@ void kv_write_many(struct kv *kv, struct kv_write *w, size_t n)
 	for (size_t i = 0; i < n; i++)
 		IGNORE_RC(counted(OP_WRITE_MANY, w[i].result));
 	metric_observe_us(metrics.seconds[OP_WRITE_MANY], mono_us() - since_us);
+}
+
+static void read_one_by_one(struct kv *kv, struct kv_read *r, size_t m)
+{
+	for (size_t i = 0; i < m; i++)
+		r[i].result = kv_get(kv, KV_BLOCK, r[i].partition, r[i].key, r[i].a, &r[i].value,
+				     r[i].err);
+}
+
+static bool check_reads(struct kv_read *r, size_t m)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < m; i++)
+		good &= rc_ok(check_key(r[i].partition, r[i].key, NULL));
+	return good;
+}
+
+void kv_write_then_read(struct kv *kv, struct kv_write *w, size_t n, struct kv_read *r, size_t m)
+{
+	int64_t since_us = mono_us();
+
+	assert(!on_loop() && n <= KV_WRITES_MAX && m <= KV_WRITES_MAX);
+	if (!kv->ops->write_then_read || !check_reads(r, m) || !check_many(kv, w, n)) {
+		kv_write_many(kv, w, n);
+		read_one_by_one(kv, r, m);
+		return;
+	}
+	kv->ops->write_then_read(kv, w, n, r, m);
+	for (size_t i = 0; i < n; i++)
+		IGNORE_RC(counted(OP_WRITE_THEN_READ, w[i].result));
+	for (size_t i = 0; i < m; i++)
+		IGNORE_RC(counted(OP_GET, r[i].result));
+	metric_observe_us(metrics.seconds[OP_WRITE_THEN_READ], mono_us() - since_us);
 }
 
 bool kv_has_guarded(const struct kv *kv)

@@ -15,7 +15,8 @@
  * outside because of it) outlives a crash.
  *
  * Errors: NOT_FOUND (get), PREDICATE (set_if, set_guarded: nothing was written), WOULD_BLOCK,
- * INVALID (past the limits below), SlowDown (throttled: nothing was written), IO and CORRUPT (reads,
+ * INVALID (past the limits below), SlowDown (throttled: nothing was written), ServiceUnavailable (a store
+ * that can't be reached, or refuses, at the moment: nothing was written), IO and CORRUPT (reads,
  * and the read of a conditional write: nothing was written), and, for writes, UNKNOWN_OUTCOME: the
  * change may or may not be there. An unknown outcome is never treated as failure: what the value
  * names must not be removed.
@@ -82,6 +83,16 @@ struct kv_write {
 	rc result;       /* in: an error takes it out of the batch; out: its own */
 };
 typedef void kv_write_many_fn(struct kv *kv, struct kv_write *w, size_t n);
+/* One of the reads behind writes. */
+struct kv_read {
+	struct str partition, key;
+	struct arena *a;  /* for the value */
+	struct str value; /* out */
+	struct err *err;  /* its own, or NULL */
+	rc result;	  /* out: as kv_get's */
+};
+typedef void kv_write_then_read_fn(struct kv *kv, struct kv_write *w, size_t n, struct kv_read *r,
+				   size_t m);
 typedef void kv_free_fn(struct kv *kv);
 
 struct kv_ops {
@@ -95,6 +106,7 @@ struct kv_ops {
 	kv_set_guarded_fn *set_guarded; /* optional: NULL */
 	kv_write_many_fn *write_many;   /* optional: NULL, where it would be no cheaper than one by one */
 	kv_partitions_fn *partitions;	/* optional: NULL, then nothing can be dumped or migrated from it */
+	kv_write_then_read_fn *write_then_read; /* optional: NULL, where it would be no cheaper than both */
 	/* False: KV_NOWAIT always answers WOULD_BLOCK. */
 	bool has_nowait;
 	/* The driver's process is the data's only owner: what it remembers can't go stale. */
@@ -149,6 +161,10 @@ bool kv_has_guarded(const struct kv *kv);
  * transaction: some may fail, and others may see some of them first. An item that is guarded by what
  * another one writes may see it before or after. */
 void kv_write_many(struct kv *kv, struct kv_write *w, size_t n);
+/* kv_write_many, and when each write has its result, kv_get of each read: in one round trip, where the
+ * driver can. Who wrote under what a record names learns so whether the record still named it, at a lower price
+ * than with a guard that others have to wait for. n, m: up to KV_WRITES_MAX. */
+void kv_write_then_read(struct kv *kv, struct kv_write *w, size_t n, struct kv_read *r, size_t m);
 rc kv_iter_next(struct kv_iter *it, struct kv_entry *ret, bool *ret_end, struct err *reterr);
 rc kv_iter_seek(struct kv_iter *it, struct str from, struct err *reterr);
 void kv_iter_close(struct kv_iter *it); /* NULL is allowed */
@@ -165,6 +181,25 @@ struct kv_rocksdb_options {
 	size_t write_buffer_bytes; /* 0: 16 MiB; up to three of them are in memory */
 };
 rc kv_rocksdb_open(const struct kv_rocksdb_options *o, struct kv **ret, struct err *reterr);
+/* lakeFS's table in a PostgreSQL, or in what speaks its protocol (CockroachDB, YugabyteDB), shared by any
+ * number of processes; the table is made where there is none. Zeros are defaults. */
+struct kv_postgres_options {
+	struct str connection_string; /* empty: the PG* environment variables decide */
+	unsigned max_open_connections; /* 25 */
+	unsigned max_idle_connections; /* 0: none is kept */
+	int64_t connection_max_lifetime_ms; /* 0: for ever */
+	size_t scan_page_size; /* 1000 rows; a page has 8 MiB at most, and one row more */
+	bool metrics;
+	/* The longest that a call takes, waits for a connection of the pool, tries to open one: 30 s, 10 s, 10 s. */
+	int64_t call_ms, wait_ms, connect_ms;
+	bool existing; /* NOT_FOUND when there is no table yet: none is made */
+};
+rc kv_postgres_open(const struct kv_postgres_options *o, struct kv **ret, struct err *reterr);
+/* A filter over a driver whose reads cost a round trip: concurrent gets of one key share one, but only one that
+ * was sent after they came, so that nobody sees what was there before their call. Nobody waits for others to
+ * come: a get goes out at once, unless two of the same key are on their way, and then with all who wait for
+ * the first of them to return. Owns `next`. */
+struct kv *kv_share_new(struct kv *next);
 /* In memory, sorted: the executable specification. KV_NOWAIT answers WOULD_BLOCK while somebody
  * writes. */
 struct kv *kv_mem_new(void);

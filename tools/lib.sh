@@ -5,9 +5,10 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # What building needs, then what testing needs besides: Debian 12 package names.
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config libh2o-evloop-dev librocksdb-dev
   libcurl4-openssl-dev libssl-dev libxml2-dev libyaml-dev libjansson-dev libprotobuf-c-dev
-  protobuf-c-compiler libsodium-dev libisal-dev libsnappy-dev libxxhash-dev)
+  protobuf-c-compiler libsodium-dev libisal-dev libsnappy-dev libxxhash-dev
+  libpq-dev)
 test_packages=(libcmocka-dev python3 python3-venv awscli rclone s3cmd openssl curl ca-certificates
-  default-jre-headless maven)
+  default-jre-headless maven postgresql-15)
 # Only where there is no newer one: npm alone would bring hundreds of packages.
 node_packages=(nodejs npm)
 fuzz_packages=(clang-19 libclang-rt-19-dev)

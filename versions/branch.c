@@ -76,6 +76,15 @@ rc branch_read(struct vcall *c, const struct repo *r, struct str name, struct br
 	return branch_decode(raw, c->a, ret, c->err);
 }
 
+rc branch_from(struct vcall *c, rc got, struct str raw, struct branch *ret)
+{
+	if (rc_is(got, NOT_FOUND))
+		return not_found(c);
+	TRY(got);
+	TRY(branch_decode(raw, c->a, ret, c->err));
+	return ret->removed_ms ? not_found(c) : RC_OK;
+}
+
 rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct branch *ret)
 {
 	TRY(branch_read(c, r, name, ret));

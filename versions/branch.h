@@ -13,6 +13,12 @@ struct branch {
 	struct str raw; /* the record's bytes as read: what compare-and-set compares */
 };
 
+/* A branch as somebody read it a while ago (mono_ms): at_ms 0, nobody did. */
+struct branch_seen {
+	struct branch b;
+	int64_t at_ms;
+};
+
 struct str branch_encode(const struct branch *b, struct arena *a);
 /* Text in the arena; raw is `bytes` itself. */
 rc branch_decode(struct str bytes, struct arena *a, struct branch *ret, struct err *reterr);
@@ -23,6 +29,8 @@ struct str branch_key(struct arena *a, struct str name);
 
 /* Read from the KV each time (rule 4). NOT_FOUND. Who is going to write takes branch_get_open. */
 rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct branch *ret);
+/* What branch_get would have said, of a record that was read already: got is what kv_get said. */
+rc branch_from(struct vcall *c, rc got, struct str raw, struct branch *ret);
 /* The record, also of a branch that is removed already. */
 rc branch_read(struct vcall *c, const struct repo *r, struct str name, struct branch *ret);
 /* Replaces the record that was read by this one, whose raw is set. PREDICATE. */

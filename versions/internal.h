@@ -76,8 +76,8 @@ struct str prefix_end(struct arena *a, struct str s);
 /* Whether a failed KV write surely left nothing behind. Anything else may have been carried out. */
 static inline bool surely_unwritten(rc r)
 {
-	return rc_is(r, PREDICATE) || rc_is(r, SlowDown) || rc_is(r, UNSUPPORTED) ||
-	       rc_is(r, INVALID);
+	return rc_is(r, PREDICATE) || rc_is(r, SlowDown) || rc_is(r, ServiceUnavailable) ||
+	       rc_is(r, UNSUPPORTED) || rc_is(r, INVALID);
 }
 
 /* One more step of a long operation: tells c->progress now and then; CANCELLED ends it. */

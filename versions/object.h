@@ -71,6 +71,7 @@ struct object_put {
 	struct arena *a;
 	const struct repo *repo;
 	struct str branch, path;
+	const struct branch_seen *seen; /* the branch, or NULL: may save reading it */
 	/* The relay in the chain: one that nobody has armed yet, or one that is whole. NULL: the body
 	 * never waits. */
 	struct body *relay;

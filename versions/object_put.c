@@ -14,6 +14,7 @@
 #include "base/encode.h"
 #include "versions/internal.h"
 #include "versions/put_batch.h"
+#include "versions/stage_batch.h"
 
 enum { FILLING = 1, BATCHED, WHOLE, STREAMING, STAGING, REMOVING, ENDED };
 
@@ -47,6 +48,26 @@ rc object_put_entry(struct object_put *p)
 	return p->complete ? p->complete(p, e) : RC_OK;
 }
 
+rc object_put_record(struct object_put *p, struct str *ret)
+{
+	TRY(valid_path(p->path, &p->err));
+	TRY(read_only_refused(p->repo, &p->err));
+	TRY(entry_check(&p->entry, &p->err));
+	*ret = staged_encode(p->path, &p->entry, p->a);
+	return RC_OK;
+}
+
+static rc stage_always(struct object_put *p, bool *ret_sent)
+{
+	struct stage_item s = {.repo = p->repo, .branch = p->branch, .path = p->path,
+			       .seen = p->seen, .err = &p->err};
+
+	TRY(object_put_record(p, &s.value));
+	stage_many(p->v, &s, 1);
+	*ret_sent = s.sent;
+	return s.result;
+}
+
 /* The body is stored. Until a write that names it was sent it is ours to remove. */
 static void stage(struct object_put *p)
 {
@@ -57,7 +78,9 @@ static void stage(struct object_put *p)
 		p->result = err_default(&p->err, ERR_CANCELLED);
 	else
 		p->result = object_put_entry(p);
-	if (rc_ok(p->result))
+	if (rc_ok(p->result) && p->cond == STAGE_ALWAYS)
+		p->result = stage_always(p, &sent);
+	else if (rc_ok(p->result))
 		p->result = object_stage(&c, p->repo, p->branch, p->path, &p->entry, p->cond,
 					 p->cond_etag, &sent);
 	p->remove = !rc_ok(p->result) && !sent;

@@ -171,11 +171,7 @@ static rc make_record(struct object_put *p, struct str *ret)
 	if (gone(p))
 		return err_default(&p->err, ERR_CANCELLED);
 	TRY(object_put_entry(p));
-	TRY(valid_path(p->path, &p->err));
-	TRY(read_only_refused(p->repo, &p->err));
-	TRY(entry_check(&p->entry, &p->err));
-	*ret = staged_encode(p->path, &p->entry, p->a);
-	return RC_OK;
+	return object_put_record(p, ret);
 }
 
 /* Of those that are stored. Until a write that names it was sent a body is ours to remove. */
@@ -191,7 +187,8 @@ static void stage(struct versions *v, struct object_put *const *puts, size_t n)
 		if (!rc_ok(p->result))
 			continue;
 		items[k] = (struct stage_item){.repo = p->repo, .branch = p->branch,
-					       .path = p->path, .err = &p->err};
+					       .path = p->path, .seen = p->seen,
+					       .err = &p->err};
 		items[k].result = make_record(p, &items[k].value);
 		of[k++] = p;
 	}

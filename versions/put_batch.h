@@ -18,5 +18,6 @@ bool put_batch_add(struct put_batch *b, struct object_put *p);
  * mail comes all the same. */
 void put_batch_cancel(struct put_batch *b, struct object_put *p);
 
-/* The entry of a put whose body is stored; object_put.c. */
+/* The entry of a put whose body is stored, and its record, once it has one; object_put.c. */
 rc object_put_entry(struct object_put *p);
+rc object_put_record(struct object_put *p, struct str *ret);

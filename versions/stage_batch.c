@@ -8,9 +8,14 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "versions/branch_remove.h"
 #include "versions/internal.h"
 #include "versions/protection.h"
+
+/* So long what somebody saw of a branch may be tried: what is written under a token that was dropped by
+ * then must be there long before the clean-up of dropped tokens comes. */
+enum { SEEN_MS = 10 * 1000 };
 
 /* A branch, as read in this round. */
 struct stage_target {
@@ -24,6 +29,7 @@ struct stage_target {
 struct round {
 	struct versions *v;
 	struct arena *a; /* of this round */
+	bool first;
 	struct stage_target *targets;
 	size_t targets_n;
 	struct kv_write *writes;
@@ -34,6 +40,13 @@ struct round {
 static struct vcall call_of(struct round *r, struct err *err)
 {
 	return (struct vcall){.v = r->v, .a = r->a, .wait = KV_BLOCK, .err = err};
+}
+
+/* In the first round, for what is written whatever is there. */
+static bool may_use_seen(const struct round *r, const struct stage_item *s)
+{
+	return r->first && s->seen && s->seen->at_ms && !s->seen->b.closed_ms && !s->tombstone &&
+	       !r->v->kv->ops->has_nowait && mono_ms() - s->seen->at_ms < SEEN_MS;
 }
 
 static struct stage_target *target_of(struct round *r, const struct stage_item *s)
@@ -50,7 +63,12 @@ static struct stage_target *target_of(struct round *r, const struct stage_item *
 	t = &r->targets[r->targets_n++];
 	t->repo = s->repo;
 	c = call_of(r, &t->err);
-	t->found = branch_get_open(&c, s->repo, s->branch, &t->before);
+	if (may_use_seen(r, s)) {
+		t->before = s->seen->b;
+		t->found = RC_OK;
+	} else {
+		t->found = branch_get_open(&c, s->repo, s->branch, &t->before);
+	}
 	if (rc_ok(t->found))
 		t->found = protection_check(&c, s->repo, s->branch, PROTECT_STAGING);
 	t->before.id = s->branch;
@@ -98,9 +116,39 @@ static rc plan(struct round *r, struct stage_item *s)
 	return RC_OK;
 }
 
+/* Without guards the branches that were written to are read again, right behind. */
+static void write_and_read_again(struct round *r)
+{
+	struct kv_read *reads = arena_zalloc(r->a, (r->targets_n + 1) * sizeof(*reads));
+	struct stage_target **of = arena_alloc(r->a, (r->targets_n + 1) * sizeof(struct stage_target *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->writes_n; i++) {
+		struct stage_target *t = r->written[i]->target;
+
+		if (t->read_after)
+			continue;
+		t->read_after = true;
+		of[n] = t;
+		reads[n++] = (struct kv_read){.partition = t->repo->partition,
+					      .key = branch_key(r->a, t->before.id),
+					      .a = r->a,
+					      .err = &t->err};
+	}
+	kv_write_then_read(r->v->kv, r->writes, r->writes_n, reads, n);
+	for (size_t i = 0; i < n; i++) {
+		struct vcall c = call_of(r, &of[i]->err);
+
+		of[i]->found_after = branch_from(&c, reads[i].result, reads[i].value, &of[i]->after);
+	}
+}
+
 static void write_all(struct round *r)
 {
-	kv_write_many(r->v->kv, r->writes, r->writes_n);
+	if (kv_has_guarded(r->v->kv))
+		kv_write_many(r->v->kv, r->writes, r->writes_n);
+	else
+		write_and_read_again(r);
 	for (size_t i = 0; i < r->writes_n; i++) {
 		struct stage_item *s = r->written[i];
 
@@ -149,9 +197,9 @@ static size_t run_round(struct round *r, struct stage_item *items, size_t n)
 	return left;
 }
 
-static size_t round_over(struct versions *v, struct stage_item *items, size_t n)
+static size_t round_over(struct versions *v, struct stage_item *items, size_t n, bool first)
 {
-	struct round r = {.v = v, .a = arena_new()};
+	struct round r = {.v = v, .a = arena_new(), .first = first};
 	size_t left;
 
 	r.targets = arena_zalloc(r.a, n * sizeof(*r.targets));
@@ -173,7 +221,7 @@ void stage_many(struct versions *v, struct stage_item *items, size_t n)
 		left += items[i].again;
 	}
 	for (unsigned i = 0; left && i < BRANCH_TRIES; i++)
-		left = round_over(v, items, n);
+		left = round_over(v, items, n, i == 0);
 	for (size_t i = 0; left && i < n; i++)
 		if (items[i].again)
 			items[i].result = err_set(items[i].err, ERR_SlowDown,

@@ -7,6 +7,9 @@ struct stage_item {
 	const struct repo *repo;
 	struct str branch, path;
 	struct str value; /* a staged record */
+	/* The branch, or NULL. Where reading it costs a round trip and this isn't old, it is written under what it
+	 * names, and the look afterwards tells whether that was right. */
+	const struct branch_seen *seen;
 	/* The value is a tombstone: written only where there is something to hide. */
 	bool tombstone;
 	struct err *err; /* its own */

@@ -26,14 +26,41 @@ static bool maybe_written(rc r)
 	return !surely_unwritten(r);
 }
 
+static rc same_token(struct vcall *c, const struct branch *now, const struct branch *b)
+{
+	if (!str_eq(now->staging_token, b->staging_token))
+		return err_set(c->err, ERR_PREDICATE, "the branch's staging token changed");
+	return RC_OK;
+}
+
 rc staging_confirm(struct vcall *c, const struct repo *r, const struct branch *b)
 {
 	struct branch now;
 
 	TRY(branch_get(c, r, b->id, &now));
-	if (!str_eq(now.staging_token, b->staging_token))
-		return err_set(c->err, ERR_PREDICATE, "the branch's staging token changed");
-	return RC_OK;
+	return same_token(c, &now, b);
+}
+
+/* Without guards: written, then the branch is read again. */
+static rc write_and_confirm(struct vcall *c, const struct repo *r, const struct branch *b,
+			    struct str path, struct str value, bool *ret_sent)
+{
+	struct err read_err = {0};
+	struct kv_write w = {
+		.partition = b->staging_token, .key = path, .value = value, .err = c->err};
+	struct kv_read again = {.partition = r->partition,
+				.key = branch_key(c->a, b->id),
+				.a = c->a,
+				.err = &read_err};
+	struct branch now;
+
+	kv_write_then_read(c->v->kv, &w, 1, &again, 1);
+	*ret_sent |= maybe_written(w.result);
+	TRY(w.result);
+	if (!rc_ok(again.result) && c->err)
+		*c->err = read_err;
+	TRY(branch_from(c, again.result, again.value, &now));
+	return same_token(c, &now, b);
 }
 
 rc staging_write(struct vcall *c, const struct repo *r, const struct branch *b, struct str path,
@@ -48,10 +75,7 @@ rc staging_write(struct vcall *c, const struct repo *r, const struct branch *b, 
 		*ret_sent |= maybe_written(res);
 		return res;
 	}
-	res = kv_set(kv, b->staging_token, path, value, c->err);
-	*ret_sent |= maybe_written(res);
-	TRY(res);
-	return staging_confirm(c, r, b);
+	return write_and_confirm(c, r, b, path, value, ret_sent);
 }
 
 rc staging_replace(struct vcall *c, const struct repo *r, const struct branch *b, struct str path,

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "backends/local.h"
+#include "tests/backends/service.h"
 #include "tests/backends/stores.h"
 
 struct err test_err;
@@ -27,9 +28,37 @@ void check_code(rc r, enum err_code code, const struct err *e, const char *file,
 	_assert_true(r.code == code, "expected code", file, line);
 }
 
+static const struct store_row rows[STORE_KINDS] = {
+	[STORE_LOCAL] = {"local", "local", NULL},
+	[STORE_LOCAL_NAMED] = {"local, named temporaries", "local", NULL},
+	[STORE_MEM] = {"mem", "local", NULL},
+	[STORE_FAULT] = {"fault", "local", NULL},
+	[STORE_S3_VERSITYGW] = {"s3: versitygw", "s3", store_open_s3},
+	[STORE_S3_S3PROXY] = {"s3: s3proxy", "s3", store_open_s3},
+	[STORE_AZURE] = {"azure: azurite", "azure", store_open_azure},
+};
+
+enum store_kind store_first = 0, store_end = STORE_LOCAL_KINDS;
+
 const char *store_kind_name(enum store_kind k)
 {
-	return (const char *[]){"local", "local, named temporaries", "mem", "fault"}[k];
+	return rows[k].name;
+}
+
+void store_group(int argc, char **argv)
+{
+	const char *group = argc > 1 ? argv[1] : "local";
+
+	store_first = 0;
+	while (store_first < STORE_KINDS && strcmp(rows[store_first].group, group) != 0)
+		store_first++;
+	store_end = store_first;
+	while (store_end < STORE_KINDS && strcmp(rows[store_end].group, group) == 0)
+		store_end++;
+	if (store_first == store_end) {
+		fprintf(stderr, "there is no group of stores \"%s\"\n", group);
+		exit(2);
+	}
 }
 
 void store_dir_new(char out[64])
@@ -67,6 +96,10 @@ void store_open(struct store *s, enum store_kind k, struct work_pool *pool)
 {
 	struct backend_local_options o = {.id = STR("store"), .pool = pool, .sync = true};
 
+	if (rows[k].open) {
+		store_open_twisted(s, k, &(struct store_twist){0});
+		return;
+	}
 	*s = (struct store){.space = STR("mem://space/of names")};
 	if (k == STORE_MEM || k == STORE_FAULT) {
 		s->b = backend_mem_new(STR("store"), pool);
@@ -81,11 +114,38 @@ void store_open(struct store *s, enum store_kind k, struct work_pool *pool)
 	s->space = STR("local://space/of names");
 }
 
+void store_open_twisted(struct store *s, enum store_kind k, const struct store_twist *t)
+{
+	static unsigned n;
+
+	*s = (struct store){.remote = true};
+	rows[k].open(s, k, t);
+	snprintf(s->memory, sizeof(s->memory), STR_FMT "/n%u/of names", STR_ARG(s->space), ++n);
+	s->space = str_c(s->memory);
+}
+
+void store_reopen(struct store *s, enum store_kind k, struct store_twist t)
+{
+	struct store again;
+
+	store_open_twisted(&again, k, &t);
+	memcpy(again.memory, s->memory, sizeof(again.memory));
+	store_close(s);
+	*s = again;
+	s->space = str_c(s->memory);
+}
+
 void store_close(struct store *s)
 {
 	backend_free(s->b);
 	if (s->root[0])
 		store_dir_remove(s->root);
+}
+
+void store_settle(struct store *s)
+{
+	if (s->at && s->at->settle)
+		s->at->settle(s->b, s->space);
 }
 
 struct object_ptr at(const struct store *s, const char *key)

@@ -1,4 +1,5 @@
 /* The asynchronous form as derived from the blocking one: a loop, a pool, sources that wait. */
+#include <dirent.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -9,6 +10,9 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+#include "tests/backends/relay.h"
+#include "tests/backends/service.h"
 #include "tests/backends/stores.h"
 #include "tests/base/fake_loop.h"
 
@@ -251,7 +255,7 @@ static void put_slow(const char *key, uint64_t size, unsigned seed)
 
 static void test_async__streams(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		open_with(k, 2, 64);
 		put_slow("a/empty", 0, 1);
 		put_slow("a/small", 1000, 2);
@@ -304,7 +308,7 @@ static void test_async__ranges(void **state)
 /* Closed in the middle, with a read-ahead under way, and after the store's owner let go of it. */
 static void test_async__got_body_closes_any_time(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		struct test_op *t;
 
 		open_with(k, 1, 4);
@@ -346,7 +350,7 @@ static void test_async__get_fails_midway(void **state)
 
 static void test_async__failing_body(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		struct test_op *t;
 
 		open_with(k, 2, 64);
@@ -372,7 +376,7 @@ static void test_async__failing_body(void **state)
 /* Cancelled at some moment or other: the outcome is either one, and the store agrees with it. */
 static void test_async__cancel_put(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		unsigned cancelled = 0;
 
 		open_with(k, 1, 64);
@@ -518,7 +522,7 @@ static void test_async__pool_full_midway(void **state)
 
 static void test_async__other_calls(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		struct backend_part parts[2];
 		struct test_op *t;
 		struct str id;
@@ -596,21 +600,70 @@ static void test_async__cancel_get(void **state)
 	close_all();
 }
 
-int main(void)
+static unsigned threads(void)
 {
-	const struct CMUnitTest tests[] = {
+	unsigned n = 0;
+	DIR *d = opendir("/proc/self/task");
+
+	while (d && readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* A remote store's pool is its own: the worker whose job turns out to be the last user can't wait for itself. */
+static void test_async__store_ends_under_its_own_worker(void **state)
+{
+	EACH_KIND (k) {
+		int64_t until = mono_ms() + 60000;
+		struct relay relay;
+		struct test_op *t;
+		unsigned before;
+
+		open_with(k, 1, 4);
+		put_slow("k", 1000000, 9);
+		relay_start(&relay, s.at->port);
+		before = threads();
+		store_reopen(&s, k, (struct store_twist){.port = relay.port});
+		relay.delay_us = 50000; /* 128 KiB take a while, then */
+		t = op_new("k");
+		ok(op_run(t, backend_get));
+		assert_true(drain_all(t, 0, 9, 1).same);
+		backend_free(s.b);
+		s.b = NULL;
+		op_free(t);
+		while (threads() > before && mono_ms() < until)
+			usleep(10000);
+		assert_true(threads() <= before);
+		relay_stop(&relay);
+		close_all();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest each[] = {
 		cmocka_unit_test(test_async__streams),
-		cmocka_unit_test(test_async__ranges),
 		cmocka_unit_test(test_async__got_body_closes_any_time),
-		cmocka_unit_test(test_async__get_fails_midway),
 		cmocka_unit_test(test_async__failing_body),
 		cmocka_unit_test(test_async__cancel_put),
+		cmocka_unit_test(test_async__other_calls),
+	};
+	const struct CMUnitTest local[] = {
+		cmocka_unit_test(test_async__ranges),
+		cmocka_unit_test(test_async__get_fails_midway),
 		cmocka_unit_test(test_async__cancel_while_armed),
 		cmocka_unit_test(test_async__full_pool),
 		cmocka_unit_test(test_async__pool_full_midway),
-		cmocka_unit_test(test_async__other_calls),
 		cmocka_unit_test(test_async__cancel_get),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const struct CMUnitTest remote[] = {
+		cmocka_unit_test(test_async__store_ends_under_its_own_worker),
+	};
+
+	store_group(argc, argv);
+	if (argc == 1 ? cmocka_run_group_tests(local, NULL, NULL) : cmocka_run_group_tests(remote, NULL, NULL))
+		return 1;
+	return cmocka_run_group_tests(each, NULL, NULL);
 }

@@ -156,7 +156,7 @@ static void *put_once(void *arg)
 
 static void test_threads__if_absent_has_one_winner(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		store_open(&s, k, NULL);
 		atomic_store(&winners, 0);
 		in_threads(put_once);
@@ -188,7 +188,7 @@ static void *put_and_remove(void *arg)
 
 static void test_threads__folders_come_and_go(void **state)
 {
-	for (enum store_kind k = 0; k < STORE_KINDS; k++) {
+	EACH_KIND (k) {
 		store_open(&s, k, NULL);
 		if (k < STORE_MEM)
 			((struct local *)s.b)->sync = false;
@@ -199,14 +199,19 @@ static void test_threads__folders_come_and_go(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest local[] = {
 		cmocka_unit_test(test_threads__folder_syncs_are_shared),
 		cmocka_unit_test(test_threads__store_syncs_are_shared),
+	};
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads__if_absent_has_one_winner),
 		cmocka_unit_test(test_threads__folders_come_and_go),
 	};
 
+	store_group(argc, argv);
+	if (argc == 1 && cmocka_run_group_tests(local, NULL, NULL))
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

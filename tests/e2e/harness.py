@@ -58,7 +58,9 @@ def free_port():
 class Server:
     """sluice on its embedded default: with Server() as s: s.url, s.port, s.pid."""
 
-    def __init__(self, repos=("example",), tls=False, extra="", folder=None):
+    def __init__(self, repos=("example",), tls=False, extra="", folder=None, database=None, fresh=True):
+        """database: the section of the configuration, for another one than the embedded default; fresh: it has to be
+        set up."""
         self.own = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="sluice-test-")
         self.port = free_port()
@@ -66,6 +68,10 @@ class Server:
         self.proc = None
         self.repos = repos
         self.extra = extra
+        self.database = database or f'{{type: local, local: {{path: "{self.path("kv")}"}}}}'
+        self.embedded, self.fresh = not database, fresh
+        self.key, self.secret = KEY, SECRET
+        self.encrypt = "encrypt-encrypt-encrypt"
         self.cert = os.path.join(self.folder, "cert.pem")
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
@@ -81,9 +87,9 @@ class Server:
         with open(self.path("config.yaml"), "w") as f:
             f.write(f'''listen_address: "127.0.0.1:{self.port}"
 logging: {{format: json, level: INFO}}
-database: {{type: local, local: {{path: "{self.path("kv")}"}}}}
+database: {self.database}
 blockstore: {{type: local, local: {{path: "{self.path("objects")}"}}, signing: {{secret_key: "sign-sign-sign"}}}}
-auth: {{encrypt: {{secret_key: "encrypt-encrypt-encrypt"}}}}
+auth: {{encrypt: {{secret_key: "{self.encrypt}"}}}}
 {tls}{self.extra}''')
 
     def path(self, *parts):
@@ -102,7 +108,8 @@ auth: {{encrypt: {{secret_key: "encrypt-encrypt-encrypt"}}}}
 
     def prepare(self):
         self.configure()
-        if not os.path.exists(self.path("kv")):
+        if not os.path.exists(self.path("kv")) if self.embedded else self.fresh:
+            self.fresh = False
             self.command("setup", "--user-name", "admin", "--access-key-id", KEY,
                          "--secret-access-key", SECRET)
             for repo in self.repos:
@@ -184,14 +191,16 @@ auth: {{encrypt: {{secret_key: "encrypt-encrypt-encrypt"}}}}
             os.environ.pop(name, None)
         config.setdefault("retries", {"max_attempts": 1})
         config.setdefault("s3", {"addressing_style": "path"})
-        return boto3.client("s3", endpoint_url=self.url, aws_access_key_id=KEY, aws_secret_access_key=SECRET,
+        return boto3.client("s3", endpoint_url=self.url, aws_access_key_id=self.key,
+                            aws_secret_access_key=self.secret,
                             region_name=REGION, config=Config(**config), verify=self.cert if self.tls else None)
 
     def aws(self, program, *args, stdin=None, check=True, text=True):
         """Runs an aws-cli (a path) against this server; returns the finished process."""
         more = ["--ca-bundle", self.cert] if self.tls else []
-        done = subprocess.run([program, "--endpoint-url", self.url, *more, *args], env=clean_env(),
-                              input=stdin, capture_output=True, text=text)
+        done = subprocess.run([program, "--endpoint-url", self.url, *more, *args], input=stdin,
+                              capture_output=True, text=text, env=clean_env(
+                                  AWS_ACCESS_KEY_ID=self.key, AWS_SECRET_ACCESS_KEY=self.secret))
         if check and done.returncode:
             raise AssertionError(f"{program} {args}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

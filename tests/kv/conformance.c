@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "tests/kv/pg_cluster.h"
 
 static struct kv *open_mem(const char *folder)
 {
@@ -34,9 +35,38 @@ static struct kv *open_rocksdb(const char *folder)
 }
 #endif
 
+static struct kv *open_share(const char *folder)
+{
+	return kv_share_new(kv_mem_new());
+}
+
+/* A table for each test. Pages of a few rows, so that scans have many. */
+static struct kv *open_postgres(const char *folder)
+{
+	static unsigned tables;
+	char table[64], uri[256];
+	struct kv_postgres_options o = {.max_idle_connections = 25, .scan_page_size = 7};
+	struct kv *kv = NULL;
+	struct err e = {0};
+
+	snprintf(table, sizeof(table), "&lakefskv_table=kv%%20%u", tables++);
+	o.connection_string = str_c(pg_cluster_uri(pg_cluster_shared(), 0, table, uri));
+	if (!rc_ok(kv_postgres_open(&o, &kv, &e)))
+		fail_msg("%s", e.msg);
+	return kv;
+}
+
+static struct kv *open_postgres_shared(const char *folder)
+{
+	return kv_share_new(open_postgres(folder));
+}
+
 static const struct kv_row rows[] = {
 	{"mem", open_mem, false},
 	{"fault", open_fault, false},
+	{"share", open_share, false},
+	{"postgres", open_postgres, true},
+	{"postgres, reads shared", open_postgres_shared, true},
 #ifndef __SANITIZE_THREAD__ /* the library isn't built for it */
 	{"rocksdb", open_rocksdb, true},
 #endif
@@ -88,10 +118,13 @@ int kv_teardown(void **state)
 
 int kv_run_rows(const struct CMUnitTest *tests, size_t n)
 {
+	const char *only = getenv("SLUICE_KV_ROW");
 	int failed = 0;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		current = &rows[i];
+		if (only && strcmp(only, current->name) != 0)
+			continue;
 		failed += _cmocka_run_group_tests(rows[i].name, tests, n, NULL, NULL);
 	}
 	return failed;

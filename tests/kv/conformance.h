@@ -33,7 +33,8 @@ struct kv_fixture {
 /* A cmocka setup and teardown for the row that kv_run_rows is at; *state is the fixture. */
 int kv_setup(void **state);
 int kv_teardown(void **state);
-/* Runs the tests once for each row, as a group of the row's name; the number that failed. */
+/* Runs the tests once for each row, as a group of the row's name; the number that failed. SLUICE_KV_ROW=name: that
+ * row alone, for who is at work on it. */
 int kv_run_rows(const struct CMUnitTest *tests, size_t n);
 
 /* A new empty folder below $TMPDIR or /tmp. */

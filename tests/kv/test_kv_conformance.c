@@ -462,6 +462,69 @@ static void test_kv__write_many_guarded(void **state)
 	assert_string_equal(kv_text_scan(f, P, STR_NONE), "a=8 c=3 e=5 f=6 g1=on g2=two");
 }
 
+static void test_kv__write_then_read(void **state)
+{
+	struct kv_fixture *f = *state;
+	struct err errs[4] = {0};
+	struct kv_write w[] = {plain_write("a", "1"), plain_write("b", "2"), plain_write("gone", ""),
+			       plain_write("a", "last"), plain_write("", "no key")};
+	struct kv_read r[] = {{.partition = P, .key = STR("a")},
+			      {.partition = P, .key = STR("there")},
+			      {.partition = P, .key = STR("gone")},
+			      {.partition = P, .key = STR("none")}};
+
+	for (size_t i = 0; i < 4; i++) {
+		r[i].a = f->arena;
+		r[i].err = &errs[i];
+	}
+	w[2].remove = true;
+	assert_ok(kv_text_set(f, "p", "there", "still"), f);
+	assert_ok(kv_text_set(f, "p", "gone", "before"), f);
+	kv_write_then_read(f->kv, w, 5, r, 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_ok(w[i].result, f);
+	assert_rc(w[4].result, INVALID);
+	assert_ok(r[0].result, f);
+	assert_true(str_eq(r[0].value, STR("last")));
+	assert_ok(r[1].result, f);
+	assert_true(str_eq(r[1].value, STR("still")));
+	assert_rc(r[2].result, NOT_FOUND);
+	assert_rc(r[3].result, NOT_FOUND);
+	assert_int_equal(errs[3].code, ERR_NOT_FOUND);
+	assert_string_equal(kv_text_scan(f, P, STR_NONE), "a=last b=2 there=still");
+	/* Nothing to write, or nothing that can be. */
+	kv_write_then_read(f->kv, w + 4, 1, r, 1);
+	assert_ok(r[0].result, f);
+	kv_write_then_read(f->kv, NULL, 0, r + 1, 1);
+	assert_true(str_eq(r[1].value, STR("still")));
+	kv_write_then_read(f->kv, w, 1, NULL, 0);
+	assert_string_equal(kv_text_get(f, "p", "a"), "1");
+}
+
+/* More than a driver may want to send at once. */
+static void test_kv__write_many_big(void **state)
+{
+	struct kv_fixture *f = *state;
+	enum { N = 24, BIG = 3 << 20 };
+	struct str big = repeated(f, 'x', BIG), got;
+	struct kv_write w[N + 1];
+	struct kv_read r = {.partition = P, .key = STR("k23"), .a = f->arena};
+
+	if (!str_eq(str_c(f->row->name), STR("postgres")))
+		return;
+	for (int i = 0; i < N; i++)
+		w[i] = (struct kv_write){
+			.partition = P, .key = arena_printf(f->arena, "k%02d", i), .value = big};
+	w[N] = plain_write("k00", "");
+	w[N].remove = true;
+	kv_write_then_read(f->kv, w, N + 1, &r, 1);
+	for (int i = 0; i <= N; i++)
+		assert_ok(w[i].result, f);
+	assert_ok(r.result, f);
+	assert_true(str_eq(r.value, big));
+	assert_rc(kv_get(f->kv, KV_BLOCK, P, STR("k00"), f->arena, &got, &f->err), NOT_FOUND);
+}
+
 static void test_kv__write_many_at_its_bound(void **state)
 {
 	struct kv_fixture *f = *state;
@@ -730,6 +793,8 @@ int main(void)
 		TEST(write_many_sets),
 		TEST(write_many_deletes),
 		TEST(write_many_guarded),
+		TEST(write_then_read),
+		TEST(write_many_big),
 		TEST(write_many_at_its_bound),
 		TEST(partitions),
 		TEST(odd_partitions),

@@ -216,7 +216,7 @@ static void test_drivers__table(void **state)
 	o.type = STR("cassandra");
 	assert_rc(kv_open(&o, &kv, &f->err), CONFIG);
 	assert_non_null(strstr(f->err.msg, "\"cassandra\""));
-	assert_non_null(strstr(f->err.msg, "local, mem"));
+	assert_non_null(strstr(f->err.msg, "local, mem, postgres"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)

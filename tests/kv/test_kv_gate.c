@@ -26,6 +26,15 @@ static void no_free(struct kv *kv)
 {
 }
 
+/* As a driver over a network has it. */
+static void write_then_read(struct kv *kv, struct kv_write *w, size_t n, struct kv_read *r, size_t m)
+{
+	kv->ops->write_many(kv, w, n);
+	for (size_t i = 0; i < m; i++)
+		r[i].result = kv->ops->get(kv, KV_BLOCK, r[i].partition, r[i].key, r[i].a, &r[i].value,
+					   r[i].err);
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -36,6 +45,7 @@ static int setup(void **state)
 	f->own = f->kv->ops;
 	make_shared(f->kv, &f->shared);
 	f->shared.free = no_free;
+	f->shared.write_then_read = write_then_read;
 	assert_ok(kv_gate_open(f->kv, &o, &f->gate, &f->err), f);
 	*state = f;
 	return 0;
@@ -105,9 +115,12 @@ static void test_gate__a_freeze_refuses_all_writes(void **state)
 	struct err err = {};
 	struct kv_write w = {.partition = STR("p"), .key = STR("b"), .value = STR("2"), .err = &err};
 	struct kv_freeze freeze = {STR("id"), STR("it is being moved")};
+	struct kv_read r = {.partition = STR("p"), .key = STR("k"), .a = f->arena};
 	struct str v;
 
 	assert_ok(put(f), f);
+	kv_write_then_read(f->gate, NULL, 0, &r, 1);
+	assert_ok(r.result, f);
 	assert_ok(kv_freeze_put(f->kv, &freeze, f->arena, &f->err), f);
 	await(f, ERR_ServiceUnavailable);
 	assert_string_equal(f->err.msg, "it is being moved");
@@ -119,6 +132,10 @@ static void test_gate__a_freeze_refuses_all_writes(void **state)
 	kv_write_many(f->gate, &w, 1);
 	assert_rc(w.result, ServiceUnavailable);
 	assert_string_equal(err.msg, "it is being moved");
+	w.result = RC_OK;
+	kv_write_then_read(f->gate, &w, 1, &r, 1);
+	assert_rc(w.result, ServiceUnavailable);
+	assert_ok(r.result, f); /* what is there may be read */
 	assert_ok(kv_get(f->gate, KV_BLOCK, STR("p"), STR("k"), f->arena, &v, &f->err), f);
 	assert_rc(kv_get(f->kv, KV_BLOCK, STR("p"), STR("b"), f->arena, &v, &f->err), NOT_FOUND);
 	assert_ok(kv_freeze_remove(f->kv, STR("another"), &f->err), f);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "tests/base/fake_loop.h"
 #include "versions/listing.h"
 #include "versions/object.h"
@@ -375,6 +376,51 @@ static void test_batch__branch_moved_without_guards(void **state)
 					 g.w.a, &raw, &g.w.err));
 		}
 		rig_close(&g);
+	}
+}
+
+/* A KV whose reads cost a round trip: the branch as it was read before is tried first. Answers how many reads three
+ * puts together took. */
+static uint64_t reads_with(enum world_kind kind, bool seen, int64_t age_ms, bool seal)
+{
+	struct branch_seen known = {.at_ms = seen ? mono_ms() - age_ms : 0};
+	struct branch b;
+	struct str raw;
+	struct rig g;
+	uint64_t reads;
+
+	rig_open(&g, kind, 3);
+	((struct kv_ops *)g.w.kv->ops)->has_nowait = false; /* the filter's own */
+	assert_ok(branch_get(&g.w.c, &g.r, STR("main"), &known.b));
+	assert_ok(protection_check(&g.w.c, &g.r, STR("main"), PROTECT_STAGING)); /* remembered */
+	if (seal)
+		seal_now(&g);
+	for (unsigned i = 0; i < 3; i++)
+		g.ones[i].put.seen = &known;
+	reads = kv_fault_calls(g.w.kv, KV_CALL_GET);
+	run_together(&g);
+	reads = kv_fault_calls(g.w.kv, KV_CALL_GET) - reads;
+	assert_ok(branch_get(&g.w.c, &g.r, STR("main"), &b));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ok(g.ones[i].put.result);
+		assert_ok(kv_get(g.w.kv, KV_BLOCK, b.staging_token, g.ones[i].put.path, g.w.a,
+				 &raw, &g.w.err));
+	}
+	rig_close(&g);
+	return reads;
+}
+
+static void test_batch__the_branch_as_it_was_seen(void **state)
+{
+	for (int kind = 0; kind < 2; kind++) {
+		enum world_kind k = kind ? PLAIN : GUARDED;
+		uint64_t unseen = reads_with(k, false, 0, false);
+
+		assert_int_equal(reads_with(k, true, 0, false), unseen - 1);
+		assert_int_equal(reads_with(k, true, 60000, false), unseen);
+		/* It was another by then: a try for nothing, and then as ever. */
+		assert_int_equal(reads_with(k, true, 0, true), unseen + kind);
+		assert_int_equal(reads_with(k, false, 0, true), unseen);
 	}
 }
 
@@ -818,6 +864,7 @@ int main(void)
 		cmocka_unit_test(test_batch__stopped_at_each_call),
 		cmocka_unit_test(test_batch__branch_moved),
 		cmocka_unit_test(test_batch__branch_moved_without_guards),
+		cmocka_unit_test(test_batch__the_branch_as_it_was_seen),
 		cmocka_unit_test(test_batch__puts_and_seals),
 		cmocka_unit_test(test_batch__mixed),
 		cmocka_unit_test(test_batch__cancelled_in_the_queue),
