@@ -1,10 +1,11 @@
 /* Dumping reads the KV in pages, which show what is written meanwhile or not. Branches and tags are therefore read
  * twice: what was the same both times was so at the moment between. Commits are read last, so that whatever a dumped
- * branch or tag names is in the dump. */
+ * branch or tag names is in the dump; and again, if a parent was missed of one that was seen (dump_closure.c). */
 #include "versions/dump.h"
 
 #include "base/json.h"
 #include "versions/commit_record.h"
+#include "versions/dump_closure.h"
 #include "versions/internal.h"
 #include "versions/mr_writer.h"
 #include "versions/pb.h"
@@ -69,6 +70,8 @@ static const struct kind tags = {STR("tags/"), STR("tag"), STR(SCHEMA "TagData")
 struct sink {
 	struct mr_writer *w;     /* or NULL */
 	struct digest_set *seen; /* or NULL */
+	struct id_set *names;    /* or NULL: of those that were added */
+	bool only;               /* those whose names are in it already */
 };
 
 static void note(struct digest_set *seen, struct str s)
@@ -91,6 +94,10 @@ static rc add_one(struct vcall *c, const struct kind *k, const struct kv_entry *
 		note(to->seen, name);
 		note(to->seen, identity);
 	}
+	if (to->only && !id_set_has(to->names, name))
+		return RC_OK;
+	if (to->names && !to->only)
+		id_set_add(to->names, name);
 	if (!to->w)
 		return RC_OK;
 	buf_reset(value);
@@ -151,15 +158,16 @@ static rc dump_pages(struct vcall *c, const struct repo *r, const struct kind *k
 	return result;
 }
 
-static rc dump_kind(struct vcall *c, const struct repo *r, const struct kind *k, struct digest_set *seen,
-		    struct progress *p, int64_t *done, struct str *ret)
+static rc dump_kind(struct vcall *c, const struct repo *r, const struct kind *k, struct sink to, struct progress *p,
+		    int64_t *done, struct str *ret)
 {
 	const struct meta props[] = {{STR("entity"), k->entity}, {STR("schema_name"), k->schema}};
 	CLEANUP(mr_writer_freep) struct mr_writer *w = NULL;
 	struct mr_summary sum;
 
 	TRY(mr_writer_new(c, r, props, 2, &w));
-	TRY(dump_pages(c, r, k, &(struct sink){w, seen}, p, done));
+	to.w = w;
+	TRY(dump_pages(c, r, k, &to, p, done));
 	TRY(mr_writer_finish(w, c->a, &sum, c->err));
 	*ret = sum.id;
 	return RC_OK;
@@ -172,11 +180,11 @@ static rc dump_heads(struct vcall *c, const struct repo *r, struct progress *p, 
 	struct arena *a = arena_new();
 	struct digest_set *seen = digest_set_new(a, 1u << DIGEST_SHA256);
 	struct sink only = {.seen = seen};
-	rc result = d ? dump_kind(c, r, &branches, seen, p, done, &d->branches) :
+	rc result = d ? dump_kind(c, r, &branches, only, p, done, &d->branches) :
 			dump_pages(c, r, &branches, &only, p, done);
 
 	if (rc_ok(result))
-		result = d ? dump_kind(c, r, &tags, seen, p, done, &d->tags) :
+		result = d ? dump_kind(c, r, &tags, only, p, done, &d->tags) :
 			     dump_pages(c, r, &tags, &only, p, done);
 	if (rc_ok(result))
 		memcpy(ret, digest_set_value(seen, DIGEST_SHA256).p, digest_size(DIGEST_SHA256));
@@ -184,8 +192,26 @@ static rc dump_heads(struct vcall *c, const struct repo *r, struct progress *p, 
 	return result;
 }
 
+static rc dump_commits(struct vcall *c, const struct repo *r, struct id_set *names, struct progress *p,
+		       int64_t *done, struct str *ret)
+{
+	bool more;
+
+	TRY(dump_kind(c, r, &commits, (struct sink){.names = names}, p, done, ret));
+	/* Of more than the set can hold nothing can be said. */
+	if (id_set_full(names))
+		return RC_OK;
+	TRY(commits_close(c, r, names, p, &more));
+	if (!more || id_set_full(names))
+		return RC_OK;
+	return dump_kind(c, r, &commits, (struct sink){.names = names, .only = true}, p, done, ret);
+}
+
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p, struct refs_dump *ret)
 {
+	struct id_set *names;
+	rc result;
+
 	uint8_t before[DIGEST_MAX], now[DIGEST_MAX];
 	bool same = false;
 	int64_t done = 0;
@@ -196,7 +222,10 @@ rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p, struct r
 		same = memcmp(before, now, digest_size(DIGEST_SHA256)) == 0;
 		memcpy(before, now, sizeof(before));
 	}
-	return dump_kind(c, r, &commits, NULL, p, &done, &ret->commits);
+	names = id_set_new(DUMP_COMMITS_MAX);
+	result = dump_commits(c, r, names, p, &done, &ret->commits);
+	id_set_free(names);
+	return result;
 }
 
 /* The manifest. */

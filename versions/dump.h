@@ -16,9 +16,11 @@ struct progress {
 /* INVALID: not bare, so that nothing can be restored into it; ReadOnlyRepository. */
 rc refs_check_bare(struct vcall *c, const struct repo *r, bool force);
 
-/* Branches and tags as they were at one moment, and all commits that they name; where they keep changing, so that
- * no moment can be caught in DUMP_TRIES, each as it was at a moment of its own. A server's writers aren't held up. */
-enum { DUMP_TRIES = 8 };
+/* Branches and tags as they were at one moment, the commits that they name and all others that there were, with all
+ * their ancestors. Where they keep changing, so that no moment can be caught in DUMP_TRIES, each branch and tag is as
+ * it was at a moment of its own. Nobody who writes is held up. Memory: a page, and up to 64 bytes a commit, to find
+ * ancestors that were written meanwhile; of more than DUMP_COMMITS_MAX none are looked for. */
+enum { DUMP_TRIES = 8, DUMP_COMMITS_MAX = 4 << 20 };
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p_or_null, struct refs_dump *ret);
 /* _lakefs/refs_manifest.json in the namespace, as the synchronous dump leaves it. */
 rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_dump *d);

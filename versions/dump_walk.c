@@ -1,5 +1,7 @@
 #include "versions/dump_walk.h"
 
+#include <stdlib.h>
+
 #include "versions/commit_record.h"
 #include "versions/dump_check.h"
 #include "versions/metarange.h"
@@ -82,7 +84,7 @@ static rc need_commit(struct dump_walk *w, struct vcall *c, struct str id, struc
 	rc found = metarange_get(c, w->f.r, w->d->commits, id, ret);
 
 	*ret_found = rc_ok(found);
-	if (rc_is(found, NOT_FOUND))
+	if (rc_is(found, NOT_FOUND) && !id_set_add(w->commits, called(c->a, "missing", id)))
 		fsck_found(&w->f, FSCK_MISSING, called(c->a, "commit", id), named_by, "it isn't in the dump");
 	return *ret_found || was_told(found) || rc_is(found, NOT_FOUND) ? RC_OK : found;
 }
@@ -124,42 +126,122 @@ static rc visit_tag(struct fsck *f, struct vcall *c, const struct record *record
 	return RC_OK;
 }
 
-/* Parents: commits lie in the order of their ids, so only once all were seen. */
+/* Parents: commits lie in the order of their ids, so only once all were seen. A commit that nothing leads to may lack its
+ * parents (lakeFS dumps those that are made meanwhile): what leads to none doesn't miss any. */
 
-static rc check_parents(struct dump_walk *w, struct vcall *c, const struct record *record)
+static bool lacks_parents(struct dump_walk *w, struct vcall *c, const struct record *record)
 {
 	struct commit commit;
-	struct record parent;
-	bool found;
+	bool lacks = id_set_full(w->commits);
 
 	if (!rc_ok(commit_decode(record->data, c->a, &commit, NULL)))
-		return RC_OK;
+		return false;
 	for (size_t i = 0; i < commit.parents_n; i++)
-		if (!id_set_has(w->commits, commit.parents[i]))
-			TRY(need_commit(w, c, commit.parents[i], called(c->a, "commit", record->key), &parent,
-					&found));
-	return RC_OK;
+		lacks |= !id_set_has(w->commits, commit.parents[i]);
+	return lacks;
 }
 
-static rc walk_parents(struct dump_walk *w, struct vcall *c)
+/* Of every record of a dump's metarange. */
+typedef rc each_fn(struct dump_walk *w, struct vcall *c, const struct record *record);
+
+static rc each_record(struct dump_walk *w, struct vcall *c, struct str id, each_fn *fn)
 {
 	CLEANUP(mr_iter_closep) struct mr_iter *it = NULL;
-	struct arena_mark m;
 	size_t n = 0;
 
-	TRY(mr_iter_open(c, w->f.r, w->d->commits, true, &it));
-	m = arena_mark(c->a);
+	TRY(mr_iter_open(c, w->f.r, id, true, &it));
 	for (;;) {
 		TRY(mr_iter_next(it, c->err));
 		if (mr_iter_at(it) == MR_END)
 			return RC_OK;
 		if (mr_iter_at(it) == MR_HEAD)
 			continue;
-		TRY(check_parents(w, c, mr_iter_record(it)));
-		arena_rewind(c->a, m);
+		TRY(fn(w, c, mr_iter_record(it)));
 		if (++n % LIST_PAGE == 0)
 			TRY(fsck_tick(&w->f));
 	}
+}
+
+static rc note_lacking(struct dump_walk *w, struct vcall *c, const struct record *record)
+{
+	struct arena_mark m = arena_mark(c->a);
+
+	w->lacking |= lacks_parents(w, c, record);
+	arena_rewind(c->a, m);
+	return RC_OK;
+}
+
+/* A commit that is to be followed, and who named it. */
+struct step {
+	struct step *next;
+	struct str id, named_by;
+	char text[];
+};
+
+static void push(struct dump_walk *w, struct step **list, struct str id, struct str named_by)
+{
+	struct step *s;
+
+	if (id_set_add(w->reached, id))
+		return;
+	s = malloc(sizeof(*s) + id.n + named_by.n);
+	if (!s)
+		abort();
+	memcpy(s->text, id.p, id.n);
+	memcpy(s->text + id.n, named_by.p, named_by.n);
+	s->id = str_make(s->text, id.n);
+	s->named_by = str_make(s->text + id.n, named_by.n);
+	s->next = *list;
+	*list = s;
+}
+
+static rc follow_one(struct dump_walk *w, const struct step *at, struct step **list)
+{
+	struct arena *a = arena_new();
+	struct vcall c = fsck_call(&w->f, a);
+	struct record record;
+	struct commit commit;
+	bool found;
+	rc result = need_commit(w, &c, at->id, at->named_by, &record, &found);
+
+	if (rc_ok(result) && found && rc_ok(commit_decode(record.data, a, &commit, NULL)))
+		for (size_t i = 0; i < commit.parents_n; i++)
+			push(w, list, commit.parents[i], called(a, "commit", at->id));
+	arena_free(a);
+	return result;
+}
+
+/* From a head to its ancestors. */
+static rc follow(struct dump_walk *w, struct vcall *c, const struct record *head)
+{
+	struct step *list = NULL;
+	rc result = RC_OK;
+
+	push(w, &list, head->identity, called(c->a, "ref", head->key));
+	while (list) {
+		struct step *at = list;
+
+		list = at->next;
+		if (rc_ok(result))
+			result = follow_one(w, at, &list);
+		free(at);
+	}
+	return result;
+}
+
+static rc walk_parents(struct dump_walk *w, struct vcall *c)
+{
+	rc result;
+
+	TRY(each_record(w, c, w->d->commits, note_lacking));
+	if (!w->lacking)
+		return RC_OK;
+	w->reached = id_set_new(FSCK_IDS_MAX);
+	result = each_record(w, c, w->d->branches, follow);
+	if (rc_ok(result))
+		result = each_record(w, c, w->d->tags, follow);
+	id_set_free(w->reached);
+	return result;
 }
 
 static rc visit_parents(struct dump_walk *w, struct vcall *c)
@@ -207,7 +289,7 @@ static rc walk_all(struct dump_walk *w, struct vcall *c)
 	TRY(walk_kind(w, w->d->commits, visit_commit, "commits"));
 	TRY(walk_kind(w, w->d->branches, visit_branch, "branches"));
 	TRY(walk_kind(w, w->d->tags, visit_tag, "tags"));
-	return w->d->commits.n ? visit_parents(w, c) : RC_OK;
+	return w->d->commits.n && w->d->branches.n && w->d->tags.n ? visit_parents(w, c) : RC_OK;
 }
 
 rc dump_walk(struct dump_walk *w, struct vcall *c)

@@ -12,6 +12,8 @@ struct dump_walk {
 	struct err err;
 	struct vcall call;
 	struct id_set *commits; /* ids of those that are in the dump */
+	struct id_set *reached; /* from branches and tags */
+	bool lacking;           /* some commit's parents */
 	size_t read;
 	struct progress *progress, ticks;
 };

@@ -1,21 +1,11 @@
-/* What the files of fsck share: fsck.c the order and the findings, fsck_refs.c, fsck_tables.c, fsck_task.c; and
- * the set of what was seen (id_set.c). */
+/* What the files of fsck share: fsck.c the order and the findings, fsck_refs.c, fsck_tables.c, fsck_task.c. */
 #pragma once
 
 #include "versions/fsck.h"
+#include "versions/id_set.h"
 #include "versions/internal.h"
 #include "versions/pb.h"
 #include "versions/tables.h"
-
-/* A set of digests, with a bound. */
-struct id_set;
-struct id_set *id_set_new(size_t max);
-void id_set_free(struct id_set *s);
-/* Whether it was there already; past the bound nothing is added, and id_set_full says so from then on. */
-bool id_set_add(struct id_set *s, struct str text);
-bool id_set_has(const struct id_set *s, struct str text);
-bool id_set_full(const struct id_set *s);
-void id_set_reset(struct id_set *s);
 
 struct fsck;
 
