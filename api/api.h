@@ -10,13 +10,6 @@
 
 struct api;
 
-/* What clients are told of a store. */
-struct api_store {
-	struct str id, description; /* id "" of a single store */
-	struct str type;            /* "local", "mem", "s3" ... */
-	struct str namespace_prefix; /* namespaces are made below it; STR_NONE: none is known */
-};
-
 struct api_options {
 	struct versions *versions;
 	struct auth *auth;
@@ -31,9 +24,6 @@ struct api_options {
 	struct str logout_url;  /* where a logout leads to; STR_NONE: the login page */
 	struct str signing_secret; /* of addresses that are given out (versions/link_address.h) */
 	size_t slot_bytes;      /* half of an upload's buffer (server.body_slot_bytes) */
-	const struct api_store *stores;
-	size_t stores_n;
-	const struct api_store *default_store; /* NULL: several, and none of them the default */
 };
 
 struct api *api_new(const struct api_options *o);

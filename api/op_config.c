@@ -1,6 +1,7 @@
 /* healthCheck, the config family, and what clients tell and ask of the installation. */
 #include "api/rest.h"
 #include "versions/link_address.h"
+#include "versions/stores.h"
 #include "versions/usage.h"
 
 const struct api_handlers handlers_healthCheck = {0};
@@ -18,16 +19,19 @@ const char *api_scheme(struct str type)
 	return "local";
 }
 
-static void show_store(struct api_req *r, const char *key, const struct api_store *s)
+static void show_store(struct api_req *r, const char *key, const struct store_info *s)
 {
 	const char *scheme = api_scheme(s->type);
-	struct str regex = arena_printf(r->a, "^%s://", scheme);
+	bool azure = str_eq(s->type, STR("azure"));
+	struct str regex = arena_printf(r->a, "^%s://", azure ? "https?" : scheme);
+	struct str example = azure ? STR("https://mystorageaccount.blob.core.windows.net/mycontainer/")
+				   : arena_printf(r->a, "%s://example-bucket/", scheme);
 
 	jw_object(&r->w, key);
-	jw_str(&r->w, "blockstore_description", s->description.p ? s->description : STR(""));
+	jw_str(&r->w, "blockstore_description", s->description);
 	jw_str(&r->w, "blockstore_id", s->id);
 	jw_str(&r->w, "blockstore_namespace_ValidityRegex", regex);
-	jw_str(&r->w, "blockstore_namespace_example", arena_printf(r->a, "%s://example-bucket/", scheme));
+	jw_str(&r->w, "blockstore_namespace_example", example);
 	jw_str(&r->w, "blockstore_type", s->type);
 	jw_str(&r->w, "default_namespace_prefix", s->namespace_prefix.p ? s->namespace_prefix : STR(""));
 	jw_bool(&r->w, "import_support", false);
@@ -38,15 +42,42 @@ static void show_store(struct api_req *r, const char *key, const struct api_stor
 	jw_end_object(&r->w);
 }
 
+struct stores {
+	struct store_info *list;
+	size_t n;
+};
+
+static struct stores stores_of(struct api_req *r)
+{
+	struct vcall c = api_vcall(r);
+	struct stores s;
+
+	stores_list(&c, &s.list, &s.n);
+	return s;
+}
+
+/* Clients die without one (API.md 1.4): of several, the first stands for those without a default. */
+static const struct store_info *standing(const struct stores *s)
+{
+	const struct store_info *d = stores_default(s->list, s->n);
+
+	return d ? d : &s->list[0];
+}
+
+/* The list is empty with a single store. With several the default is first: clients that look no further
+ * take it. */
 static void show_stores(struct api_req *r)
 {
-	const struct api_options *o = &r->x->o;
+	struct stores s = stores_of(r);
+	const struct store_info *first = standing(&s);
 
-	/* Clients die without one (API.md 1.4): of several, the first stands for those without a default. */
-	show_store(r, "storage_config", o->default_store ? o->default_store : &o->stores[0]);
+	show_store(r, "storage_config", first);
 	jw_array(&r->w, "storage_config_list");
-	for (size_t i = 0; i < o->stores_n && o->stores_n > 1; i++)
-		show_store(r, NULL, &o->stores[i]);
+	if (s.n > 1)
+		show_store(r, NULL, first);
+	for (size_t i = 0; i < s.n && s.n > 1; i++)
+		if (&s.list[i] != first)
+			show_store(r, NULL, &s.list[i]);
 	jw_end_array(&r->w);
 }
 
@@ -82,9 +113,9 @@ const struct api_handlers handlers_getLakeFSVersion = {.reply = get_version};
 
 static void get_storage(struct api_req *r)
 {
-	const struct api_options *o = &r->x->o;
+	struct stores s = stores_of(r);
 
-	show_store(r, NULL, o->default_store ? o->default_store : &o->stores[0]);
+	show_store(r, NULL, standing(&s));
 	api_reply_json(r, r->route->status);
 }
 

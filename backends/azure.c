@@ -118,6 +118,7 @@ static const struct remote_ops remote_ops = {
     .get = build_get,
     .head = build_get,
     .put_max = AZURE_PUT_MAX_MIB * MIB,
+    .parts_if_absent = true,
 };
 
 static const struct backend_blocking_ops blocking_ops = {

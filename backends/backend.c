@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "backends/impl.h"
+#include "base/log.h"
 
 void backend_init(struct backend *b, const char *type, struct str id, struct work_pool *pool,
 		  const struct backend_blocking_ops *ops)
@@ -24,27 +24,69 @@ void backend_ref(struct backend *b)
 	atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
 }
 
-static void *free_elsewhere(void *b)
+/* Ending. */
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t idle;
+	unsigned locked; /* stores that threads are ending */
+} ending = {.lock = PTHREAD_MUTEX_INITIALIZER, .idle = PTHREAD_COND_INITIALIZER};
+
+static void end(struct backend *b)
 {
-	((struct backend *)b)->free(b);
+	backend_reap(b);
+	b->free(b);
+}
+
+static void ending_changed(int by)
+{
+	pthread_mutex_lock(&ending.lock);
+	ending.locked += (unsigned)by;
+	if (!ending.locked)
+		pthread_cond_broadcast(&ending.idle);
+	pthread_mutex_unlock(&ending.lock);
+}
+
+static void *end_thread(void *b)
+{
+	end(b);
+	ending_changed(-1);
 	return NULL;
+}
+
+static void end_elsewhere(struct backend *b)
+{
+	pthread_attr_t detached;
+	pthread_t thread;
+
+	ending_changed(1);
+	pthread_attr_init(&detached);
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &detached, end_thread, b)) {
+		log_event(LOG_ERROR, "stores", "no thread to close a store with: it stays open",
+			  F_STR("store", b->id));
+		ending_changed(-1);
+	}
+	pthread_attr_destroy(&detached);
+}
+
+void backend_settle(void)
+{
+	pthread_mutex_lock(&ending.lock);
+	while (ending.locked)
+		pthread_cond_wait(&ending.idle, &ending.lock);
+	pthread_mutex_unlock(&ending.lock);
 }
 
 void backend_unref(struct backend *b)
 {
-	pthread_t t;
-
 	if (atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	backend_reap(b);
-	if (!b->own_pool || !work_pool_here(b->pool)) {
-		b->free(b);
-		return;
-	}
-	/* The last body was closed while its job ran: a worker can't wait for its own end. */
-	if (pthread_create(&t, NULL, free_elsewhere, b) != 0)
-		abort();
-	pthread_detach(t);
+	/* A worker can't wait for its own end, a loop for nobody's. */
+	if (on_loop() || (b->own_pool && work_pool_here(b->pool)))
+		end_elsewhere(b);
+	else
+		end(b);
 }
 
 void backend_free(struct backend *b)
@@ -149,11 +191,27 @@ static void job_refused(struct mail *m)
 	job_finish(CONTAINER(m, struct job, mail));
 }
 
-void job_refuse(struct job *j)
+rc backend_busy(const struct backend *b, struct err *reterr)
 {
-	j->op->result = err_set(&j->op->err, ERR_SlowDown,
-				"the workers of the stores have too much to do; try again");
+	return err_set(reterr, ERR_SlowDown,
+		       "the workers of store \"" STR_FMT "\" (%s) have too much to do; try again",
+		       STR_ARG(b->id), b->type);
+}
+
+void job_refuse(struct job *j, rc why)
+{
+	j->op->result = why;
 	job_post(j, job_refused);
+}
+
+void job_begin(struct job *j)
+{
+	rc admitted = backend_admit(j->b, &j->op->err);
+
+	if (!rc_ok(admitted))
+		job_refuse(j, admitted);
+	else if (!job_submit(j))
+		job_refuse(j, backend_busy(j->b, &j->op->err));
 }
 
 static void start_as(struct backend *b, struct backend_op *op, bool begun,
@@ -163,8 +221,7 @@ static void start_as(struct backend *b, struct backend_op *op, bool begun,
 
 	j->call = call;
 	op->work.begun = begun;
-	if (!job_submit(j))
-		job_refuse(j);
+	job_begin(j);
 }
 
 static void start(struct backend *b, struct backend_op *op,
@@ -417,6 +474,18 @@ rc backend_remove_now(struct backend *b, const struct object_ptr *p, struct err 
 	if (!b->blocking)
 		return unsupported(b, reterr);
 	return b->blocking->remove(b, p, reterr);
+}
+
+rc backend_admit(struct backend *b, struct err *reterr)
+{
+	return b->admit ? b->admit(b, reterr) : RC_OK;
+}
+
+void backend_health(struct backend *b, struct backend_health *ret)
+{
+	*ret = (struct backend_health){0};
+	if (b->health)
+		b->health(b, ret);
 }
 
 rc backend_no_presign(struct backend *b, const struct object_ptr *p, struct str method,

@@ -211,6 +211,16 @@ struct backend_async_ops {
 	void (*mpu_abort)(struct backend *b, struct backend_op *op);
 };
 
+/* How a store is doing, as its calls have found it (filters.h, health). */
+enum backend_state { BACKEND_OK, BACKEND_FAILING, BACKEND_DOWN };
+
+struct backend_health {
+	enum backend_state state;
+	int64_t since_s;   /* of the state; 0: from the beginning */
+	unsigned failures; /* in a row */
+	char reason[256];  /* of the last of them; "" without */
+};
+
 struct backend {
 	const char *type; /* "local", "mem", "s3", "azure", "gs" */
 	struct str id;    /* the store's id in the configuration */
@@ -224,7 +234,12 @@ struct backend {
 	 * without CAP_PRESIGN. May ask for keys, so on workers. */
 	rc (*presign)(struct backend *b, const struct object_ptr *p, struct str method,
 		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr);
-	/* The last user has gone. */
+	/* Optional, also on loops, never blocks: whether it makes sense to ask the store for anything just now;
+	 * ServiceUnavailable with the reason. Asked before a job is queued. */
+	rc (*admit)(struct backend *b, struct err *reterr);
+	/* Optional; any thread. */
+	void (*health)(struct backend *b, struct backend_health *ret);
+	/* The last user has gone. May block; neither on a loop nor on a worker of `pool`. */
 	void (*free)(struct backend *b);
 	/* private to backend*.c */
 	bool own_pool; /* free() ends it */
@@ -276,16 +291,14 @@ struct backend_local_options {
 rc backend_local_open(const struct backend_local_options *o, struct backend **ret,
 		      struct err *reterr);
 struct backend *backend_mem_new(struct str id, struct work_pool *pool);
-/* No operation may be under way; bodies that get answered may still be open. NULL is allowed. */
-void backend_free(struct backend *b);
+rc backend_admit(struct backend *b, struct err *reterr);
+/* BACKEND_OK where nobody counts. */
+void backend_health(struct backend *b, struct backend_health *ret);
 
-/* Filters own `next` and forward what they don't change.
- * fault: the nth call from now (1 is the next) of those in `mask` fails with `code`, once: before it
- * has done anything, or, with `after`, having done its work. Each of a writer's open, write and
- * commit is a call. nth 0 disarms; backend_fault_fired tells whether it came to that. */
-struct backend *backend_fault_new(struct backend *next);
-bool backend_fault_fired(struct backend *fault);
-enum backend_call { BACKEND_CALL_PUT = 1, BACKEND_CALL_GET = 2, BACKEND_CALL_REMOVE = 4,
-		    BACKEND_CALL_MPU = 8, BACKEND_CALL_SWEEP = 16, BACKEND_CALL_ALL = 31 };
-void backend_fault_arm(struct backend *fault, unsigned mask, uint64_t nth, enum err_code code,
-		       bool after);
+/* Stores are counted: who keeps one over the end of the call that it was got by holds a reference. The last
+ * reference may go anywhere: on a loop or a worker of the store, a thread of its own ends the store. */
+void backend_ref(struct backend *b);
+void backend_unref(struct backend *b);
+void backend_free(struct backend *b); /* backend_unref; NULL is allowed */
+/* Waits until all stores that such threads are ending have ended: before what they use ends. */
+void backend_settle(void);

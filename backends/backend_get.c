@@ -217,8 +217,7 @@ static enum body_state turn(struct reader *r, struct err *reterr)
 	if (read_ahead(r))
 		return BODY_WAIT;
 	r->failed = true;
-	r->result = err_set(&r->err, ERR_SlowDown,
-			    "the workers of the stores have too much to do; try again");
+	r->result = backend_busy(r->b, &r->err);
 	return fail(r, reterr);
 }
 
@@ -359,12 +358,16 @@ static void get_done(struct work *w)
 void backend_derived_get(struct backend *b, struct backend_op *op)
 {
 	struct get *g = job_new(b, op, sizeof(*g));
+	rc admitted = backend_admit(b, &op->err);
 
 	g->r = reader_new(b, op);
 	g->job.call = get_begin;
 	op->work.done = get_done;
-	if (job_submit(&g->job))
+	if (!rc_ok(admitted))
+		job_refuse(&g->job, admitted);
+	else if (!job_submit(&g->job))
+		job_refuse(&g->job, backend_busy(b, &op->err));
+	else
 		return;
 	reader_free(g->r);
-	job_refuse(&g->job);
 }

@@ -113,8 +113,7 @@ static void put_ready(void *ud)
 	p->armed = false;
 	if (job_submit(&p->job))
 		return;
-	p->job.op->result = err_set(&p->job.op->err, ERR_SlowDown,
-				    "the workers of the stores have too much to do; try again");
+	p->job.op->result = backend_busy(p->job.b, &p->job.op->err);
 	job_post(&p->job, put_end_mail);
 }
 
@@ -162,6 +161,5 @@ void backend_derived_put(struct backend *b, struct backend_op *op, bool part)
 	op->work.run = put_run;
 	op->work.done = put_done;
 	op->work.begun = true; /* a client's bytes are here or on their way */
-	if (!job_submit(&p->job))
-		job_refuse(&p->job);
+	job_begin(&p->job);
 }

@@ -20,9 +20,6 @@ struct backend_flight {
 
 void backend_init(struct backend *b, const char *type, struct str id, struct work_pool *pool,
 		  const struct backend_blocking_ops *ops);
-/* A body that get answered may outlive its caller's interest in the store. */
-void backend_ref(struct backend *b);
-void backend_unref(struct backend *b);
 
 /* Aborting a writer blocks, and a loop that holds one may find the pool full: it leaves the writer
  * here, and the store's next job, or its end, aborts it. */
@@ -47,7 +44,12 @@ bool job_submit(struct job *j);
 void job_post(struct job *j, void (*deliver)(struct mail *m));
 /* Lets go of b and tells the caller. */
 void job_finish(struct job *j);
-void job_refuse(struct job *j);
+/* Instead of submitting. */
+void job_refuse(struct job *j, rc why);
+/* The first submission, unless the store says that there is no sense in it. */
+void job_begin(struct job *j);
+/* SlowDown: the store's workers have too much to do. */
+rc backend_busy(const struct backend *b, struct err *reterr);
 
 /* What a put may know of its body beforehand. */
 void backend_size_from(struct backend_put_options *o, const struct body *body);

@@ -110,7 +110,7 @@ static enum verdict judge(rc r, int status)
 {
 	if (rc_is(r, ServiceUnavailable))
 		return AGAIN;
-	if (rc_is(r, CANCELLED))
+	if (rc_is(r, CANCELLED) || rc_is(r, AccessDenied)) /* the latter of signing */
 		return REFUSED;
 	if (!rc_ok(r))
 		return MAYBE_DONE;
@@ -141,7 +141,7 @@ bool remote_attempt_again(struct remote_attempts *t, const struct remote_call *c
 	rand_bytes(&dice, sizeof(dice));
 	ms = 1 + dice % most;
 
-	if (t->n >= t->r->o.max_retries || mono_ms() + ms > t->until_ms)
+	if (c->hopeless || t->n >= t->r->o.max_retries || mono_ms() + ms > t->until_ms)
 		return false;
 	t->n++;
 	if (t->r->o.log_retries)
@@ -150,6 +150,18 @@ bool remote_attempt_again(struct remote_attempts *t, const struct remote_call *c
 			  F_CSTR("why", why), F_INT("attempt", t->n + 1), F_INT("pause_ms", ms));
 	pause_ms(ms);
 	return true;
+}
+
+rc remote_sign(struct remote *r, struct remote_call *c, struct err *reterr)
+{
+	rc done = r->ops->sign(r, c, reterr);
+
+	c->hopeless = rc_is(done, AccessDenied);
+	if (!c->hopeless || c->probing)
+		return done;
+	if (reterr)
+		reterr->code = ERR_ServiceUnavailable;
+	return RC(ServiceUnavailable);
 }
 
 void remote_fill(const struct remote_call *c, struct http_request *q)
@@ -175,7 +187,7 @@ static rc once(struct remote *r, struct remote_call *c, bool sign, struct http_a
 
 	*ret = (struct http_answer){0};
 	if (sign)
-		TRY(r->ops->sign(r, c, reterr));
+		TRY(remote_sign(r, c, reterr));
 	remote_fill(c, &q);
 	done = http_ask(r->http, &q, REMOTE_ANSWER_MAX, c->a, ret, reterr);
 	if (r->o.log_requests)
@@ -255,7 +267,7 @@ rc remote_open(struct remote *r, struct remote_call *c, struct http_exchange **r
 	rc done;
 
 	*w = (struct http_answer){0};
-	TRY(r->ops->sign(r, c, reterr));
+	TRY(remote_sign(r, c, reterr));
 	remote_fill(c, &q);
 	x = http_open(r->http, &q);
 	done = http_answer(x, c->a, w, reterr);

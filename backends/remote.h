@@ -60,8 +60,10 @@ struct remote_call {
 	uint64_t size;
 	bool repeatable;
 	unsigned answer_ms; /* the service may think for so long; 0: stall_ms */
+	bool probing;      /* asks who we are to the service: refused credentials are AccessDenied */
 	struct str what;   /* for messages: the bucket, the object */
 	void *ud;          /* the adapter's: what sign needs (a bucket's region ...) */
+	bool hopeless;     /* private: signing was refused, and would be again */
 };
 
 void remote_call_init(struct remote_call *c, struct arena *a, const char *method);
@@ -73,7 +75,8 @@ void remote_header_set(struct remote_call *c, const char *name, struct str value
 
 struct remote_ops {
 	/* Before each attempt: dates and signatures by remote_header_set, or a query of its own. May ask
-	 * for credentials (blocking). */
+	 * for credentials (blocking). AccessDenied: these are refused, another attempt is pointless; told as
+	 * ServiceUnavailable, since no client has done anything wrong, unless probing. */
 	rc (*sign)(struct remote *r, struct remote_call *c, struct err *reterr);
 	/* Of an answer of 300 and more: the error, with what the service said (bounded, no secret), the thing
 	 * and the remedy. NOT_FOUND, EXISTS, AccessDenied, PREDICATE, SlowDown, ServiceUnavailable, IO ... */
@@ -97,8 +100,24 @@ struct remote_ops {
 	 * adds), and that ask (HEAD). */
 	rc (*get)(struct remote *r, struct remote_call *c, const struct object_ptr *p, struct err *reterr);
 	rc (*head)(struct remote *r, struct remote_call *c, const struct object_ptr *p, struct err *reterr);
+	/* Optional, all three: an upload of unknown size as a session of the service's, to which chunks are
+	 * sent. session_send sends c->bytes, which begin at `offset` (c is initialised); `last`: they end the
+	 * object. *ret_kept: the bytes that the service has of it all now; ret is set after the last. */
+	rc (*session_open)(struct remote *r, const struct object_ptr *to,
+			   const struct backend_put_options *o, struct arena *a, struct str *ret,
+			   struct err *reterr);
+	rc (*session_send)(struct remote *r, struct remote_call *c, struct str session, uint64_t offset,
+			   bool last, uint64_t *ret_kept, struct backend_stat *ret, struct err *reterr);
+	void (*session_end)(struct remote *r, struct str session);
+	/* Optional: an object of these options can't be sent as a stream, but from memory or in parts. */
+	bool (*unstreamed)(const struct backend_put_options *o);
+	/* Optional: the body that is sent for an object's bytes out of memory, of c->a: they and, around
+	 * them, what else is to be told of it. */
+	struct str (*envelope)(struct remote *r, struct remote_call *c, struct str bytes);
 	/* The largest object that one put writes; above it parts are used. */
 	uint64_t put_max;
+	/* mpu_complete keeps what mpu_create was told of if_absent. */
+	bool parts_if_absent;
 };
 
 struct remote {

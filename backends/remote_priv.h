@@ -11,6 +11,8 @@ struct remote_attempts {
 void remote_attempts_init(struct remote_attempts *t, struct remote *r);
 /* Pauses; false when there have been enough. */
 bool remote_attempt_again(struct remote_attempts *t, const struct remote_call *c, const char *why);
+/* The adapter's sign, and what its failure is to callers. */
+rc remote_sign(struct remote *r, struct remote_call *c, struct err *reterr);
 void remote_fill(const struct remote_call *c, struct http_request *q);
 /* failed, or UNKNOWN_OUTCOME if something may have been done that can't be repeated. */
 rc remote_outcome(struct remote *r, const struct remote_call *c, rc failed, bool maybe, struct err *reterr);

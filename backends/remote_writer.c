@@ -3,8 +3,9 @@
  *   WHOLE   a size up to REMOTE_WHOLE: kept until commit, sent in one request, again if need be
  *   STREAM  a known size: one request that begins with the first write. Its last byte is held back until
  *           commit, so that the store never has all of a body that failed its checks at the very end
- *   PARTS   no size, or a service that doesn't mind it: parts of growing size through the store's multipart upload, begun only when the
- *           first is full; what fits into one is sent as WHOLE
+ *   PARTS   no size, or a service that stores what came of a body that broke off: parts of growing size through
+ *           the store's multipart upload, or chunks to a session of the service's where it has those, begun
+ *           only when the first is full; what fits into one is sent as WHOLE
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -42,6 +43,8 @@ struct writer {
 	unsigned number;
 	struct backend_part *parts;
 	size_t parts_n;
+	struct str session;
+	uint64_t sent; /* to it */
 };
 
 static struct writer *of(struct backend_writer *w)
@@ -104,8 +107,9 @@ static enum way way_of(const struct writer *w)
 		return PARTS;
 	if (w->o.size <= REMOTE_WHOLE)
 		return WHOLE;
-	/* A part that broke off is seen by nobody. */
-	return w->r->no_streams && !w->number ? PARTS : STREAM;
+	if (w->number) /* one that broke off is seen by nobody */
+		return STREAM;
+	return w->r->no_streams || (w->r->ops->unstreamed && w->r->ops->unstreamed(&w->o)) ? PARTS : STREAM;
 }
 
 static rc begin(struct writer *w, struct backend_writer **ret, struct err *reterr)
@@ -149,8 +153,8 @@ static rc send_bytes(struct writer *w, struct remote_call *c, struct str bytes, 
 {
 	struct http_answer got;
 
-	c->bytes = bytes;
-	c->size = bytes.n;
+	c->bytes = w->r->ops->envelope ? w->r->ops->envelope(w->r, c, bytes) : bytes;
+	c->size = c->bytes.n;
 	TRY(remote_ask(w->r, c, NULL, &got, reterr));
 	TRY(w->r->ops->stat(w->r, c, &got, a, ret, reterr));
 	ret->size = bytes.n;
@@ -197,6 +201,39 @@ static void remember(struct writer *w, const struct backend_stat *st)
 		w->most *= 2;
 }
 
+/* To the session, from where the service has it. */
+static rc send_chunk(struct writer *w, bool last, struct arena *keep_in, struct backend_stat *ret,
+		     struct err *reterr)
+{
+	size_t at = 0;
+
+	if (!w->session.p)
+		TRY(w->r->ops->session_open(w->r, &w->to, &w->o, w->a, &w->session, reterr));
+	do {
+		struct arena *a = arena_new();
+		struct backend_stat st = {0};
+		struct remote_call c;
+		uint64_t kept = 0;
+		rc r;
+
+		remote_call_init(&c, a, "PUT");
+		c.repeatable = true;
+		c.bytes = str_make((w->buf ? w->buf : "") + at, w->at - at);
+		r = w->r->ops->session_send(w->r, &c, w->session, w->sent + at, last, &kept, &st, reterr);
+		if (rc_ok(r) && (kept <= w->sent + at || kept > w->sent + w->at) && w->at > at)
+			r = err_set(reterr, ERR_IO, "the store takes none of an upload's bytes");
+		if (rc_ok(r) && last && keep_in)
+			*ret = (struct backend_stat){st.size, st.mtime_s,
+						     st.etag.p ? arena_dup(keep_in, st.etag) : STR_NONE};
+		arena_free(a);
+		TRY(r);
+		at = (size_t)(kept - w->sent);
+	} while (at < w->at);
+	w->sent += w->at;
+	w->at = 0;
+	return RC_OK;
+}
+
 /* What has been kept becomes the next part. */
 static rc flush(struct writer *w, struct err *reterr)
 {
@@ -209,7 +246,9 @@ static rc flush(struct writer *w, struct err *reterr)
 		return err_set(reterr, ERR_EntityTooLarge,
 			       "a part whose length nobody told may have %d bytes: send a Content-Length",
 			       REMOTE_PART);
-	if (w->o.if_absent) /* nothing of it has gone out yet */
+	if (w->r->ops->session_open)
+		return send_chunk(w, false, NULL, NULL, reterr);
+	if (w->o.if_absent && !w->r->ops->parts_if_absent) /* nothing of it has gone out yet */
 		return err_set(reterr, ERR_INVALID,
 			       "an object that must not be there yet may have %d bytes here, unless its length "
 			       "is known and it can be sent in one piece",
@@ -254,7 +293,7 @@ static rc start_once(struct writer *w, const void *p, size_t n, struct err *rete
 	struct http_request q;
 	rc r;
 
-	TRY(w->r->ops->sign(w->r, &w->call, reterr));
+	TRY(remote_sign(w->r, &w->call, reterr));
 	remote_fill(&w->call, &q);
 	w->x = http_open(w->r->http, &q);
 	r = http_send(w->x, p, n, reterr);
@@ -360,6 +399,11 @@ static rc finish(struct writer *w, struct arena *a, struct backend_stat *ret, st
 			       (unsigned long long)w->o.size);
 	if (w->way == STREAM)
 		return stored(w, a, ret, reterr);
+	if (w->session.p) {
+		TRY(send_chunk(w, true, a, ret, reterr));
+		ret->size = w->n;
+		return RC_OK;
+	}
 	if (w->parts_n)
 		return join(w, a, ret, reterr);
 	TRY(build(w, &c, w->a, reterr));
@@ -370,6 +414,8 @@ static void give_up(struct backend_writer *base)
 {
 	struct writer *w = of(base);
 
+	if (w->session.p)
+		w->r->ops->session_end(w->r, w->session);
 	if (w->upload_id.p && !w->number) /* should this fail, it is the store's to clean up */
 		IGNORE_RC(w->r->blocking.mpu_abort(&w->r->b, &w->to, w->upload_id, NULL));
 	writer_free(w);

@@ -151,11 +151,17 @@ void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg)
 
 struct arena_mark arena_mark(struct arena *a)
 {
-	return (struct arena_mark){.block = a->top, .used = a->top->used};
+	return (struct arena_mark){.block = a->top, .deferred = a->deferred, .used = a->top->used};
 }
 
 void arena_rewind(struct arena *a, struct arena_mark m)
 {
+	while (a->deferred != m.deferred) {
+		struct deferred *d = a->deferred;
+
+		a->deferred = d->prev;
+		d->fn(d->arg);
+	}
 	while (a->top != m.block) {
 		struct block *b = a->top;
 

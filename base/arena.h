@@ -25,10 +25,10 @@ struct str arena_join(struct arena *a, const struct str *pieces, size_t n);
 /* fn(arg) when the arena is freed. */
 void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg);
 
-/* A place to come back to: everything allocated since is gone after the rewind.
- * Nothing may have been deferred in between. */
+/* A place to come back to: everything allocated since is gone after the rewind, which first runs what was
+ * deferred since. */
 struct arena_mark {
-	void *block;
+	void *block, *deferred;
 	size_t used;
 };
 struct arena_mark arena_mark(struct arena *a);

@@ -140,11 +140,14 @@ static struct work *take(struct work_pool *p)
 	return w;
 }
 
+static _Thread_local struct work_pool *current;
+
 static void *worker(void *arg)
 {
 	struct work_pool *p = arg;
 	struct work *w;
 
+	current = p;
 	pthread_setname_np(pthread_self(), p->name);
 	while ((w = take(p))) {
 		if (!work_cancelled(w))
@@ -294,6 +297,16 @@ size_t work_pool_queued(struct work_pool *p)
 	n = queued_locked(p);
 	pthread_mutex_unlock(&p->mutex);
 	return n;
+}
+
+struct work_pool *work_pool_current(void)
+{
+	return current;
+}
+
+unsigned work_pool_threads(const struct work_pool *p)
+{
+	return p->threads_n;
 }
 
 static _Thread_local bool is_loop;

@@ -72,6 +72,9 @@ bool work_cancelled(const struct work *w);
 size_t work_pool_queued(struct work_pool *p);
 /* Whether the calling thread is one of the pool's. */
 bool work_pool_here(const struct work_pool *p);
+/* The pool whose thread this is, or NULL. */
+struct work_pool *work_pool_current(void);
+unsigned work_pool_threads(const struct work_pool *p);
 
 /* Marks the calling thread as an event loop, where blocking is forbidden; asserted by what blocks. */
 void thread_is_loop(bool yes);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "kv/gate.h"
 #include "kv/marks.h"
+#include "versions/stores.h"
 #include "versions/task.h"
 #include "versions/usage.h"
 
@@ -49,25 +50,103 @@ bool app_configure(struct app *app, const char *path)
 	return rc_ok(loaded);
 }
 
+static rc load_again(struct app *app, struct arena *a, struct conf **ret, struct err *reterr)
+{
+	struct conf_findings found = {0};
+	rc loaded = conf_load(app->conf_path, environ, a, &found, ret, reterr);
+
+	for (size_t i = 0; i < found.n && !rc_ok(loaded); i++)
+		if (!found.v[i].warning)
+			return err_set(reterr, ERR_CONFIG, STR_FMT,
+				       STR_ARG(conf_finding_line(&found.v[i], a)));
+	return loaded;
+}
+
+static struct backend *store_of(struct registry *r, struct str id)
+{
+	for (size_t i = 0; i < registry_count(r); i++)
+		if (str_eq(registry_at(r, i)->b->id, id))
+			return registry_at(r, i)->b;
+	return NULL;
+}
+
+static void tell_change(struct str id, const char *what)
+{
+	log_event(LOG_INFO, "stores", what, F_STR("store", id));
+}
+
+static void tell_changes(struct registry *old, struct registry *now)
+{
+	for (size_t i = 0; i < registry_count(now); i++) {
+		struct backend *b = registry_at(now, i)->b, *was = store_of(old, b->id);
+
+		if (!was)
+			tell_change(b->id, "a new store");
+		else if (was != b)
+			tell_change(b->id, "a store was opened anew, as it is configured now");
+	}
+	for (size_t i = 0; i < registry_count(old); i++)
+		if (!store_of(now, registry_at(old, i)->b->id))
+			tell_change(registry_at(old, i)->b->id, "a store was removed");
+}
+
+static void take_stores(struct app *app, struct registry *stores)
+{
+	struct registry *old = app->registry;
+
+	versions_set_registry(app->versions, stores);
+	app->registry = stores;
+	tell_changes(old, stores);
+	registry_unref(old);
+}
+
+/* All is looked at before anything is taken. */
+static rc take(struct app *app, const struct conf *fresh, struct err *reterr)
+{
+	struct registry *stores = NULL;
+	rc r;
+
+	TRY(registry_open(fresh, app->data, app->registry, &stores, reterr));
+	r = stores_check(app->kv, stores, reterr);
+	if (rc_ok(r))
+		r = start_log(fresh, reterr);
+	if (rc_ok(r))
+		take_stores(app, stores);
+	else
+		registry_unref(stores);
+	return r;
+}
+
 rc app_reload(struct app *app, struct err *reterr)
 {
 	struct arena *a = arena_new();
-	struct conf_findings found = {0};
 	struct conf *fresh = NULL;
-	rc loaded = conf_load(app->conf_path, environ, a, &found, &fresh, reterr);
+	rc done = load_again(app, a, &fresh, reterr);
 
-	for (size_t i = 0; i < found.n && !rc_ok(loaded); i++)
-		if (!found.v[i].warning) {
-			loaded = err_set(reterr, ERR_CONFIG, STR_FMT,
-					 STR_ARG(conf_finding_line(&found.v[i], a)));
-			break;
-		}
-	if (rc_ok(loaded))
-		loaded = start_log(fresh, reterr);
-	if (fresh)
-		conf_unref(fresh);
+	if (rc_ok(done))
+		done = take(app, fresh, reterr);
+	conf_unref(fresh);
 	arena_free(a);
-	return loaded;
+	return done;
+}
+
+void app_tell_missing_stores(struct app *app)
+{
+	struct arena *a = arena_new();
+	struct err err = {0};
+	struct vcall c = {.v = app->versions, .a = a, .wait = KV_BLOCK, .err = &err};
+	struct store_info *list;
+	size_t n = 0;
+
+	if (!rc_ok(stores_survey(&c, &list, &n)))
+		log_event(LOG_ERROR, "stores", "the repositories can't be counted", F_CSTR("error", err.msg));
+	for (size_t i = 0; i < n; i++)
+		if (list[i].missing)
+			log_event(LOG_WARN, "stores",
+				  "repositories are on a store that the configuration lacks: they answer 503",
+				  F_STR("store", list[i].id), F_INT("repositories", list[i].repositories),
+				  F_STR("first", list[i].repository_ids[0]));
+	arena_free(a);
 }
 
 struct kv_options app_kv_options(const struct conf *c)
@@ -206,7 +285,8 @@ rc app_open(struct app *app, struct err *reterr)
 	TRY(open_kv(app, reterr));
 	open_pools(app);
 	open_admission(app);
-	TRY(registry_open(c, app->data, &app->registry, reterr));
+	TRY(registry_open(c, app->data, NULL, &app->registry, reterr));
+	TRY(stores_check(app->kv, app->registry, reterr));
 	open_versions(app);
 	open_tables(app);
 	app->auth = auth_new(&(struct auth_options){
@@ -293,8 +373,8 @@ void app_close(struct app *app)
 		auth_free(app->auth);
 	if (app->versions)
 		versions_free(app->versions);
-	if (app->registry)
-		registry_unref(app->registry);
+	registry_unref(app->registry);
+	backend_settle();
 	kv_free(app->kv);
 	if (app->conf)
 		conf_unref(app->conf);

@@ -24,9 +24,13 @@ struct app {
 /* Reads the configuration (path NULL: where lakeFS looks), says every finding on stderr, sets up the log.
  * False when it has errors: exit code 2. */
 bool app_configure(struct app *app, const char *path);
-/* SIGHUP: reads the configuration again and takes its logging section; what else has changed needs a
- * restart. A configuration with errors changes nothing: CONFIG with the first of them. */
+/* SIGHUP: reads the configuration again and takes its logging section and its stores: new ones are there, changed
+ * ones opened anew, the others go on as they are; requests under way end on the stores that they have. What else
+ * has changed needs a restart. A configuration with errors, or with a store that can't be opened, changes
+ * nothing: CONFIG with the first of them. */
 rc app_reload(struct app *app, struct err *reterr);
+/* Logs stores that repositories are on and that the configuration lacks. Reads all repositories' records. */
+void app_tell_missing_stores(struct app *app);
 /* What the configuration says of the KV, for kv_open. */
 struct kv_options app_kv_options(const struct conf *c);
 /* Opens KV and stores. On failure everything is closed again by app_close. */

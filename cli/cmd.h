@@ -10,4 +10,5 @@ int cmd_fsck(int argc, char **argv); /* 0 clean, 1 missing or damaged things, 2 
 int cmd_migrate(int argc, char **argv);
 int cmd_kv(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_config_repos(int argc, char **argv); /* config check --repos: 1 where a repository lacks its store */
 int cmd_reference(int argc, char **argv);

@@ -4,22 +4,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/encode.h"
-#include "base/json.h"
-#include "cli/app.h"
+#include "cli/ask.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
-#include "http/client.h"
 #include "versions/fsck.h"
 
-enum { CLEAN = 0, FOUND = 1, CANT_CHECK = 2, POLL_MS = 500, ASK_MS = 60 * 1000, ANSWER_MAX = 16 << 20 };
+enum { CLEAN = 0, FOUND = 1, CANT_CHECK = 2, POLL_MS = 500 };
 
 struct check {
 	struct app app;
 	struct arena *a;
 	struct progress progress;
 	int64_t told_ms;
-	const char *repo, *endpoint, *user, *password;
+	const char *repo;
+	struct ask server;
 	bool bodies, json, terminal;
 };
 
@@ -149,44 +147,6 @@ static rc check_here(struct check *k, struct fsck_counts *n, struct err *reterr)
 
 /* There. */
 
-/* The server of this configuration, on this machine: no proxy leads there. */
-static rc ask_server(struct check *k, struct str method, struct str path, unsigned ms, bool as_user,
-		     struct arena *a, struct http_answer *ret, struct err *reterr)
-{
-	struct str pair = arena_printf(a, "%s:%s", k->user ? k->user : "", k->password ? k->password : "");
-	const struct http_header h = {
-		STR("authorization"),
-		arena_printf(a, "Basic " STR_FMT, STR_ARG(base64_encode(a, pair)))};
-	const struct http_request q = {
-		.method = method,
-		.url = arena_printf(a, "%s" STR_FMT, k->endpoint, STR_ARG(path)),
-		.headers = &h,
-		.headers_n = as_user ? 1 : 0,
-		.body = str_eq(method, STR("POST")) ? HTTP_BYTES : HTTP_NO_BODY,
-		.bytes = STR(""),
-	};
-	struct http_pool *pool = http_pool_new(&(struct http_pool_options){.stall_ms = ms});
-	rc r = http_ask(pool, &q, ANSWER_MAX, a, ret, reterr);
-
-	http_pool_free(pool);
-	return r;
-}
-
-static rc ask(struct check *k, struct str method, struct str path, struct arena *a, struct json **ret,
-	      struct err *reterr)
-{
-	struct http_answer got;
-	rc parsed;
-
-	TRY(ask_server(k, method, path, ASK_MS, true, a, &got, reterr));
-	parsed = json_parse(a, got.body, ret, reterr);
-	if (got.status >= 200 && got.status < 300)
-		return parsed;
-	return err_set(reterr, ERR_ServiceUnavailable, "the server at %s answered %d: " STR_FMT,
-		       k->endpoint, got.status,
-		       STR_ARG(rc_ok(parsed) ? json_str(json_member(*ret, "message")) : STR("no JSON")));
-}
-
 static enum fsck_kind kind_of(struct str name)
 {
 	for (int i = FSCK_MISSING; i < FSCK_UNREACHABLE; i++)
@@ -225,20 +185,15 @@ static rc check_there(struct check *k, struct fsck_counts *n, struct err *reterr
 	struct str path = arena_printf(k->a, "/api/v1/sluice/repositories/%s/fsck", k->repo), status;
 	struct json *j;
 
-	if (!k->user || !k->password)
-		return err_set(reterr, ERR_CONFIG,
-			       "a server runs at %s and has the database open, so it must do the check: give "
-			       "--access-key-id and --secret-access-key, or set SLUICE_ACCESS_KEY_ID and "
-			       "SLUICE_SECRET_ACCESS_KEY; or stop it first",
-			       k->endpoint);
-	TRY(ask(k, STR("POST"),
-		arena_printf(k->a, STR_FMT "?bodies=%s", STR_ARG(path), k->bodies ? "true" : "false"), k->a,
-		&j, reterr));
+	TRY(ask_has_key(&k->server, "it must do the check", reterr));
+	TRY(ask_json(&k->server, STR("POST"),
+		     arena_printf(k->a, STR_FMT "?bodies=%s", STR_ARG(path), k->bodies ? "true" : "false"),
+		     k->a, &j, reterr));
 	status = arena_printf(k->a, STR_FMT "?task_id=" STR_FMT, STR_ARG(path),
 			      STR_ARG(json_str(json_member(j, "id"))));
 	for (;;) {
 		struct arena *a = arena_new();
-		rc r = ask(k, STR("GET"), status, a, &j, reterr);
+		rc r = ask_json(&k->server, STR("GET"), status, a, &j, reterr);
 		bool done = rc_ok(r) && json_bool(json_member(j, "done"));
 
 		if (done)
@@ -252,43 +207,19 @@ static rc check_there(struct check *k, struct fsck_counts *n, struct err *reterr
 	}
 }
 
-/* Where the configured server would be. */
-static const char *configured_endpoint(struct check *k)
-{
-	struct str at = k->app.conf->listen_address, host, port;
-	size_t colon = at.n;
-
-	while (colon > 0 && at.p[colon - 1] != ':')
-		colon--;
-	host = colon ? str_head(at, colon - 1) : at;
-	port = str_skip(at, colon);
-	if (!host.n || str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("[::]")))
-		host = STR("127.0.0.1");
-	return arena_printf(k->a, "%s://" STR_FMT ":" STR_FMT, k->app.conf->tls.enabled ? "https" : "http",
-			    STR_ARG(host), STR_ARG(port))
-		.p;
-}
-
-static bool answers(struct check *k)
-{
-	struct http_answer got;
-
-	return rc_ok(ask_server(k, STR("GET"), STR("/_health"), 5000, false, k->a, &got, NULL)) && got.status == 200;
-}
-
 static rc check(struct check *k, struct fsck_counts *n, struct err *reterr)
 {
 	rc opened;
 
-	if (k->endpoint)
+	if (k->server.endpoint)
 		return check_there(k, n, reterr);
 	opened = app_open(&k->app, reterr);
 	if (rc_ok(opened))
 		return check_here(k, n, reterr);
 	if (!rc_is(opened, CONFIG))
 		return opened;
-	k->endpoint = configured_endpoint(k);
-	return answers(k) ? check_there(k, n, reterr) : opened;
+	k->server.endpoint = ask_configured(k->a, k->app.conf);
+	return ask_answers(&k->server, k->a) ? check_there(k, n, reterr) : opened;
 }
 
 /* The command line. */
@@ -296,9 +227,9 @@ static rc check(struct check *k, struct fsck_counts *n, struct err *reterr)
 static bool read_options(struct check *k, int argc, char **argv, const char **ret_config)
 {
 	const struct option_spec specs[] = {{"config", ret_config},
-					    {"endpoint", &k->endpoint},
-					    {"access-key-id", &k->user},
-					    {"secret-access-key", &k->password}};
+					    {"endpoint", &k->server.endpoint},
+					    {"access-key-id", &k->server.user},
+					    {"secret-access-key", &k->server.password}};
 	const char *words[1];
 	size_t n;
 
@@ -313,10 +244,7 @@ static bool read_options(struct check *k, int argc, char **argv, const char **re
 		return false;
 	}
 	k->repo = words[0];
-	if (!k->user)
-		k->user = getenv("SLUICE_ACCESS_KEY_ID");
-	if (!k->password)
-		k->password = getenv("SLUICE_SECRET_ACCESS_KEY");
+	ask_env(&k->server);
 	return true;
 }
 
@@ -332,7 +260,7 @@ int cmd_fsck(int argc, char **argv)
 	if (!read_options(&k, argc, argv, &config))
 		return CANT_CHECK;
 	k.a = arena_new();
-	if (k.endpoint || app_configure(&k.app, config)) {
+	if (k.server.endpoint || app_configure(&k.app, config)) {
 		result = check(&k, &n, &err);
 		if (rc_ok(result)) {
 			code = summary(&k, &n);

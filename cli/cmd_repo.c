@@ -5,28 +5,40 @@
 #include "cli/app.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
-#include "cli/stores.h"
-#include "versions/repo.h"
+#include "versions/stores.h"
+
+static const struct store_info *find(const struct store_info *list, size_t n, struct str id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(list[i].id, id))
+			return &list[i];
+	return NULL;
+}
 
 /* Where a repository goes when nothing is said: the store's default_namespace_prefix, or its kind's
  * scheme, and the repository's name. */
-static rc default_namespace(struct app *app, struct str id, struct str storage_id, struct str *ret,
-			    struct err *reterr)
+static rc default_namespace(struct vcall *c, struct str id, struct str storage_id, struct str *ret)
 {
-	struct backend *b;
-	struct str prefix;
+	const struct store_info *s;
+	struct store_info *list;
+	size_t n;
 
-	if (storage_id.p)
-		TRY(registry_get(app->registry, storage_id, &b, reterr));
-	else
-		TRY(registry_default(app->registry, STR_NONE, &b, reterr));
-	prefix = store_namespace_prefix(app, b);
-	if (!prefix.p)
-		return err_set(reterr, ERR_INVALID,
+	stores_list(c, &list, &n);
+	s = storage_id.p ? find(list, n, storage_id) : stores_default(list, n);
+	if (!s && storage_id.p)
+		return err_set(c->err, ERR_INVALID, "no store '" STR_FMT "' is configured",
+			       STR_ARG(storage_id));
+	if (!s)
+		return err_set(c->err, ERR_INVALID,
+			       "several stores are configured, and none is backward_compatible: give "
+			       "--storage-id, or --storage-namespace");
+	if (!s->namespace_prefix.p)
+		return err_set(c->err, ERR_INVALID,
 			       "give --storage-namespace: the store '" STR_FMT
 			       "' has no default_namespace_prefix",
-			       STR_ARG(b->id));
-	*ret = store_namespace(app, prefix, id);
+			       STR_ARG(s->id));
+	*ret = arena_printf(c->a, STR_FMT "%s" STR_FMT, STR_ARG(s->namespace_prefix),
+			    str_ends(s->namespace_prefix, STR("/")) ? "" : "/", STR_ARG(id));
 	return RC_OK;
 }
 
@@ -38,7 +50,7 @@ static rc create(struct app *app, struct repo_create *in, struct err *reterr)
 	TRY(app_open(app, reterr));
 	c.v = app->versions;
 	if (!in->storage_namespace.p)
-		TRY(default_namespace(app, in->id, in->storage_id, &in->storage_namespace, reterr));
+		TRY(default_namespace(&c, in->id, in->storage_id, &in->storage_namespace));
 	TRY(repo_create(&c, in, &repo));
 	printf("Repository: lakefs://" STR_FMT "\nstorage namespace: " STR_FMT
 	       "\ndefault branch: " STR_FMT "\n",

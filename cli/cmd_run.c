@@ -7,11 +7,10 @@
 
 #include "api/api.h"
 #include "base/log.h"
-#include "base/metrics.h"
 #include "cli/app.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
-#include "cli/stores.h"
+#include "cli/scrape.h"
 #include "gateway/gateway.h"
 #include "http/server.h"
 #include "versions/task.h"
@@ -19,6 +18,7 @@
 struct site {
 	struct gateway *gateway;
 	struct api *api;
+	struct scrapes *scrapes;
 };
 
 static void health(struct http_req *req)
@@ -26,23 +26,6 @@ static void health(struct http_req *req)
 	static const struct http_header h[] = {{{"content-type", 12}, {"text/plain", 10}}};
 
 	http_respond(req, 200, h, 1, STR("alive!"));
-}
-
-static void free_buf(void *b)
-{
-	buf_deinit(b);
-}
-
-static void metrics(struct http_req *req)
-{
-	static const struct http_header h[] = {
-		{{"content-type", 12}, {"text/plain; version=0.0.4", 25}}};
-	struct buf *out = ARENA_NEW(http_req_arena(req), struct buf);
-
-	buf_init(out, (size_t)4 << 20);
-	arena_defer(http_req_arena(req), free_buf, out);
-	metrics_write(out);
-	http_respond(req, 200, h, 1, buf_str(out));
 }
 
 /* Whether somebody signed it: then it is S3's, whatever its path. */
@@ -81,7 +64,7 @@ static void handle(struct http_req *req, void *ud)
 			return;
 		}
 		if (str_eq(target, STR("/metrics"))) {
-			metrics(req);
+			scrape(site->scrapes, req);
 			return;
 		}
 		if (str_eq(str_head(target, str_index(target, '?')), STR("/logout"))) {
@@ -104,7 +87,7 @@ static struct http_admission admission_of(const struct app *app)
 
 static struct api *open_api(struct app *app)
 {
-	struct api_options o = {
+	return api_new(&(struct api_options){
 		.versions = app->versions,
 		.auth = app->auth,
 		.meta = app->meta,
@@ -117,17 +100,14 @@ static struct api *open_api(struct app *app)
 		.logout_url = app->conf->auth.logout_redirect_url,
 		.trusted_proxies = app->conf->server.trusted_proxies.v,
 		.trusted_proxies_n = app->conf->server.trusted_proxies.n,
-	};
-
-	stores_for_api(app, &o);
-	return api_new(&o);
+	});
 }
 
 static struct gateway *open_gateway(struct app *app)
 {
 	const struct conf *c = app->conf;
 
-	struct gateway_options o = {
+	return gateway_new(&(struct gateway_options){
 		.versions = app->versions,
 		.auth = app->auth,
 		.meta = app->meta,
@@ -141,10 +121,7 @@ static struct gateway *open_gateway(struct app *app)
 		.trusted_proxies = c->server.trusted_proxies.v,
 		.trusted_proxies_n = c->server.trusted_proxies.n,
 		.list_branch_buckets = c->gateways.s3.list_branch_buckets,
-	};
-
-	stores_for_gateway(app, &o);
-	return gateway_new(&o);
+	});
 }
 
 static rc listen_on(struct app *app, struct site *site, struct http_server **ret,
@@ -176,15 +153,20 @@ static void reload(struct app *app, struct http_server *server)
 {
 	struct err err = {0};
 
-	if (!rc_ok(app_reload(app, &err))) {
+	bool taken = rc_ok(app_reload(app, &err));
+
+	if (!taken) {
 		log_reopen();
-		log_event(LOG_ERROR, "server", "the configuration was not read again",
+		log_event(LOG_ERROR, "server", "the configuration was not taken, the old one goes on",
 			  F_CSTR("error", err.msg));
 	}
 	if (app->conf->tls.enabled && !rc_ok(http_server_reload_tls(server, &err)))
 		log_event(LOG_ERROR, "server", "the certificate was not reloaded",
 			  F_CSTR("error", err.msg));
-	log_event(LOG_INFO, "server", "reloaded: logging and certificate");
+	if (taken) {
+		log_event(LOG_INFO, "server", "reloaded: logging, stores and certificate");
+		app_tell_missing_stores(app);
+	}
 }
 
 /* Signals are blocked in every thread; this one waits for them (TRAPS 34). */
@@ -215,11 +197,13 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 	app_start_tasks(app);
 	site.gateway = open_gateway(app);
 	site.api = open_api(app);
+	site.scrapes = scrapes_new(app->versions, app->meta);
 	result = listen_on(app, &site, &server, reterr);
 	if (rc_ok(result)) {
 		log_event(LOG_INFO, "server", "listening",
 			  F_STR("address", app->conf->listen_address),
 			  F_INT("port", http_server_port(server)), F_CSTR("version", SLUICE_VERSION));
+		app_tell_missing_stores(app);
 		app_start_hygiene(app);
 		wait_for_stop(app, server, set);
 		admission_stop(app->admission);
@@ -231,6 +215,7 @@ static rc serve(struct app *app, const sigset_t *set, struct err *reterr)
 	app_end_workers(app);
 	gateway_free(site.gateway);
 	api_free(site.api);
+	scrapes_free(site.scrapes);
 	return result;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/options.h"
 
 static int cmd_version(int argc, char **argv)
 {
@@ -10,6 +11,14 @@ static int cmd_version(int argc, char **argv)
 	(void)argv;
 	puts("sluice version: " SLUICE_VERSION);
 	return 0;
+}
+
+/* The one part of it that opens a database. */
+static int cmd_config_or_repos(int argc, char **argv)
+{
+	if (options_flag(&argc, argv, "--repos"))
+		return cmd_config_repos(argc, argv);
+	return cmd_config(argc, argv);
 }
 
 static int cmd_help(int argc, char **argv);
@@ -42,8 +51,10 @@ static const struct {
 	{"kv", cmd_kv,
 	 "kv dump [FILE|-] [--freeze] | load FILE|- [--clear-target] | digest  [--config FILE]\n"
 	 "                                           the whole database into a file, and back"},
-	{"config", cmd_config,
-	 "config check FILE | sample | reference    check a configuration, or show what there is"},
+	{"config", cmd_config_or_repos,
+	 "config check FILE | sample | reference    check a configuration, or show what there is\n"
+	 "  sluice config check FILE --repos [--endpoint URL] [--access-key-id ID --secret-access-key SECRET]\n"
+	 "                                           and whether it has the store of each repository"},
 	{"reference", cmd_reference, "reference s3|rest                        the operations of a protocol, as a page"},
 	{"version", cmd_version, "version"},
 	{"help", cmd_help, "help"},

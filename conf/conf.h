@@ -181,6 +181,10 @@ struct conf {
 		int64_t hygiene_interval, temporaries_after; /* ms; 0: never */
 		int64_t body_slot_bytes; /* 262144: half of an upload's buffer */
 		int64_t direct_io_bytes; /* from here on a large object bypasses the page cache; 0: never */
+		struct {
+			int64_t down_after, probe_interval /* ms */;
+			int64_t share /* percent */, patience /* ms */, local_retries;
+		} stores;
 		struct conf_strs trusted_proxies;
 	} server;
 };
@@ -218,6 +222,11 @@ void conf_unref(struct conf *c);
 struct conf *conf_current(void);
 /* Takes a reference of its own and lets go of the one before; NULL at the end of the process. */
 void conf_current_set(struct conf *c);
+
+/* What opening the store takes from its configuration (kind, its block, the state of the files that it names),
+ * as a hash: two of one fingerprint are one store. In hex. */
+enum { CONF_FINGERPRINT = 64 };
+void conf_store_fingerprint(const struct conf_store *s, char out[CONF_FINGERPRINT + 1]);
 
 /* From the table: an annotated sample file, and the reference page. */
 void conf_sample(struct buf *out);

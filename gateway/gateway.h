@@ -10,12 +10,6 @@
 
 struct gateway;
 
-/* A store that CreateBucket may put a repository on. */
-struct gateway_store {
-	struct str id;               /* its LocationConstraint; "" for a single store */
-	struct str namespace_prefix; /* namespaces are made below it; STR_NONE: none is known */
-};
-
 struct gateway_options {
 	struct versions *versions;
 	struct auth *auth;
@@ -32,9 +26,6 @@ struct gateway_options {
 	/* Addresses or networks whose X-Forwarded-For counts. */
 	const struct str *trusted_proxies;
 	size_t trusted_proxies_n;
-	const struct gateway_store *stores;
-	size_t stores_n;
-	const struct gateway_store *default_store; /* NULL: a LocationConstraint is needed */
 	bool list_branch_buckets; /* ListBuckets shows repository.branch, too */
 };
 

@@ -2,6 +2,7 @@
 #include "base/rand.h"
 #include "gateway/documents.h"
 #include "gateway/s3.h"
+#include "versions/stores.h"
 
 static rc bad_name(struct s3_req *r, rc checked)
 {
@@ -53,40 +54,51 @@ static rc existing(struct s3_req *r, const char *read, rc may_create)
 
 /* Location. */
 
-static struct str choices(struct s3_req *r)
+/* The stores at the time of the request. */
+struct places {
+	struct store_info *list;
+	size_t n;
+};
+
+static struct str choices(struct s3_req *r, const struct places *at)
 {
 	struct str all = r->g->o.region;
 
-	for (size_t i = 0; i < r->g->o.stores_n; i++)
-		if (r->g->o.stores[i].id.n)
-			all = arena_join(r->a, (struct str[]){all, STR(", "), r->g->o.stores[i].id}, 3);
+	for (size_t i = 0; i < at->n; i++)
+		if (at->list[i].id.n)
+			all = arena_join(r->a, (struct str[]){all, STR(", "), at->list[i].id}, 3);
 	return all;
 }
 
-static rc default_store(struct s3_req *r, const struct gateway_store **ret)
+static rc default_store(struct s3_req *r, const struct places *at, const struct store_info **ret)
 {
-	*ret = r->g->o.default_store;
+	*ret = stores_default(at->list, at->n);
 	if (*ret)
 		return RC_OK;
 	return err_set(&r->err, ERR_InvalidLocationConstraint,
 		       "Several stores are configured and none is the default one: name one as "
 		       "LocationConstraint: " STR_FMT ".",
-		       STR_ARG(choices(r)));
+		       STR_ARG(choices(r, at)));
 }
 
-static rc store_at(struct s3_req *r, struct str location, const struct gateway_store **ret)
+/* Nothing else is taken for the region: data that its owner wants elsewhere isn't put here silently. */
+static rc store_at(struct s3_req *r, struct str location, const struct store_info **ret)
 {
-	for (size_t i = 0; location.n && i < r->g->o.stores_n; i++)
-		if (str_eq(location, r->g->o.stores[i].id)) {
-			*ret = &r->g->o.stores[i];
+	struct vcall c = s3_vcall(r);
+	struct places at;
+
+	stores_list(&c, &at.list, &at.n);
+	for (size_t i = 0; location.n && i < at.n; i++)
+		if (str_eq(location, at.list[i].id)) {
+			*ret = &at.list[i];
 			return RC_OK;
 		}
 	if (!location.n || str_eq(location, r->g->o.region))
-		return default_store(r, ret);
+		return default_store(r, &at, ret);
 	return err_field(err_set(&r->err, ERR_InvalidLocationConstraint,
 				 "The specified location-constraint is not valid: it may be the region or "
 				 "a store's id: " STR_FMT ".",
-				 STR_ARG(choices(r))),
+				 STR_ARG(choices(r, &at))),
 			 &r->err, "LocationConstraint", location);
 }
 
@@ -98,7 +110,7 @@ static rc read_location(struct s3_req *r, struct str *ret)
 
 /* Repositories. */
 
-static rc join_space(struct s3_req *r, const struct gateway_store *s, struct str *ret)
+static rc join_space(struct s3_req *r, const struct store_info *s, struct str *ret)
 {
 	struct str p = s->namespace_prefix;
 
@@ -127,7 +139,7 @@ static rc may_create(struct s3_req *r)
 
 /* The namespace of a repository of this name that was deleted stays taken, for its data may still be there:
  * then another one beside it, of a name that nobody has. */
-static rc create_somewhere(struct s3_req *r, const struct gateway_store *s, struct str space)
+static rc create_somewhere(struct s3_req *r, const struct store_info *s, struct str space)
 {
 	struct vcall c = s3_vcall(r);
 	struct repo_create in = {.id = r->at.repo, .storage_namespace = space, .storage_id = s->id};
@@ -154,7 +166,7 @@ static rc found(struct s3_req *r)
 
 static rc make_repository(struct s3_req *r)
 {
-	const struct gateway_store *store = NULL;
+	const struct store_info *store = NULL;
 	struct str location, space = STR_NONE;
 	rc res = found(r);
 

@@ -18,14 +18,11 @@ static bool holds(struct str a, struct str b)
 	return str_starts(b, a) && (a.n == b.n || b.p[a.n] == '/');
 }
 
-static bool overlaps(struct vcall *c, const struct repo *target, const struct repo *other)
+static bool overlaps(const struct repo *target, const struct repo *other)
 {
-	struct backend *a, *b;
-
-	return (holds(target->storage_namespace, other->storage_namespace) ||
-		holds(other->storage_namespace, target->storage_namespace)) &&
-	       rc_ok(registry_get(c->v->registry, target->storage_id, &a, NULL)) &&
-	       rc_ok(registry_get(c->v->registry, other->storage_id, &b, NULL)) && a == b;
+	return str_eq(target->storage_id, other->storage_id) &&
+	       (holds(target->storage_namespace, other->storage_namespace) ||
+		holds(other->storage_namespace, target->storage_namespace));
 }
 
 rc backup_check_target(struct vcall *c, const struct repo *target)
@@ -39,7 +36,7 @@ rc backup_check_target(struct vcall *c, const struct repo *target)
 
 		TRY(repo_list(c, STR(""), after, PAGE, &list, &n, &more));
 		for (size_t i = 0; i < n; i++)
-			if (overlaps(c, target, &list[i]))
+			if (overlaps(target, &list[i]))
 				return err_set(c->err, ERR_INVALID,
 					       "storage namespace already in use: repository " STR_FMT " is at " STR_FMT
 					       "; choose one for the backup that holds none and lies in none",
@@ -57,8 +54,8 @@ rc backup_namespace(struct vcall *c, struct str storage_id, struct str space, st
 	if (!space.n || !str_is_utf8(space))
 		return err_set(c->err, ERR_INVALID, "a storage namespace must be UTF-8, and not empty");
 	if (!storage_id.n)
-		TRY(registry_default(c->v->registry, space, &b, c->err));
-	else if (!rc_ok(registry_get(c->v->registry, storage_id, &b, NULL)))
+		TRY(store_default(c, space, &b));
+	else if (!rc_ok(store_backend(c, storage_id, &b)))
 		return err_set(c->err, ERR_INVALID, "storage id: invalid value: no store " STR_FMT " is configured",
 			       STR_ARG(str_head(storage_id, 100)));
 	TRY(b->check_space(b, space, c->err));

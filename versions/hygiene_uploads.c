@@ -233,7 +233,7 @@ void sweep_stores(struct sweep *s)
 	struct recorded all = {.s = s};
 
 	for (size_t i = 0; i < registry_count(stores) && !sweep_over(s); i++) {
-		struct backend *b = registry_at(stores, i);
+		struct backend *b = registry_at(stores, i)->b;
 		struct err err = {0};
 		struct backend_sweep w = sweep_of(s, &all, &err);
 		rc r;

@@ -13,7 +13,8 @@ enum { BRANCH_TRIES = 10 };
 
 struct versions {
 	struct kv *kv;
-	struct registry *registry;
+	pthread_mutex_t registry_lock;
+	struct registry *registry_locked; /* by versions_registry */
 	struct work_pool *meta, *data;
 	_Atomic uint64_t usage; /* requests that were counted (usage.h) */
 	struct put_batch *puts;

@@ -296,7 +296,7 @@ rc namespace_expire(struct vcall *c, struct str key, struct str value, int64_t n
 	TRY(in_use(c, key, &k, &used));
 	if (used)
 		return RC_OK;
-	TRY(registry_get(c->v->registry, k.store_id, &b, c->err));
+	TRY(store_backend(c, k.store_id, &b));
 	k.nobodys = true;
 	k.since_s = now_s;
 	r = kv_set_if(c->v->kv, PARTITION_NAMESPACES, key, claim_value(c->a, &k), KV_IF_VALUE,

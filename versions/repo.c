@@ -92,10 +92,15 @@ rc repo_read(struct vcall *c, struct str id, struct repo *ret)
 /* Old records name no store: the one that they mean is known by its id elsewhere. */
 static void resolve_store(struct vcall *c, struct repo *r)
 {
+	struct registry *stores;
 	struct backend *b;
 
-	if (!r->storage_id.n && rc_ok(registry_get(c->v->registry, r->storage_id, &b, NULL)))
+	if (r->storage_id.n)
+		return;
+	stores = versions_registry(c->v);
+	if (rc_ok(registry_get(stores, r->storage_id, &b, NULL)))
 		r->storage_id = arena_dup(c->a, b->id);
+	registry_unref(stores);
 }
 
 static int64_t cache_ttl(const struct versions *v)
@@ -124,21 +129,54 @@ rc repo_get(struct vcall *c, struct str id, struct repo *ret)
 	return RC_OK;
 }
 
+static void let_go(void *b)
+{
+	backend_unref(b);
+}
+
+/* What is got from a registry, for as long as the call's arena lives. */
+static rc borrowed(struct vcall *c, struct registry *stores, rc found, struct backend **b)
+{
+	if (rc_ok(found)) {
+		backend_ref(*b);
+		arena_defer(c->a, let_go, *b);
+	}
+	registry_unref(stores);
+	return found;
+}
+
+rc store_backend(struct vcall *c, struct str id, struct backend **ret)
+{
+	struct registry *stores = versions_registry(c->v);
+	rc found = registry_get(stores, id, ret, c->err);
+
+	return borrowed(c, stores, found, ret);
+}
+
 rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret)
 {
-	return registry_get(c->v->registry, r->storage_id, ret, c->err);
+	return store_backend(c, r->storage_id, ret);
+}
+
+rc store_default(struct vcall *c, struct str space, struct backend **ret)
+{
+	struct registry *stores = versions_registry(c->v);
+	rc found = registry_default(stores, space, ret, c->err);
+
+	return borrowed(c, stores, found, ret);
 }
 
 /* Creating. */
 
 static rc choose_store(struct vcall *c, const struct repo_create *in, struct backend **ret)
 {
-	if (!in->storage_id.p)
-		TRY(registry_default(c->v->registry, in->storage_namespace, ret, c->err));
-	else if (!rc_ok(registry_get(c->v->registry, in->storage_id, ret, NULL)))
+	if (!in->storage_id.p) {
+		TRY(store_default(c, in->storage_namespace, ret));
+	} else if (!rc_ok(store_backend(c, in->storage_id, ret))) {
 		return err_set(c->err, ERR_INVALID,
 			       "storage id: invalid value: no store %.*s is configured",
 			       STR_ARG(in->storage_id));
+	}
 	return (*ret)->check_space(*ret, in->storage_namespace, c->err);
 }
 

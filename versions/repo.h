@@ -12,7 +12,7 @@ struct repo {
 
 struct repo_create {
 	struct str id, storage_namespace, default_branch; /* default_branch STR_NONE: main */
-	struct str storage_id; /* STR_NONE: registry_default() */
+	struct str storage_id; /* STR_NONE: registry_default(), which may ask stores */
 	bool bare, read_only;
 };
 
@@ -39,8 +39,12 @@ rc repo_delete(struct vcall *c, struct str id);
  * and no tags. Nothing that is written meanwhile is lost. BucketNotEmpty saying what is there; NOT_FOUND;
  * ReadOnlyRepository; SlowDown. Repeatable: a crash leaves it as it was, or without its default branch. */
 rc repo_delete_empty(struct vcall *c, struct str id);
-/* The store that it is pinned to. ServiceUnavailable with the remedy when it isn't configured. The
- * backend lives as long as the registry that the versions hold. */
+/* The store that it is pinned to, as it is configured now. ServiceUnavailable with the remedy when it isn't. It
+ * is the caller's until c->a is freed, or rewound to before the call, whatever is configured meanwhile. */
 rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret);
+/* The same by a store's id. */
+rc store_backend(struct vcall *c, struct str id, struct backend **ret);
+/* The one that takes a namespace for which none is named: registry_default(), which may ask stores. */
+rc store_default(struct vcall *c, struct str space, struct backend **ret);
 /* The whole address of what lies at `key` below its namespace. */
 struct str repo_address(const struct repo *r, struct str key, struct arena *a);

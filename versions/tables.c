@@ -93,6 +93,21 @@ void tables_free(struct tables *t)
 	free(t);
 }
 
+void tables_close_all(struct tables *t)
+{
+	struct sstable *table;
+
+	do {
+		struct lru_node *n;
+
+		pthread_mutex_lock(&t->lock);
+		n = lru_oldest(&t->open);
+		table = n ? take_out(t, (struct open_table *)n) : NULL;
+		pthread_mutex_unlock(&t->lock);
+		sstable_unref(table);
+	} while (table);
+}
+
 bool is_table_id(struct str s)
 {
 	if (s.n != SSTABLE_ID_LEN)
@@ -201,7 +216,7 @@ static rc open_fd(struct tables *t, int fd, struct sstable **ret, struct err *re
 
 /* Straight from the store, where no disk takes a copy. */
 struct store_source {
-	struct backend *b; /* lives as long as the registry, which outlives us */
+	struct backend *b; /* referenced */
 	struct object_ptr p;
 	struct arena *a;
 };
@@ -221,7 +236,10 @@ static rc read_store(void *ud, uint64_t offset, void *dst, size_t n, struct err 
 
 static void close_store(void *ud)
 {
-	arena_free(((struct store_source *)ud)->a);
+	struct store_source *s = ud;
+
+	backend_unref(s->b);
+	arena_free(s->a);
 }
 
 static rc open_store(struct tables *t, struct backend *b, const struct object_ptr *p, uint64_t size,
@@ -236,9 +254,10 @@ static rc open_store(struct tables *t, struct backend *b, const struct object_pt
 	s->p.store_id = arena_dup(a, p->store_id);
 	s->p.space = arena_dup(a, p->space);
 	s->p.key = arena_dup(a, p->key);
+	backend_ref(b);
 	opened = sstable_open(&(struct sstable_source){read_store, close_store, s, size}, &o, ret, reterr);
 	if (!rc_ok(opened))
-		arena_free(a);
+		close_store(s);
 	return opened;
 }
 

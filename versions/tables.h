@@ -19,6 +19,9 @@ struct tables;
 struct tables *tables_new(const struct tables_options *o);
 void tables_free(struct tables *t);
 
+/* Forgets those that are open; readers that have one keep it. */
+void tables_close_all(struct tables *t);
+
 /* 64 lower-case hex digits: nothing else becomes a file's name. */
 bool is_table_id(struct str s);
 /* The table, referenced (sstable_unref). NoData: the store has none of that id; CORRUPT naming it.

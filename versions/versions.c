@@ -19,7 +19,8 @@ struct versions *versions_new(const struct versions_options *o)
 	if (!v)
 		abort();
 	v->kv = o->kv;
-	v->registry = registry_ref(o->registry);
+	pthread_mutex_init(&v->registry_lock, NULL);
+	v->registry_locked = registry_ref(o->registry);
 	v->meta = o->meta;
 	v->data = o->data;
 	v->repo_cache_ms = o->repo_cache_ms;
@@ -60,7 +61,8 @@ void versions_free(struct versions *v)
 	tasks_free(v->tasks);
 	put_batch_free(v->puts);
 	tables_free(v->tables);
-	registry_unref(v->registry);
+	registry_unref(v->registry_locked);
+	pthread_mutex_destroy(&v->registry_lock);
 	cache_free(v->repos);
 	cache_free(v->commits);
 	cache_free(v->commit_records);
@@ -78,7 +80,26 @@ struct kv *versions_kv(struct versions *v)
 
 struct registry *versions_registry(struct versions *v)
 {
-	return registry_ref(v->registry);
+	struct registry *r;
+
+	pthread_mutex_lock(&v->registry_lock);
+	r = registry_ref(v->registry_locked);
+	pthread_mutex_unlock(&v->registry_lock);
+	return r;
+}
+
+void versions_set_registry(struct versions *v, struct registry *r)
+{
+	struct registry *old;
+
+	pthread_mutex_lock(&v->registry_lock);
+	old = v->registry_locked;
+	v->registry_locked = registry_ref(r);
+	pthread_mutex_unlock(&v->registry_lock);
+	/* Open tables would hold stores that are gone. */
+	if (v->tables)
+		tables_close_all(v->tables);
+	registry_unref(old);
 }
 
 enum { STEPS_A_TICK = 256 };

@@ -45,7 +45,10 @@ struct versions *versions_new(const struct versions_options *o);
 void versions_open_tables(struct versions *v, const struct tables_options *o);
 void versions_free(struct versions *v); /* no call may be under way */
 struct kv *versions_kv(struct versions *v);
-struct registry *versions_registry(struct versions *v); /* referenced for the caller */
+/* The stores as they are configured now, referenced for the caller. Any thread. */
+struct registry *versions_registry(struct versions *v);
+/* From now on these (references them). What is under way keeps the stores that it has; they end with it. */
+void versions_set_registry(struct versions *v, struct registry *r);
 
 /* A call: where results and errors go. Results live in `a`. */
 struct vcall {

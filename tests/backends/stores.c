@@ -36,6 +36,8 @@ static const struct store_row rows[STORE_KINDS] = {
 	[STORE_S3_VERSITYGW] = {"s3: versitygw", "s3", store_open_s3},
 	[STORE_S3_S3PROXY] = {"s3: s3proxy", "s3", store_open_s3},
 	[STORE_AZURE] = {"azure: azurite", "azure", store_open_azure},
+	[STORE_GCS_MEMORY] = {"gcs: fake-gcs-server in memory", "gcs", store_open_gcs},
+	[STORE_GCS_FILES] = {"gcs: fake-gcs-server on files", "gcs", store_open_gcs},
 };
 
 enum store_kind store_first = 0, store_end = STORE_LOCAL_KINDS;
@@ -120,6 +122,8 @@ void store_open_twisted(struct store *s, enum store_kind k, const struct store_t
 
 	*s = (struct store){.remote = true};
 	rows[k].open(s, k, t);
+	if (!s->front)
+		s->front = s->at->port;
 	snprintf(s->memory, sizeof(s->memory), STR_FMT "/n%u/of names", STR_ARG(s->space), ++n);
 	s->space = str_c(s->memory);
 }

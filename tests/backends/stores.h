@@ -1,7 +1,7 @@
 /* What the tests of stores share. Include after cmocka.h. */
 #pragma once
 
-#include "backends/backend.h"
+#include "backends/filters.h"
 
 #define ok(call) check_rc((call), &test_err, __FILE__, __LINE__)
 #define fails(call, name) check_code((call), ERR_##name, &test_err, __FILE__, __LINE__)
@@ -11,11 +11,11 @@ void check_code(rc r, enum err_code code, const struct err *e, const char *file,
 
 /* Local ones first: what a program without an argument goes through. */
 enum store_kind { STORE_LOCAL, STORE_LOCAL_NAMED, STORE_MEM, STORE_FAULT, STORE_LOCAL_KINDS,
-		  STORE_S3_VERSITYGW = STORE_LOCAL_KINDS, STORE_S3_S3PROXY,
-		  STORE_AZURE, STORE_KINDS };
+		  STORE_S3_VERSITYGW = STORE_LOCAL_KINDS, STORE_S3_S3PROXY, STORE_AZURE,
+		  STORE_GCS_MEMORY, STORE_GCS_FILES, STORE_KINDS };
 const char *store_kind_name(enum store_kind k);
 /* Before anything else in main(): which kinds EACH_KIND goes through, those of the group that argv[1] names
- * ("s3", "azure"). Remote ones need their service's program under build/, which tools/test brings there. */
+ * ("s3", "azure", "gcs"). Remote ones need their service's program under build/, which tools/test brings there. */
 void store_group(int argc, char **argv);
 extern enum store_kind store_first, store_end;
 #define EACH_KIND(k) for (enum store_kind k = store_first; k < store_end; k++)
@@ -35,6 +35,8 @@ struct store {
 	struct str space;
 	char root[64];      /* of local ones */
 	struct service *at; /* of remote ones */
+	unsigned front;     /* the port that stores use: the service's, or of what stands before it */
+	bool forgets;       /* the service has nothing any more when it was killed */
 	bool remote;        /* what isn't there may be told at a commit only; sizes of parts aren't checked */
 	bool lax_uploads;   /* takes parts of uploads that have ended; of missing parts it says NoSuchUpload */
 	char memory[128];   /* of space */
@@ -55,6 +57,7 @@ struct store_row {
 };
 void store_open_s3(struct store *s, enum store_kind k, const struct store_twist *t);
 void store_open_azure(struct store *s, enum store_kind k, const struct store_twist *t);
+void store_open_gcs(struct store *s, enum store_kind k, const struct store_twist *t);
 void store_dir_new(char out[64]);
 void store_dir_remove(const char *path);
 /* Files below the path; what the local store keeps for itself included. */

@@ -31,7 +31,7 @@ static void open_relayed(enum store_kind k, struct store_twist t)
 	struct store plain;
 
 	store_open_twisted(&plain, k, &(struct store_twist){0});
-	relay_start(&relay, plain.at->port);
+	relay_start(&relay, plain.front);
 	store_close(&plain);
 	t.port = relay.port;
 	open_kind(k, &t);
@@ -287,8 +287,12 @@ static void test_remote__large_copy(void **state)
 static int fetch(const char *method, struct str url, struct str body, struct str *ret)
 {
 	struct http_pool *pool = http_pool_new(&(struct http_pool_options){0});
+	/* Azure wants to be told what kind of blob; the others don't mind. */
+	const struct http_header kind = {STR("x-ms-blob-type"), STR("BlockBlob")};
 	const struct http_request q = {.method = str_c(method),
 				       .url = url,
+				       .headers = &kind,
+				       .headers_n = str_eq(str_c(method), STR("PUT")) ? 1 : 0,
 				       .body = body.p ? HTTP_BYTES : HTTP_NO_BODY,
 				       .bytes = body};
 	struct http_answer w;
@@ -554,6 +558,10 @@ static void test_remote__service_is_killed_and_returns(void **state)
 		rc done;
 
 		open_kind(k, &(struct store_twist){.max_retries = 2});
+		if (s.forgets) {
+			close_kind();
+			continue;
+		}
 		ok(put_pattern("before", 8 * MIB, 1, true));
 		ok(write_pattern("during", 8 * MIB, 2, true, &w));
 		p = at(&s, "before");
@@ -593,6 +601,10 @@ static void test_remote__a_reader_survives_a_restart(void **state)
 		size_t n = 1;
 
 		open_kind(k, &(struct store_twist){.max_retries = 100});
+		if (s.forgets) {
+			close_kind();
+			continue;
+		}
 		ok(put_pattern("k", 16 * MIB, 1, true));
 		p = at(&s, "k");
 		piece = arena_alloc(a, MIB);

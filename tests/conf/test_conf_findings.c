@@ -84,6 +84,11 @@ static const struct bad errors[] = {
 	 "blockstores.stores[1].local.path", "another store has the same folder (line 6)"},
 	{MINIMAL "blockstores:\n  stores:\n  - {id: a, type: mem}\n", 5, "blockstores.stores",
 	 "`blockstore` is configured, too (line 3)"},
+	{MINIMAL "blockstores:\n  stores:\n  - {id: a, type: mem}\n", 5, "blockstores.stores",
+	 "move the single store into this list with backward_compatible: true"},
+	{STORES "  - {id: a, type: mem, colour: red}\n", 6, "blockstores.stores[0].colour", "unknown key"},
+	{STORES "  - {id: a, type: local, local: {path: /x, import_enable: true}}\n", 6,
+	 "blockstores.stores[0].local.import_enable", "did you mean blockstores.stores[0].local.import_enabled"},
 	{STORES "  - {id: \"a\\nb\", type: mem}\n", 6, "blockstores.stores[0].id", "not a store's id"},
 	{AUTH "database: {type: local, local: {path: /d}}\n"
 	      "blockstore: {type: local, local: {path: /d/}}\n", 3, "blockstore.local.path",

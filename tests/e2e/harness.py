@@ -3,6 +3,7 @@ port that the system chose; it is stopped by its process id."""
 import contextlib
 import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -55,18 +56,32 @@ def free_port():
         return s.getsockname()[1]
 
 
+def wait_for(condition, what="the condition", seconds=60):
+    """Until condition() answers something, which is answered."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        got = condition()
+        if got:
+            return got
+        time.sleep(0.05)
+    raise AssertionError(f"{what} didn't come within {seconds} s")
+
+
 class Server:
     """sluice on its embedded default: with Server() as s: s.url, s.port, s.pid."""
 
-    def __init__(self, repos=("example",), tls=False, extra="", folder=None, database=None, fresh=True):
+    def __init__(self, repos=("example",), tls=False, extra="", folder=None, database=None, fresh=True,
+                 stores=None):
         """database: the section of the configuration, for another one than the embedded default; fresh: it has to be
-        set up."""
+        set up. stores: elements of blockstores.stores (services.py makes them), instead of a single local store;
+        with them no repository is made."""
         self.own = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="sluice-test-")
         self.port = free_port()
         self.tls = tls
         self.proc = None
-        self.repos = repos
+        self.repos = repos if stores is None else ()
+        self.stores = stores
         self.extra = extra
         self.database = database or f'{{type: local, local: {{path: "{self.path("kv")}"}}}}'
         self.embedded, self.fresh = not database, fresh
@@ -88,9 +103,16 @@ class Server:
             f.write(f'''listen_address: "127.0.0.1:{self.port}"
 logging: {{format: json, level: INFO}}
 database: {self.database}
-blockstore: {{type: local, local: {{path: "{self.path("objects")}"}}, signing: {{secret_key: "sign-sign-sign"}}}}
+{self.blockstores()}
 auth: {{encrypt: {{secret_key: "{self.encrypt}"}}}}
 {tls}{self.extra}''')
+
+    def blockstores(self):
+        signing = {"secret_key": "sign-sign-sign"}
+        if self.stores is None:
+            one = {"type": "local", "local": {"path": self.path("objects")}, "signing": signing}
+            return "blockstore: " + json.dumps(one)
+        return "blockstores: " + json.dumps({"signing": signing, "stores": self.stores})
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
@@ -130,6 +152,15 @@ auth: {{encrypt: {{secret_key: "{self.encrypt}"}}}}
                 return self
             time.sleep(0.05)
         raise AssertionError("server did not start:\n" + self.log_text()[-4000:])
+
+    def reload(self, taken=True):
+        """Writes the configuration as it is now and sends SIGHUP; waits until the server has taken it, or, with
+        taken=False, refused it."""
+        self.configure()
+        words = '"reloaded: ' if taken else '"the configuration was not taken'
+        before = self.log_text().count(words)
+        self.proc.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.log_text().count(words) > before, f"{words} in the log")
 
     def log_text(self):
         with open(self.path("server.log"), errors="replace") as f:

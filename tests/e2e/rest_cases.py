@@ -309,6 +309,7 @@ CASES = {
     "getMetadataObject": lambda s: dict(sub="meta_range", id=s.meta_range(), query={"presign": False}),
     "listRepositoryRuns": lambda s: dict(query={"branch": "main"}),
     "listRunHooks": lambda s: dict(id="run"),
+    "sluiceStorages": lambda s: {},
     "sluiceFsckSubmit": lambda s: dict(query={"bodies": True}),
     "sluiceFsckStatus": lambda s: dict(query={"task_id": s.fsck()}),
     "sluiceBackupSubmit": lambda s: dict(doc=backup(s, storage_id="")),

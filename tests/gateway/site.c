@@ -40,7 +40,7 @@ static void handle(struct http_req *req, void *ud)
 		gateway_handle(s->gateway, req);
 }
 
-static void open_store(struct site *s, enum site_store kind, bool second)
+static void open_store(struct site *s, enum site_store kind, bool second, bool bare)
 {
 	struct backend *b[2] = {NULL, NULL};
 	struct err err = {0};
@@ -59,7 +59,11 @@ static void open_store(struct site *s, enum site_store kind, bool second)
 	}
 	if (second)
 		b[1] = backend_mem_new(STR("second"), s->data);
-	s->registry = registry_of(b, second ? 2 : 1, STR(""));
+	if (bare) {
+		b[1] = backend_mem_new(STR("bare"), s->data);
+		b[1]->type = "s3";
+	}
+	s->registry = registry_of(b, second || bare ? 2 : 1, STR(""));
 }
 
 static void open_gateway(struct site *s, const struct site_options *o)
@@ -78,16 +82,11 @@ static void open_gateway(struct site *s, const struct site_options *o)
 		.documents_max = o->documents_max,
 		.trusted_proxies = o->proxies,
 		.trusted_proxies_n = o->proxies_n,
-		.stores = o->stores,
-		.stores_n = o->stores_n,
-		.default_store = o->stores,
 	});
 }
 
 static void open_api(struct site *s, const struct site_options *o)
 {
-	static const struct api_store store = {.id = {"", 0}, .type = {"mem", 3}};
-
 	s->api = api_new(&(struct api_options){
 		.versions = s->versions,
 		.auth = s->auth,
@@ -96,9 +95,6 @@ static void open_api(struct site *s, const struct site_options *o)
 		.heavy = s->heavy,
 		.admission = {s->admission, o->admission_wait_ms},
 		.slot_bytes = 64 * 1024,
-		.stores = &store,
-		.stores_n = 1,
-		.default_store = &store,
 		.trusted_proxies = o->proxies,
 		.trusted_proxies_n = o->proxies_n,
 	});
@@ -116,7 +112,7 @@ void site_open(struct site *s, const struct site_options *o)
 	s->meta = work_pool_new("meta", 3, 200);
 	s->data = work_pool_new("data", 3, 200);
 	s->heavy = work_pool_new("heavy", 2, 200);
-	open_store(s, o->store, o->second_store);
+	open_store(s, o->store, o->second_store, o->bare);
 	s->versions = versions_new(&(struct versions_options){
 		.kv = s->kv,
 		.registry = s->registry,

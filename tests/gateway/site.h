@@ -26,13 +26,11 @@ struct site_options {
 	int64_t repo_cache_ms; /* 0: 5,000 */
 	unsigned late_ms;      /* 0: 5,000 */
 	size_t documents_max;  /* 0: 256 MiB */
-	/* Of CreateBucket; the first is the default one. */
-	const struct gateway_store *stores;
-	size_t stores_n;
 	/* NULL: everything is admitted. */
 	const struct admission_options *admission;
 	unsigned admission_wait_ms;
 	bool slow_kv;          /* behind kv_fault, which can make it slow */
+	bool bare; /* a second store "bare", of which nobody knows where namespaces would be */
 	bool second_store;     /* "second", in memory */
 };
 

@@ -10,8 +10,6 @@ static struct site site;
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define ALLOW(action_, resource_) {.effect = "allow", .action = action_, .resource = resource_}
 
-static const struct gateway_store stores[] = {{{"", 0}, {"mem://", 6}}, {{"bare", 4}, {NULL, 0}}};
-
 static void add_users(void)
 {
 	static const struct site_statement repo_only[] = {ALLOW("fs:CreateRepository", "*")};
@@ -34,7 +32,7 @@ static void add_users(void)
 
 static int set_up(void **state)
 {
-	site_open(&site, &(struct site_options){.stores = stores, .stores_n = LEN(stores)});
+	site_open(&site, &(struct site_options){.bare = true});
 	site_add_repo(&site, "one", false);
 	site_add_repo(&site, "frozen", true);
 	add_users();

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "backends/filters.h"
 #include "versions/branch.h"
 #include "versions/entry.h"
 #include "versions/repo.h"
