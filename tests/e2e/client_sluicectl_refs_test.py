@@ -40,31 +40,32 @@ def told(api, repo):
 class Asked:
     """What the server is asked from now on, in order; its log tells, a moment later."""
 
+    marks = 0
+
     def __init__(self, server):
         self.server, self.api = server, Rest(server.url)
-        self.since = self.mark()
+        self.since = self.mark() + 1
 
     def mark(self):
-        """The number of lines up to that of a request of our own."""
-        self.api.get("/user")
+        """Which line of the log is that of a request of our own, like no other."""
+        Asked.marks += 1
+        path = f"/repositories/no-such-mark-{Asked.marks}"
+        self.api.fails(404, "GET", path)
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            lines = self.lines()
-            if lines and lines[-1] == "getCurrentUser" and len(lines) > getattr(self, "since", 0):
-                return len(lines)
+            for i, (_, asked) in enumerate(self.lines()):
+                if asked.endswith(path):
+                    return i
             time.sleep(0.05)
-        raise AssertionError("the log tells nothing")
+        raise AssertionError("the log doesn't tell of " + path)
 
     def lines(self):
-        out = []
-        for line in self.server.log_text().splitlines():
-            if '"msg":"request"' in line and line.endswith("}"):
-                out.append(json.loads(line).get("operation"))
-        return out
+        seen = [json.loads(line) for line in self.server.log_text().splitlines() if '"msg":"request"' in line and line.endswith("}")]
+        return [(x.get("operation"), x.get("path", "")) for x in seen]
 
     def operations(self):
         end = self.mark()
-        return self.lines()[self.since:end - 1]
+        return [operation for operation, _ in self.lines()[self.since:end]]
 
 
 def test_all_and_back():
