@@ -29,7 +29,8 @@ uint64_t remote_frames_length(uint64_t size)
 	/* name, colon, four bytes in base64 */
 	uint64_t end = STR("0\r\n" REMOTE_FRAMES_TRAILER ":\r\n\r\n").n + 8;
 
-	return size + frames * (head_bytes(REMOTE_FRAME) + 2) + (rest ? head_bytes(rest) + 2 : 0) + end;
+	return size + frames * (head_bytes(REMOTE_FRAME) + 2) + (rest ? head_bytes(rest) + 2 : 0) +
+	       end;
 }
 
 static rc head(struct remote_frames *f, struct http_exchange *x, struct err *reterr)

@@ -1,9 +1,10 @@
 /* A streamed body whose end can't be mistaken: S3's aws-chunked with a checksum behind it
- * (x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER), for services that store what came of a body that
- * broke off. Nothing is kept: each frame's size is known beforehand, and its bytes pass through. A caller's
- * thread at a time.
+ * (x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER), for services that store what came
+ * of a body that broke off. Nothing is kept: each frame's size is known beforehand, and its bytes
+ * pass through. A caller's thread at a time.
  *
- *	100000 CRLF (1 MiB) CRLF ... rest CRLF (rest) CRLF 0 CRLF x-amz-checksum-crc32c:... CRLF CRLF
+ *	100000 CRLF (1 MiB) CRLF ... rest CRLF (rest) CRLF 0 CRLF x-amz-checksum-crc32c:...
+ *	CRLF CRLF
  */
 #pragma once
 

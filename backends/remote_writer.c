@@ -303,7 +303,8 @@ static rc start_once(struct writer *w, const void *p, size_t n, struct err *rete
 	TRY(remote_sign(w->r, &w->call, reterr));
 	remote_fill(&w->call, &q);
 	w->x = http_open(w->r->http, &q);
-	remote_frames_init(&w->frames, w->a, w->o.size);
+	if (w->call.framed)
+		remote_frames_init(&w->frames, w->a, w->o.size);
 	r = pass(w, p, n, reterr);
 	if (!rc_ok(r)) {
 		http_close(w->x);
