@@ -238,7 +238,7 @@ static void come_between(void *ud)
 {
 	struct meanwhile *m = ud;
 	struct err err = {0};
-	struct vcall c = {.v = m->w->other, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
+	struct vcall c = {.v = m->w->second, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
 
 	m->times++;
 	m->act(m, &c);

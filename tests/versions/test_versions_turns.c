@@ -117,7 +117,7 @@ static void run_crowd(bool two)
 	begun = mono_ms();
 	for (unsigned i = 0; i < MERGERS; i++) {
 		x.mergers[i] = (struct merger){
-			.crowd = &x, .number = i, .v = two && i % 2 ? x.w.other : x.w.v};
+			.crowd = &x, .number = i, .v = two && i % 2 ? x.w.second : x.w.v};
 		assert_int_equal(pthread_create(&x.mergers[i].id, NULL, merge_all, &x.mergers[i]), 0);
 	}
 	for (unsigned i = 0; i < MERGERS; i++)
@@ -282,7 +282,7 @@ static void *own_a_lease(void *arg)
 {
 	struct owner *o = arg;
 	struct err err;
-	struct vcall c = call_new(o->w->other, &err);
+	struct vcall c = call_new(o->w->second, &err);
 	struct turn t;
 
 	must(turn_begin(&t, &c, o->r, STR("main")), &err);

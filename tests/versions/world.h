@@ -23,7 +23,7 @@ struct world {
 	struct work_pool *meta, *data, *ranges;
 	char cache[64]; /* the folder of the tables' cache */
 	struct versions *v;
-	struct versions *other; /* world_other's; NULL: there is none */
+	struct versions *second; /* world_other's; NULL: there is none */
 	struct arena *a;
 	struct err err;
 	struct vcall c;
