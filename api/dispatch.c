@@ -114,7 +114,7 @@ void api_submit(struct api_req *r, struct work_pool *pool, void (*run)(struct wo
 {
 	r->wait = KV_BLOCK;
 	r->work = (struct work){
-		.run = run, .done = done, .home = loop_mailbox(http_req_loop(r->http))};
+		.run = run, .done = done, .lane = r->lane, .home = loop_mailbox(http_req_loop(r->http))};
 	if (!http_admit_submit(&r->admit, pool, &r->work))
 		api_done(r, err_default(&r->err, ERR_SlowDown));
 }
@@ -144,6 +144,29 @@ static void op_done(struct work *w)
 	api_done(r, result_of(r));
 }
 
+/* Two branches of one lane by chance only wait for each other. */
+static uint64_t lane_of(const struct api_req *r)
+{
+	const struct str pieces[] = {r->repository, STR("/"), r->branch};
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t n = 0; n < sizeof(pieces) / sizeof(pieces[0]); n++)
+		for (size_t i = 0; i < pieces[n].n; i++)
+			h = (h ^ (unsigned char)pieces[n].p[i]) * 0x100000001b3;
+	return h | 1;
+}
+
+static void submit_run(struct api_req *r)
+{
+	bool heavy = r->route->flags & R_HEAVY;
+
+	if (r->route->flags & R_TURN) {
+		r->lane = lane_of(r);
+		http_admit_in_line(&r->admit);
+	}
+	api_submit(r, heavy ? r->x->o.heavy : r->x->o.meta, op_run, op_done);
+}
+
 static void carry_on(struct api_req *r, rc result)
 {
 	const struct api_handlers *h = r->route->handlers;
@@ -153,7 +176,7 @@ static void carry_on(struct api_req *r, rc result)
 	else if (h->start)
 		h->start(r);
 	else if (h->run)
-		api_submit(r, r->route->flags & R_HEAVY ? r->x->o.heavy : r->x->o.meta, op_run, op_done);
+		submit_run(r);
 	else
 		api_done(r, result);
 }

@@ -28,6 +28,7 @@ enum {
 	R_FORCE = 32,    /* the query's `force` opens a read-only repository */
 	R_DATA = 128,    /* of admission's class "data": a body comes or goes */
 	R_AHEAD = 256,   /* goes on with an upload: ahead of what is new */
+	R_TURN = 1024,   /* moves a branch's head: waits for others of the same branch without a worker */
 	R_ALWAYS = 512,  /* tells that the server is alive: no admission */
 	R_FORGIVING = 64, /* a repository that isn't there is the handler's to tell: r->have_repo */
 };
@@ -127,6 +128,7 @@ struct api_req {
 	enum kv_wait wait;
 
 	struct http_admit admit;
+	uint64_t lane; /* of the work that is submitted next (base/work.h) */
 	struct work work;
 	rc result;
 

@@ -34,6 +34,7 @@ struct work_pool {
 	struct {
 		struct line lines[2];
 		unsigned in_row; /* begun ones taken while new ones waited */
+		uint64_t *lanes; /* of what is run, one for each thread; 0: none */
 		bool stopping;
 	} locked;
 	pthread_t threads[];
@@ -92,14 +93,57 @@ static void unlink_locked(struct work_pool *p, struct work *w)
 	set_state(w, WORK_RUNNING);
 }
 
-/* Begun before new; but new ones aren't kept waiting for ever. */
+static bool free_locked(const struct work_pool *p, uint64_t lane)
+{
+	for (unsigned i = 0; lane && i < p->threads_n; i++)
+		if (p->locked.lanes[i] == lane)
+			return false;
+	return true;
+}
+
+static struct work *first_locked(const struct work_pool *p, int line)
+{
+	struct work *w = p->locked.lines[line].first;
+
+	while (w && !free_locked(p, w->lane))
+		w = w->next;
+	return w;
+}
+
+/* Begun before new; but new ones aren't kept waiting for ever. NULL: none that may be run now. */
 static struct work *next_locked(struct work_pool *p)
 {
-	const struct line *new = &p->locked.lines[NEW], *begun = &p->locked.lines[BEGUN];
-	bool turn = begun->first && (!new->first || p->locked.in_row < WORK_BEGUN_IN_ROW);
+	struct work *new = first_locked(p, NEW), *begun = first_locked(p, BEGUN);
+	bool turn = begun && (!new || p->locked.in_row < WORK_BEGUN_IN_ROW);
 
-	p->locked.in_row = turn && new->first ? p->locked.in_row + 1 : 0;
-	return turn ? begun->first : new->first;
+	p->locked.in_row = turn && new ? p->locked.in_row + 1 : 0;
+	return turn ? begun : new;
+}
+
+static void enter_lane_locked(struct work_pool *p, uint64_t lane)
+{
+	unsigned i = 0;
+
+	if (!lane)
+		return;
+	while (p->locked.lanes[i])
+		i++;
+	p->locked.lanes[i] = lane;
+}
+
+/* Others may have been passed over for it. */
+static void leave_lane(struct work_pool *p, uint64_t lane)
+{
+	unsigned i = 0;
+
+	if (!lane)
+		return;
+	pthread_mutex_lock(&p->mutex);
+	while (p->locked.lanes[i] != lane)
+		i++;
+	p->locked.lanes[i] = 0;
+	pthread_cond_broadcast(&p->wake);
+	pthread_mutex_unlock(&p->mutex);
 }
 
 static void deliver_done(struct mail *m)
@@ -131,11 +175,12 @@ static struct work *take(struct work_pool *p)
 	struct work *w;
 
 	pthread_mutex_lock(&p->mutex);
-	while (!queued_locked(p) && !p->locked.stopping)
+	while (!(w = next_locked(p)) && !(p->locked.stopping && !queued_locked(p)))
 		pthread_cond_wait(&p->wake, &p->mutex);
-	w = next_locked(p);
-	if (w)
+	if (w) {
 		unlink_locked(p, w);
+		enter_lane_locked(p, w->lane);
+	}
 	pthread_mutex_unlock(&p->mutex);
 	return w;
 }
@@ -150,8 +195,11 @@ static void *worker(void *arg)
 	current = p;
 	pthread_setname_np(pthread_self(), p->name);
 	while ((w = take(p))) {
+		uint64_t lane = w->lane;
+
 		if (!work_cancelled(w))
 			w->run(w);
+		leave_lane(p, lane);
 		metric_add(p->done, 1);
 		finish(w);
 	}
@@ -198,6 +246,9 @@ struct work_pool *work_pool_new(const char *name, unsigned threads, size_t max_q
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	snprintf(labels, sizeof(labels), "pool=\"%s\"", p->name);
 	p->threads_n = threads;
+	p->locked.lanes = calloc(threads, sizeof(*p->locked.lanes));
+	if (!p->locked.lanes)
+		abort();
 	p->max_queued = p->max_in_all = max_queued;
 	p->length = metric_get(METRIC_GAUGE, "work_queue_length", "Items waiting for a worker.",
 			       labels);
@@ -229,6 +280,7 @@ void work_pool_free(struct work_pool *p)
 	assert(queued_locked(p) == 0);
 	pthread_cond_destroy(&p->wake);
 	pthread_mutex_destroy(&p->mutex);
+	free(p->locked.lanes);
 	free(p);
 }
 

@@ -9,7 +9,8 @@
  * (the caller answers 503 SlowDown). No worker waits on work that needs its own pool.
  *
  * Order: what goes on with something begun (`begun`) is taken before what is new, each in the order of
- * submission; where both wait, one in WORK_BEGUN_IN_ROW + 1 is a new one, so that neither starves.
+ * submission; where both wait, one in WORK_BEGUN_IN_ROW + 1 is a new one, so that neither starves. An item
+ * whose lane is taken is passed over until it is free, and no worker waits for it.
  */
 #pragma once
 
@@ -47,6 +48,7 @@ struct work {
 	void (*done)(struct work *w); /* NULL: nobody is told (only without a mailbox) */
 	struct mailbox *home;         /* where done() goes; NULL: done() on the worker itself */
 	bool begun; /* goes on with what was begun: refusing it would waste what is done already */
+	uint64_t lane; /* not 0: of a pool's items of the same lane one is run at a time; the others wait in the queue */
 	/* private */
 	struct work *next, *prev;
 	struct mail mail;

@@ -11,7 +11,7 @@
 #include "versions/usage.h"
 
 /* Of hygiene: a part that was on its way when its upload ended; removals between two pauses. */
-enum { LATE_PARTS_MS = 60 * 60 * 1000, SWEEP_MAX = 10000 };
+enum { LEASE_MS = 3000, SHARED_TTL_MS = 5000, SHARED_JITTER_MS = 1000, LATE_PARTS_MS = 60 * 60 * 1000, SWEEP_MAX = 10000 };
 
 static rc start_log(const struct conf *c, struct err *reterr)
 {
@@ -167,6 +167,18 @@ struct kv_options app_kv_options(const struct conf *c)
 			.scan_page_size = (size_t)c->database.postgres.scan_page_size,
 			.metrics = c->database.postgres.metrics,
 		},
+		.dynamodb = {
+			.table_name = c->database.dynamodb.table_name,
+			.endpoint = c->database.dynamodb.endpoint,
+			.region = c->database.dynamodb.aws_region,
+			.profile = c->database.dynamodb.aws_profile,
+			.access_key = c->database.dynamodb.aws_access_key_id,
+			.secret = c->database.dynamodb.aws_secret_access_key,
+			.scan_limit = (size_t)c->database.dynamodb.scan_limit,
+			.max_attempts = (unsigned)c->database.dynamodb.max_attempts,
+			.max_connections = (unsigned)c->database.dynamodb.max_connections,
+			.health_check_ms = c->database.dynamodb.health_check_interval,
+		},
 	};
 }
 
@@ -242,6 +254,12 @@ static void open_pools(struct app *app)
 	app->ranges = work_pool_new("ranges", range_workers(), (size_t)c->server.queue);
 }
 
+/* What another server takes back must be gone here within seconds. */
+static int64_t remembered(const struct app *app, int64_t ms, int64_t shared_ms)
+{
+	return app->kv->ops->sole_owner || ms < shared_ms ? ms : shared_ms;
+}
+
 static void open_versions(struct app *app)
 {
 	const struct conf *c = app->conf;
@@ -251,10 +269,11 @@ static void open_versions(struct app *app)
 		.registry = app->registry,
 		.meta = app->meta,
 		.data = app->data,
-		.repo_cache_ms = c->graveler.repository_cache.expiry,
+		.repo_cache_ms = remembered(app, c->graveler.repository_cache.expiry, SHARED_TTL_MS),
 		.repo_cache_size = (size_t)c->graveler.repository_cache.size,
 		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
 		.actions = c->actions.enabled,
+		.lease_ms = app->kv->ops->sole_owner ? 0 : LEASE_MS,
 		.block_prefix = c->committed.block_storage_prefix,
 		.gc_file_bytes = (uint64_t)c->ugc.prepare_max_file_size,
 		.gc_call_ms = c->ugc.prepare_interval,
@@ -292,8 +311,8 @@ rc app_open(struct app *app, struct err *reterr)
 	app->auth = auth_new(&(struct auth_options){
 		.kv = app->kv,
 		.encrypt_secret = c->auth.encrypt.secret_key,
-		.cache_ms = c->auth.cache.enabled ? c->auth.cache.ttl : 0,
-		.cache_jitter_ms = c->auth.cache.jitter,
+		.cache_ms = c->auth.cache.enabled ? remembered(app, c->auth.cache.ttl, SHARED_TTL_MS) : 0,
+		.cache_jitter_ms = remembered(app, c->auth.cache.jitter, SHARED_JITTER_MS),
 		.cache_size = (size_t)c->auth.cache.size,
 		.single = str_eq(c->auth.ui_config.rbac, STR("none")),
 		.login_ms = c->auth.login_duration,

@@ -30,6 +30,7 @@ static const struct row rows[] = {
 	{STR("multiparts"), {""}},
 	{STR("cleanup-tokens"), {""}},
 	{STR("sluice-dropped-tokens"), {""}},
+	{STR("sluice-leases"), {""}},
 	{STR("sluice-namespaces"), {""}},
 	{STR("sluice-parts"), {""}},
 	{STR("sluice-tasks"), {""}},

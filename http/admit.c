@@ -121,6 +121,14 @@ static void cancel_work(void *ud)
 	work_cancel(x->work);
 }
 
+enum { LINE_MS = 60 * 1000 };
+
+void http_admit_in_line(struct http_admit *x)
+{
+	if (x->by.wait_ms && x->by.wait_ms < LINE_MS)
+		x->by.wait_ms = LINE_MS;
+}
+
 bool http_admit_submit(struct http_admit *x, struct work_pool *pool, struct work *w)
 {
 	/* From the submission on x->begun is the worker's. */

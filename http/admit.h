@@ -40,6 +40,9 @@ struct http_admit {
 enum admit http_admit_enter(struct http_admit *x, const struct http_admission *by, struct http_req *http,
 			    enum admission_class c, bool ahead,
 			    void (*told)(struct http_admit *x, enum admit answer));
+/* It is going to wait for others who change the same thing, not for a worker: that isn't the server's being
+ * overloaded, so it may take up to a minute. */
+void http_admit_in_line(struct http_admit *x);
 /* As work_submit. While it is new and queued, a client that goes cancels it. */
 bool http_admit_submit(struct http_admit *x, struct work_pool *pool, struct work *w);
 /* On the worker, first: false: too late, nothing is begun. */

@@ -51,3 +51,6 @@ rc aws_credentials_get(struct aws_credentials *c, struct arena *a, struct aws_ke
 /* A service refused this key: it is asked for again at the next get, unless that was done a moment
  * ago or the key is another by now. Whether another attempt is worth it. */
 bool aws_credentials_refused(struct aws_credentials *c, struct str access_key);
+/* The region that the environment (AWS_REGION, AWS_DEFAULT_REGION) or the profile's configuration names, in the arena;
+ * STR_NONE. */
+struct str aws_credentials_region(const struct aws_credentials *c, struct arena *a);

@@ -8,7 +8,7 @@
 enum { FILE_MAX = 256 * 1024 };
 
 struct profile {
-	struct str id, secret, token, role, role_session, identity_file;
+	struct str id, secret, token, role, role_session, identity_file, region;
 	struct str unsupported; /* a setting that sluice doesn't follow */
 	bool seen;
 };
@@ -62,7 +62,8 @@ static void take(struct profile *p, struct str name, struct str value)
 		    {"aws_session_token", &p->token},
 		    {"role_arn", &p->role},
 		    {"role_session_name", &p->role_session},
-		    {"web_identity_token_file", &p->identity_file}};
+		    {"web_identity_token_file", &p->identity_file},
+		    {"region", &p->region}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (str_eq_nocase(name, str_c(rows[i].name)) && !rows[i].to->n)
@@ -168,4 +169,20 @@ rc aws_from_profile(struct aws_credentials *c, struct arena *a, struct aws_found
 			       "metadata of a container or an instance",
 			       STR_ARG(str_head(name, 100)), STR_ARG(p.unsupported));
 	return RC_OK;
+}
+
+struct str aws_credentials_region(const struct aws_credentials *c, struct arena *a)
+{
+	struct str name = c->o.profile.n ? c->o.profile : aws_env(c, "AWS_PROFILE"), region;
+	struct profile p = {0};
+
+	region = aws_env(c, "AWS_REGION");
+	if (!region.n)
+		region = aws_env(c, "AWS_DEFAULT_REGION");
+	if (region.n)
+		return arena_dup(a, region);
+	/* A file that can't be read has no region; whoever wants its keys says what is wrong. */
+	IGNORE_RC(scan_file(&p, a, path_of(c, a, "AWS_CONFIG_FILE", "config"), name.n ? name : STR("default"),
+			    true, false, NULL));
+	return p.region.n ? p.region : STR_NONE;
 }

@@ -29,10 +29,21 @@ static rc open_postgres(const struct kv_options *o, struct kv **ret, struct err 
 	return RC_OK;
 }
 
+static rc open_dynamodb(const struct kv_options *o, struct kv **ret, struct err *reterr)
+{
+	struct kv_dynamodb_options dynamodb = o->dynamodb;
+
+	dynamodb.existing |= o->existing;
+	TRY(kv_dynamodb_open(&dynamodb, ret, reterr));
+	*ret = kv_share_new(*ret);
+	return RC_OK;
+}
+
 const struct kv_driver kv_drivers[] = {
 	{"local", true, open_local},
 	{"mem", false, open_mem},
 	{"postgres", true, open_postgres},
+	{"dynamodb", true, open_dynamodb},
 };
 
 const size_t kv_drivers_n = sizeof(kv_drivers) / sizeof(kv_drivers[0]);

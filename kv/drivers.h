@@ -10,6 +10,7 @@
 struct kv_options {
 	struct str type;		 /* a name of the table */
 	struct kv_rocksdb_options local; /* type "local" */
+	struct kv_dynamodb_options dynamodb; /* type "dynamodb" */
 	bool existing; /* NOT_FOUND when there is none yet: no folder, no table is made */
 	struct kv_postgres_options postgres;
 };

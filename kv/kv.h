@@ -200,6 +200,23 @@ rc kv_postgres_open(const struct kv_postgres_options *o, struct kv **ret, struct
  * come: a get goes out at once, unless two of the same key are on their way, and then with all who wait for
  * the first of them to return. Owns `next`. */
 struct kv *kv_share_new(struct kv *next);
+/* lakeFS's table in a DynamoDB, or in what speaks its protocol (ScyllaDB Alternator), shared by any number of
+ * processes; the table is made where there is none. Zeros are defaults. Narrower limits than above: keys of 1024 bytes,
+ * values of about 400 KB. */
+struct kv_dynamodb_options {
+	struct str table_name; /* kvstore */
+	struct str endpoint;   /* a URL; STR_NONE: AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL, else AWS's own */
+	struct str region;     /* STR_NONE: the environment's or the profile's */
+	struct str profile, access_key, secret, token; /* as http/aws_credentials.h has them */
+	bool existing;	       /* NOT_FOUND when there is no table yet: none is made */
+	size_t scan_limit;     /* 1024 items of a page at most */
+	unsigned max_attempts; /* of one request; 0: until its time is over */
+	unsigned max_connections; /* 64 */
+	int64_t health_check_ms;  /* 0: nobody looks */
+	/* The longest that a call takes, waits for a connection, waits for the table: 30 s, 10 s, 2 min. */
+	int64_t call_ms, wait_ms, open_ms;
+};
+rc kv_dynamodb_open(const struct kv_dynamodb_options *o, struct kv **ret, struct err *reterr);
 /* In memory, sorted: the executable specification. KV_NOWAIT answers WOULD_BLOCK while somebody
  * writes. */
 struct kv *kv_mem_new(void);

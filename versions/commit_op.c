@@ -7,6 +7,7 @@
 #include "versions/protection.h"
 #include "versions/seal.h"
 #include "versions/staged_changes.h"
+#include "versions/turn.h"
 
 static rc no_changes(struct vcall *c)
 {
@@ -94,15 +95,16 @@ static rc try_commit(struct vcall *c, const struct repo *r, const struct commit_
 rc branch_commit(struct vcall *c, const struct repo *r, const struct commit_request *q,
 		 struct commit *ret)
 {
+	struct turn turn;
+	rc res;
+
 	if (!q->force)
 		TRY(read_only_refused(r, c->err));
 	TRY(protection_check(c, r, q->branch, PROTECT_COMMIT));
-	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		rc res = try_commit(c, r, q, ret);
-
-		if (!rc_is(res, PREDICATE))
-			return res;
-	}
-	return err_set(c->err, ERR_SlowDown, "branch " STR_FMT " keeps moving; try again",
-		       STR_ARG(q->branch));
+	TRY(turn_begin(&turn, c, r, q->branch));
+	do
+		res = try_commit(c, r, q, ret);
+	while (rc_is(res, PREDICATE) && rc_ok(res = turn_again(&turn)));
+	turn_end(&turn);
+	return res;
 }

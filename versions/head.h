@@ -40,7 +40,7 @@ struct commit_overrides {
 	size_t metadata_n;
 };
 
-/* NOT_FOUND (branch), NoChanges, ReadOnlyRepository, ProtectedBranch, SlowDown (it keeps changing),
+/* Those who move one head take turns (turn.h). NOT_FOUND (branch), NoChanges, ReadOnlyRepository, ProtectedBranch, SlowDown (it keeps changing),
  * PreconditionFailed (actions.h), as all below. */
 rc branch_commit(struct vcall *c, const struct repo *r, const struct commit_request *q,
 		 struct commit *ret);

@@ -10,6 +10,7 @@
 #include "versions/ref.h"
 #include "versions/seal.h"
 #include "versions/staged_changes.h"
+#include "versions/turn.h"
 
 /* What a head operation makes of the head that it finds. */
 struct move {
@@ -66,16 +67,17 @@ static rc try_move(struct move *m, struct commit *ret)
 
 static rc run_move(struct move *m, struct commit *ret)
 {
+	struct turn turn;
+	rc res;
+
 	if (!m->force)
 		TRY(read_only_refused(m->r, m->c->err));
-	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		rc res = try_move(m, ret);
-
-		if (!rc_is(res, PREDICATE))
-			return res;
-	}
-	return err_set(m->c->err, ERR_SlowDown, "branch " STR_FMT " keeps moving; try again",
-		       STR_ARG(m->branch));
+	TRY(turn_begin(&turn, m->c, m->r, m->branch));
+	do
+		res = try_move(m, ret);
+	while (rc_is(res, PREDICATE) && rc_ok(res = turn_again(&turn)));
+	turn_end(&turn);
+	return res;
 }
 
 /* dest with what source changed since base; equal ones need no walk. */
@@ -288,23 +290,30 @@ rc branch_cherry_pick(struct vcall *c, const struct repo *r, const struct pick_r
 	return pick(c, r, q, make_cherry_pick, ret);
 }
 
+static rc try_hard_reset(struct vcall *c, const struct repo *r, struct str branch, struct str ref)
+{
+	struct commit target;
+	struct branch b;
+
+	TRY(branch_get_open(c, r, branch, &b));
+	TRY(ref_commit(c, r, ref, &target));
+	return branch_move(c, r, &b, target.id, 0);
+}
+
 /* As lakeFS: what is staged stays staged, over the new head. */
 rc branch_hard_reset(struct vcall *c, const struct repo *r, struct str branch, struct str ref, bool force)
 {
+	struct turn turn;
+	rc res;
+
 	if (!force)
 		TRY(read_only_refused(r, c->err));
 	TRY(protection_check(c, r, branch, PROTECT_STAGING));
 	TRY(protection_check(c, r, branch, PROTECT_COMMIT));
-	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		struct commit target;
-		struct branch b;
-		rc res;
-
-		TRY(branch_get_open(c, r, branch, &b));
-		TRY(ref_commit(c, r, ref, &target));
-		res = branch_move(c, r, &b, target.id, 0);
-		if (!rc_is(res, PREDICATE))
-			return res;
-	}
-	return err_set(c->err, ERR_SlowDown, "branch " STR_FMT " keeps moving; try again", STR_ARG(branch));
+	TRY(turn_begin(&turn, c, r, branch));
+	do
+		res = try_hard_reset(c, r, branch, ref);
+	while (rc_is(res, PREDICATE) && rc_ok(res = turn_again(&turn)));
+	turn_end(&turn);
+	return res;
 }

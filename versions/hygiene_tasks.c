@@ -1,9 +1,11 @@
 /* Records of tasks a day after they were done (lakeFS forgets them then, too), and of processes that wrote no
  * heartbeat for a day. A task of some other program is kept as long, whether it is done or not: what it is can't be
  * known, and its owner would have written it since. One that isn't done is the tasks' own business
- * (task_lost.c). */
+ * (task_lost.c). And leases on heads (turn.h) an hour after they were written. */
 #include "versions/hygiene_kinds.h"
 #include "versions/task_priv.h"
+
+enum { LEASE_OLD_S = 3600 };
 
 static bool is_old(const struct sweep *s, struct timestamp t)
 {
@@ -56,11 +58,25 @@ static rc visit_instance(struct sweep *s, struct vcall *c, struct kv_entry e, vo
 	return sweep_delete(s, c, PARTITION_CATALOG, e.key);
 }
 
+/* Of servers that died; who works renews it every second. */
+static rc visit_lease(struct sweep *s, struct vcall *c, struct kv_entry e, void *ud)
+{
+	size_t at = e.value.n;
+	uint64_t when;
+
+	while (at && e.value.p[at - 1] != ' ')
+		at--;
+	if (str_to_u64(str_skip(e.value, at), &when) && s->now_ms / 1000 < (int64_t)when + LEASE_OLD_S)
+		return RC_OK;
+	return sweep_delete(s, c, PARTITION_LEASES, e.key);
+}
+
 void sweep_tasks(struct sweep *s)
 {
 	struct str nowhere = task_nowhere()->partition;
 
 	sweep_each(s, PARTITION_GRAVELER, visit_repo, NULL);
 	sweep_each(s, PARTITION_CATALOG, visit_instance, NULL);
+	sweep_each(s, PARTITION_LEASES, visit_lease, NULL);
 	sweep_each(s, nowhere, visit_task, &nowhere);
 }

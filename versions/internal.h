@@ -18,6 +18,7 @@ struct versions {
 	struct work_pool *meta, *data;
 	_Atomic uint64_t usage; /* requests that were counted (usage.h) */
 	struct put_batch *puts;
+	struct turns *turns;
 	struct tasks *tasks;       /* NULL: this process runs none */
 	struct tables *tables;     /* NULL: commits can't be read (tests of other things) */
 	struct {
@@ -54,6 +55,7 @@ struct versions {
 #define PARTITION_MULTIPARTS STR("multiparts")
 #define PARTITION_PARTS STR("sluice-parts")
 #define PARTITION_NAMESPACES STR("sluice-namespaces")
+#define PARTITION_LEASES STR("sluice-leases")
 
 static inline int64_t wall_ms(void)
 {

@@ -7,6 +7,7 @@
 #include "versions/protection.h"
 #include "versions/seal.h"
 #include "versions/staging.h"
+#include "versions/turn.h"
 
 enum { PAGE = 1000 };
 
@@ -23,19 +24,26 @@ static rc keeps_changing(struct vcall *c)
 }
 
 /* Sealed first: what a writer stages from then on isn't what was asked to go. */
+static rc try_reset(struct vcall *c, const struct repo *r, struct str branch)
+{
+	struct branch b;
+
+	TRY(branch_seal(c, r, branch, &b));
+	return branch_move(c, r, &b, b.commit_id, b.sealed_n);
+}
+
 rc branch_reset(struct vcall *c, const struct repo *r, struct str branch, bool force)
 {
-	TRY(allowed(c, r, branch, force));
-	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		struct branch b;
-		rc res;
+	struct turn turn;
+	rc res;
 
-		TRY(branch_seal(c, r, branch, &b));
-		res = branch_move(c, r, &b, b.commit_id, b.sealed_n);
-		if (!rc_is(res, PREDICATE))
-			return res;
-	}
-	return keeps_changing(c);
+	TRY(allowed(c, r, branch, force));
+	TRY(turn_begin(&turn, c, r, branch));
+	do
+		res = try_reset(c, r, branch);
+	while (rc_is(res, PREDICATE) && rc_ok(res = turn_again(&turn)));
+	turn_end(&turn);
+	return res;
 }
 
 /* The value that hides what is staged below: the committed entry, or a tombstone. */
@@ -100,20 +108,29 @@ static rc undo_prefix(struct vcall *c, const struct repo *r, const struct branch
 
 /* What undoes an entry depends on the commit: should that be another one afterwards, all is done again, over
  * what was staged by it. */
+static rc try_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix)
+{
+	struct branch b, now;
+
+	TRY(branch_seal(c, r, branch, &b));
+	TRY(undo_prefix(c, r, &b, prefix));
+	TRY(branch_get(c, r, branch, &now));
+	return str_eq(now.commit_id, b.commit_id) ? RC_OK : RC(PREDICATE);
+}
+
 rc branch_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix,
 		       bool force)
 {
-	TRY(allowed(c, r, branch, force));
-	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		struct branch b, now;
+	struct turn turn;
+	rc res;
 
-		TRY(branch_seal(c, r, branch, &b));
-		TRY(undo_prefix(c, r, &b, prefix));
-		TRY(branch_get(c, r, branch, &now));
-		if (str_eq(now.commit_id, b.commit_id))
-			return RC_OK;
-	}
-	return keeps_changing(c);
+	TRY(allowed(c, r, branch, force));
+	TRY(turn_begin(&turn, c, r, branch));
+	do
+		res = try_reset_prefix(c, r, branch, prefix);
+	while (rc_is(res, PREDICATE) && rc_ok(res = turn_again(&turn)));
+	turn_end(&turn);
+	return res;
 }
 
 /* The same for one path, where the KV can't guard the write by the branch. */

@@ -8,6 +8,7 @@
 #include "versions/put_batch.h"
 #include "versions/tables.h"
 #include "versions/task_priv.h"
+#include "versions/turn.h"
 
 enum { COMMITS_CACHED = 4096, CLOSED_MS = 60 * 1000 };
 
@@ -38,6 +39,7 @@ struct versions *versions_new(const struct versions_options *o)
 	pthread_mutex_init(&v->names, NULL);
 	pthread_mutex_init(&v->ids, NULL);
 	v->puts = put_batch_new(v);
+	v->turns = turns_new(o->lease_ms);
 	v->ranges = o->ranges;
 	v->split.min_bytes = o->min_range_bytes;
 	v->split.max_bytes = o->max_range_bytes ? o->max_range_bytes : 20 << 20;
@@ -60,6 +62,7 @@ void versions_free(struct versions *v)
 	versions_end_tasks(v);
 	tasks_free(v->tasks);
 	put_batch_free(v->puts);
+	turns_free(v->turns);
 	tables_free(v->tables);
 	registry_unref(v->registry_locked);
 	pthread_mutex_destroy(&v->registry_lock);
@@ -106,9 +109,11 @@ enum { STEPS_A_TICK = 256 };
 
 rc vcall_tick(struct vcall *c, int64_t step)
 {
-	if (!c->progress || step % STEPS_A_TICK)
+	if (step % STEPS_A_TICK)
 		return RC_OK;
-	return c->progress->tick(c->progress, step, c->err);
+	if (c->turn)
+		turn_renew(c->turn);
+	return c->progress ? c->progress->tick(c->progress, step, c->err) : RC_OK;
 }
 
 struct str scan_from(struct arena *a, struct str prefix, struct str after)

@@ -10,6 +10,7 @@
 #include "kv/kv.h"
 
 struct versions;
+struct turn;
 
 struct versions_options {
 	struct kv *kv;              /* borrowed */
@@ -22,6 +23,9 @@ struct versions_options {
 	bool ensure_readable_root;  /* graveler.ensure_readable_root_namespace */
 	/* actions.enabled: a repository's actions count, so what they guard is refused (actions.h). */
 	bool actions;
+	/* Other processes use the KV, too: so long a lease on a branch's head outlives its owner (turn.h); 0: there
+	 * are none. 3,000 */
+	int64_t lease_ms;
 	struct str block_prefix;    /* "_lakefs" */
 	/* Where ranges are cut (committed.permanent.*); zeros: 0, 20 MiB, 50,000. */
 	uint64_t min_range_bytes, max_range_bytes, range_raggedness;
@@ -58,6 +62,7 @@ struct vcall {
 	struct err *err;
 	/* Told by commits and merges, which it may end (dump.h); NULL: nobody asks. */
 	struct progress *progress;
+	struct turn *turn; /* of the head that it moves (turn.h) */
 };
 
 /* Where a metarange or range of this id lies, below its repository's namespace. */

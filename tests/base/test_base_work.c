@@ -294,6 +294,64 @@ static void test_work__begun_goes_first(void **state)
 	sem_destroy(&running);
 }
 
+/* Of one lane one at a time, in order, and those of other lanes don't wait for it. */
+struct in_lane {
+	struct work work;
+	atomic_int *running, *most, *done;
+	int *order, *n, number;
+};
+
+static void run_in_lane(struct work *w)
+{
+	struct in_lane *i = (struct in_lane *)w;
+	int now = atomic_fetch_add(i->running, 1) + 1;
+
+	if (now > atomic_load(i->most))
+		atomic_store(i->most, now);
+	i->order[(*i->n)++] = i->number; /* no lock: the lane is one */
+	sched_yield();
+	atomic_fetch_sub(i->running, 1);
+	atomic_fetch_add(i->done, 1);
+}
+
+static void test_work__lanes(void **state)
+{
+	enum { N = 200, LANE = 7 };
+	struct work_pool *p = work_pool_new("test", 3, N + 3);
+	struct item holder = {.work = {.run = run_item, .lane = LANE}}, free_one = {.work.run = run_item},
+		    other = {.work = {.run = run_item, .lane = LANE + 1}};
+	atomic_int lane_running = 0, most = 0, done = 0, free_done = 0;
+	struct in_lane items[N];
+	int order[N], n = 0;
+	sem_t gate, running;
+
+	sem_init(&gate, 0, 0);
+	sem_init(&running, 0, 0);
+	holder.gate = &gate;
+	holder.running = &running;
+	assert_true(work_submit(p, &holder.work));
+	sem_wait(&running);
+	for (int i = 0; i < N; i++) {
+		items[i] = (struct in_lane){.work = {.run = run_in_lane, .lane = LANE}, .running = &lane_running,
+					    .most = &most, .done = &done, .order = order, .n = &n, .number = i};
+		assert_true(work_submit(p, &items[i].work));
+	}
+	free_one.done_count = other.done_count = &free_done;
+	free_one.work.done = other.work.done = item_done;
+	assert_true(work_submit(p, &free_one.work));
+	assert_true(work_submit(p, &other.work));
+	wait_for(&free_done, 2); /* past all that wait for the lane */
+	assert_int_equal(atomic_load(&done), 0);
+	sem_post(&gate);
+	work_pool_free(p); /* lets them finish */
+	assert_int_equal(atomic_load(&done), N);
+	assert_int_equal(atomic_load(&most), 1);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(order[i], i);
+	sem_destroy(&gate);
+	sem_destroy(&running);
+}
+
 static void run_mask(struct work *w)
 {
 	struct item *i = (struct item *)w;
@@ -326,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_work__cancel_without_home),
 		cmocka_unit_test(test_work__done_once_whoever_wins),
 		cmocka_unit_test(test_work__begun_goes_first),
+		cmocka_unit_test(test_work__lanes),
 		cmocka_unit_test(test_work__signals_are_blocked),
 	};
 

@@ -18,8 +18,12 @@ PATIENCE = 300
 class Pair:
     """A server's database, and another folder for it to go to; the same configuration but for that."""
 
-    def __init__(self, server):
+    def __init__(self, server, a=None, b=None):
+        """a, b: configurations that are there."""
         self.server = server
+        if a:
+            self.a, self.b = a, b
+            return
         self.a, self.b = server.path("config.yaml"), server.path("b.yaml")
         server.configure()
         with open(self.a) as f:
@@ -37,6 +41,12 @@ class Pair:
 
     def digest(self, config):
         return self.run("kv", "digest", "--config", config).stdout
+
+    def same(self):
+        """Both digests, which must be one."""
+        a, b = self.digest(self.a), self.digest(self.b)
+        assert a == b, (a, b)
+        return a
 
     def start_migration(self, **more):
         return subprocess.Popen([SLUICE, "migrate", "--from", self.a, "--to", self.b], env=self.server.env(), **more)
@@ -89,6 +99,55 @@ class OnTerminal:
         _, status, self.usage = os.wait4(self.proc.pid, 0)
         self.proc.returncode = os.waitstatus_to_exitcode(status)
         return self.proc.returncode
+
+
+def config_of(server, name, database):
+    """The path of the server's configuration with another database."""
+    was, server.database = server.database, database
+    server.configure()
+    server.database = was
+    path = server.path(name + ".yaml")
+    os.replace(server.path("config.yaml"), path)
+    server.configure()
+    return path
+
+
+def local(path):
+    return f'{{type: local, local: {{path: "{path}"}}}}'
+
+
+def killed_and_resumed(pair, kill_at):
+    """Seconds, how often it was killed, and what the last run showed. Killed where the bar has each of these
+    per cents; the target opens nowhere meanwhile."""
+    begun, kills = time.monotonic(), 0
+    for percent in kill_at:
+        terminal = OnTerminal(pair)
+        if not terminal.until_copied(percent):
+            assert terminal.wait() == 0, terminal.shown[-500:]
+            break
+        terminal.kill()
+        assert terminal.wait() == -signal.SIGKILL
+        kills += 1
+        out = pair.run("migrate", "version", "--config", pair.b, code=2)
+        assert "isn't complete" in out.stderr, out.stderr
+    else:
+        terminal = OnTerminal(pair)
+        assert terminal.wait() == 0, terminal.shown[-500:]
+    return time.monotonic() - begun, kills, terminal
+
+
+def chain(server, pg, db, kill_at, told):
+    """rocksdb -> postgres -> dynamodb -> rocksdb, each killed and gone on with; equal to the source at the end. Answers the
+    configuration of the last. told(from, to, seconds, kills, terminal)."""
+    stages = [("rocksdb", server.database), ("postgres", pg.section()), ("dynamodb", db.section()),
+              ("rocksdb-again", local(server.path("kv-again")))]
+    configs = [config_of(server, name, database) for name, database in stages]
+    source = Pair(server).digest(configs[0])
+    for i in range(3):
+        pair = Pair(server, configs[i], configs[i + 1])
+        told(stages[i][0], stages[i + 1][0], *killed_and_resumed(pair, kill_at))
+        assert pair.same() == source
+    return configs[-1]
 
 
 def with_staged(n, **more):

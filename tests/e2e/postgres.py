@@ -15,7 +15,9 @@ BIN = "/usr/lib/postgresql/15/bin"
 class Postgres:
     """with Postgres() as pg: pg.uri(), pg.sql("SELECT 1")."""
 
-    def __init__(self):
+    def __init__(self, synced=False):
+        """synced: as in earnest, for who measures."""
+        self.unsynced = [] if synced else ["-c", "fsync=off", "-c", "full_page_writes=off"]
         self.folder = tempfile.mkdtemp(prefix="sluice-pg-")
         self.port = free_port()
         self.proc = None

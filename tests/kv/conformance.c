@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "tests/kv/ddb_service.h"
 #include "tests/kv/pg_cluster.h"
 
 static struct kv *open_mem(const char *folder)
@@ -61,14 +62,32 @@ static struct kv *open_postgres_shared(const char *folder)
 	return kv_share_new(open_postgres(folder));
 }
 
+/* A table for each test, all in one service. Pages of a few rows, so that scans have many. */
+static struct kv *open_dynamodb(const char *folder)
+{
+	static unsigned tables;
+	struct arena *a = arena_new();
+	struct kv_dynamodb_options o =
+		ddb_service_options(ddb_service_shared(), a, 0, arena_printf(a, "kv.%u", tables++).p);
+	struct kv *kv = NULL;
+	struct err e = {0};
+
+	o.scan_limit = 7;
+	if (!rc_ok(kv_dynamodb_open(&o, &kv, &e)))
+		fail_msg("%s", e.msg);
+	arena_free(a);
+	return kv;
+}
+
 static const struct kv_row rows[] = {
-	{"mem", open_mem, false},
-	{"fault", open_fault, false},
-	{"share", open_share, false},
-	{"postgres", open_postgres, true},
-	{"postgres, reads shared", open_postgres_shared, true},
+	{.name = "mem", .open = open_mem, .slow = false},
+	{.name = "fault", .open = open_fault, .slow = false},
+	{.name = "share", .open = open_share, .slow = false},
+	{.name = "postgres", .open = open_postgres, .slow = true},
+	{.name = "postgres, reads shared", .open = open_postgres_shared, .slow = true},
+	{.name = "dynamodb", .open = open_dynamodb, .slow = true, .key_max = 1024, .value_max = 390 << 10},
 #ifndef __SANITIZE_THREAD__ /* the library isn't built for it */
-	{"rocksdb", open_rocksdb, true},
+	{.name = "rocksdb", .open = open_rocksdb, .slow = true},
 #endif
 };
 

@@ -20,6 +20,8 @@ struct kv_row {
 	struct kv *(*open)(const char *folder);
 	/* Each write waits for a disk or a network: do less of them. */
 	bool slow;
+	/* What it takes, where that is less than KV_KEY_MAX and KV_VALUE_MAX; else 0. */
+	size_t key_max, value_max;
 };
 
 struct kv_fixture {

@@ -272,6 +272,51 @@ static void test_examples__trailer(void **unused)
 	arena_free(a);
 }
 
+/* Requests of another service's, signed by botocore 1.44.8. */
+static void test_examples__dynamodb(void **state)
+{
+	static const struct {
+		const char *host, *target, *token, *body, *names, *signature;
+	} v[] = {
+		{"dynamodb.eu-central-1.amazonaws.com", "GetItem", NULL,
+		 "{\"TableName\":\"kvstore\",\"Key\":{\"PartitionKey\":{\"B\":\"cA==\"},\"ItemKey\":{\"B\":\"aw==\"}},"
+		 "\"ConsistentRead\":true}",
+		 "content-type;host;x-amz-date;x-amz-target",
+		 "52853023e689ce1825c99af9194632821552b55aebc729f7d262f93de715e47b"},
+		{"127.0.0.1:8000", "PutItem", "FwoGZXIvYXdzEXAMPLE//token==",
+		 "{\"TableName\":\"kvstore\",\"Item\":{}}",
+		 "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
+		 "41027c44be525ff604074c294eee3e170058243ad82effa3875af1094a2377bd"},
+	};
+	enum { NOV_21_2026 = 1795236577 }; /* 20261121T044937Z */
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		struct arena *a = arena_new();
+		struct sigv4_credentials keys = {AWS_KEY, AWS_SECRET, str_c(v[i].token)};
+		struct sigv4_request r = request_of(
+			a, "POST", "/",
+			arena_printf(a,
+				     "host: %s\ncontent-type: application/x-amz-json-1.0\n"
+				     "x-amz-date: 20261121T044937Z\n"
+				     "x-amz-target: DynamoDB_20120810.%s\n",
+				     v[i].host, v[i].target)
+				.p);
+		uint8_t hash[32];
+
+		if (v[i].token)
+			r = request_with(a, r, "x-amz-security-token", keys.token);
+		digest_of(DIGEST_SHA256, str_c(v[i].body), hash);
+		assert_str(sigv4_sign_header(&r, &keys, STR("eu-central-1"), STR("dynamodb"), NOV_21_2026,
+					     hex_encode(a, str_make(hash, 32)), a),
+			   arena_printf(a,
+					"AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261121/eu-central-1/"
+					"dynamodb/aws4_request, SignedHeaders=%s, Signature=%s",
+					v[i].names, v[i].signature)
+				   .p);
+		arena_free(a);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +324,7 @@ int main(void)
 		cmocka_unit_test(test_examples__presigned),
 		cmocka_unit_test(test_examples__chunked),
 		cmocka_unit_test(test_examples__trailer),
+		cmocka_unit_test(test_examples__dynamodb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -238,7 +238,7 @@ static void come_between(void *ud)
 {
 	struct meanwhile *m = ud;
 	struct err err = {0};
-	struct vcall c = {.v = m->w->v, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
+	struct vcall c = {.v = m->w->other, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
 
 	m->times++;
 	m->act(m, &c);
@@ -273,6 +273,7 @@ static void test_heads__joins_at_once(void **state)
 		struct repo r;
 
 		world_open(&w, PLAIN);
+		world_other(&w);
 		r = world_repo(&w);
 		m.w = &w;
 		m.r = &r;
@@ -326,6 +327,7 @@ static void test_heads__reset_beside_commit(void **state)
 			struct repo r;
 
 			world_open(&w, PLAIN);
+			world_other(&w);
 			r = prepare(&w, false);
 			m.w = &w;
 			m.r = &r;
@@ -433,6 +435,7 @@ static struct versions *process_new(struct world *w)
 		.block_prefix = STR("_lakefs"),
 		.max_range_bytes = 4096,
 		.range_raggedness = 5,
+		.lease_ms = 50,
 	});
 
 	versions_open_tables(v, &(struct tables_options){.block_cache_bytes = 64 * 1024, .open_max = 20});

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/encode.h"
+#include "tests/kv/ddb_service.h"
 #include "tests/kv/pg_cluster.h"
 #include "versions/multipart.h"
 
@@ -98,7 +99,9 @@ static struct kv *plain_new(struct kv *next)
 
 /* The world. */
 
-static void start(struct world *w)
+enum { LEASE_MS = 300 };
+
+static struct versions *process_new(struct world *w, bool first)
 {
 	const struct versions_options o = {
 		.kv = w->kv,
@@ -113,20 +116,28 @@ static void start(struct world *w)
 		.max_range_bytes = 4096,
 		.range_raggedness = 10,
 		.ranges = w->ranges,
+		.lease_ms = first ? 0 : LEASE_MS,
 	};
 	const struct tables_options tables = {
-		.cache_dir = str_c(w->cache),
+		.cache_dir = first ? str_c(w->cache) : STR_NONE,
 		.cache_bytes = 256 * 1024,
 		.block_cache_bytes = 64 * 1024,
 		.open_max = 20,
 	};
 
-	w->v = versions_new(&o);
-	versions_open_tables(w->v, &tables);
+	struct versions *v = versions_new(&o);
+
+	versions_open_tables(v, &tables);
+	return v;
+}
+
+static void start(struct world *w)
+{
+	w->v = process_new(w, true);
 	w->c = (struct vcall){.v = w->v, .a = w->a, .wait = KV_BLOCK, .err = &w->err};
 }
 
-/* With SLUICE_WORLD_KV=postgres the worlds stand on a PostgreSQL, whose driver has no guarded sets and no reads
+/* With SLUICE_WORLD_KV=postgres, or dynamodb, the worlds stand on one, whose drivers have no guarded sets and no reads
  * without waiting; each has a table of its own. */
 static struct kv *new_postgres(void)
 {
@@ -143,11 +154,29 @@ static struct kv *new_postgres(void)
 	return kv_share_new(kv);
 }
 
+static struct kv *new_dynamodb(void)
+{
+	static unsigned tables;
+	struct arena *a = arena_new();
+	struct kv_dynamodb_options o =
+		ddb_service_options(ddb_service_shared(), a, 0, arena_printf(a, "world%u", tables++).p);
+	struct kv *kv = NULL;
+	struct err e = {0};
+
+	if (!rc_ok(kv_dynamodb_open(&o, &kv, &e)))
+		fail_msg("%s", e.msg);
+	arena_free(a);
+	return kv_share_new(kv);
+}
+
 static struct kv *new_kv(void)
 {
 	const char *name = getenv("SLUICE_WORLD_KV");
 
-	return name && !strcmp(name, "postgres") ? new_postgres() : kv_mem_new();
+	return !name			     ? kv_mem_new()
+	       : strcmp(name, "postgres") == 0 ? new_postgres()
+	       : strcmp(name, "dynamodb") == 0 ? new_dynamodb()
+					     : kv_mem_new();
 }
 
 static void open_stores(struct world *w, bool two)
@@ -206,10 +235,21 @@ void world_close(struct world *w)
 	work_pool_free(w->data);
 	work_pool_free(w->ranges);
 	versions_free(w->v);
+	versions_free(w->other);
 	nftw(w->cache, remove_one, 10, FTW_DEPTH | FTW_PHYS);
 	registry_unref(w->registry);
 	kv_free(w->kv);
 	arena_free(w->a);
+}
+
+struct versions *world_other(struct world *w)
+{
+	if (!w->other) {
+		w->other = process_new(w, false);
+		versions_free(w->v);
+		w->v = w->c.v = process_new(w, false);
+	}
+	return w->other;
 }
 
 void world_restart(struct world *w)
