@@ -157,6 +157,8 @@ DIFFERENCES = [
      ['status 200 -> 404']),
     ("a deleted repository is gone at once", "741",
      ['status 200 -> 404']),
+    ("words that name what is missing", "746",
+     ["/message: 'No data' -> 'nothing was restored: in local://repo1 metarange <id> is missing'"]),
     ("a fault of lakeFS: picking a commit damaged it", "749-750",
      ["/results/cp2/commit_id: '<id>' -> '<id>'", "/results/hidden1/commit_id: '<id>' -> '<id>'"]),
     ("nobody runs actions here, so what they guard is refused", "788,792",
