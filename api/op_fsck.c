@@ -55,6 +55,20 @@ static struct str text(struct str s)
 	return str_head(s, n);
 }
 
+void api_show_findings(struct json_out *w, const struct fsck_finding *list, size_t n)
+{
+	jw_array(w, "findings");
+	for (size_t i = 0; i < n; i++) {
+		jw_object(w, NULL);
+		jw_str(w, "kind", str_c(fsck_kind_name(list[i].kind)));
+		jw_str(w, "thing", text(list[i].thing));
+		jw_str(w, "named_by", text(list[i].named_by));
+		jw_str(w, "story", text(list[i].story));
+		jw_end_object(w);
+	}
+	jw_end_array(w);
+}
+
 static rc show_result(struct api_req *r, struct vcall *c, const struct task *t)
 {
 	struct fsck_finding *list;
@@ -63,16 +77,7 @@ static rc show_result(struct api_req *r, struct vcall *c, const struct task *t)
 
 	TRY(task_fsck_result(c, t, &n, &list, &found));
 	show_counts(&r->w, &n);
-	jw_array(&r->w, "findings");
-	for (size_t i = 0; i < found; i++) {
-		jw_object(&r->w, NULL);
-		jw_str(&r->w, "kind", str_c(fsck_kind_name(list[i].kind)));
-		jw_str(&r->w, "thing", text(list[i].thing));
-		jw_str(&r->w, "named_by", text(list[i].named_by));
-		jw_str(&r->w, "story", text(list[i].story));
-		jw_end_object(&r->w);
-	}
-	jw_end_array(&r->w);
+	api_show_findings(&r->w, list, found);
 	return RC_OK;
 }
 

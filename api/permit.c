@@ -15,13 +15,19 @@ static struct auth_context context(struct api_req *r)
 	};
 }
 
+static rc asked(struct api_req *r, const struct auth_need *need)
+{
+	struct auth_context ctx = context(r);
+
+	return auth_allows(r->user, need, &ctx, &r->err);
+}
+
 static rc allows(struct api_req *r, const char *action, struct str resource)
 {
 	struct auth_need need = {
 		.kind = NEED_PERMISSION, .action = str_c(action), .resource = resource};
-	struct auth_context ctx = context(r);
 
-	return auth_allows(r->user, &need, &ctx, &r->err);
+	return asked(r, &need);
 }
 
 static struct str repo_arn(struct api_req *r, struct str repo)
@@ -39,6 +45,14 @@ static struct str below_arn(struct api_req *r, const char *kind, struct str name
 rc api_allows_object(struct api_req *r, const char *action, struct str path)
 {
 	return allows(r, action, below_arn(r, "/object/", path));
+}
+
+rc api_allows_all(struct api_req *r, const char *action, const char *below)
+{
+	struct auth_need need = {
+		.kind = NEED_BELOW, .action = str_c(action), .resource = below_arn(r, below, STR(""))};
+
+	return asked(r, &need);
 }
 
 rc api_allows_namespace(struct api_req *r, const char *action, struct str space)
@@ -87,6 +101,8 @@ static rc permitted(struct api_req *r, const struct api_permit *p)
 		return allows(r, p->action, below_arn(r, "/tag/", r->tag));
 	case ON_OBJECT:
 		return allows(r, p->action, below_arn(r, "/object/", r->path));
+	case ON_OBJECTS:
+		return api_allows_all(r, p->action, "/object/");
 	case ON_NAMESPACE:
 		return api_allows_namespace(r, p->action, r->space);
 	case ON_ALL:

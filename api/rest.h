@@ -43,6 +43,7 @@ enum api_resource {
 	ON_REF,    /* r->ref as if it were a branch's name */
 	ON_TAG,
 	ON_OBJECT,    /* r->path */
+	ON_OBJECTS,   /* every object of the repository, without an exception */
 	ON_NAMESPACE, /* r->space, set by parse */
 	ON_EACH,      /* the handler asks for each object */
 	ON_ALL,       /* "*" */
@@ -57,7 +58,7 @@ struct api_permit {
 	enum api_resource on;
 	const char *action;
 };
-enum { API_PERMITS_MAX = 3 };
+enum { API_PERMITS_MAX = 8 };
 
 enum api_op {
 #define ROUTE(name, ...) API_##name,
@@ -178,6 +179,8 @@ struct str api_source(struct api_req *r); /* the client's address */
 rc api_authorize(struct api_req *r);
 /* For rows that ask for each: the action on an object of the repository. */
 rc api_allows_object(struct api_req *r, const char *action, struct str path);
+/* On all that begins so below the repository ("/branch/"). */
+rc api_allows_all(struct api_req *r, const char *action, const char *below);
 rc api_allows_namespace(struct api_req *r, const char *action, struct str space);
 bool api_allows_repo(struct api_req *r, const char *action, const struct repo *repo);
 
@@ -221,6 +224,9 @@ rc api_accepted(struct api_req *r, rc submitted, const struct str *id);
 rc api_find_task(struct api_req *r, enum task_kind kind, struct task *ret);
 void api_begin_completed(struct api_req *r, const struct task *t);
 struct refs_dump;
+struct fsck_finding; /* versions/fsck.h */
+/* op_fsck.c: the array "findings". */
+void api_show_findings(struct json_out *w, const struct fsck_finding *list, size_t n);
 void api_show_dump(struct api_req *r, const char *key, const struct refs_dump *d);
 /* op_config.c: what a namespace on a store of this type begins with, before "://". */
 const char *api_scheme(struct str type);

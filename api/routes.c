@@ -31,6 +31,7 @@ static const char *const resources[] = {
 	[ON_SOMEWHERE] = "each repository", [ON_REPO] = "repository",
 	[ON_BRANCH] = "branch",		  [ON_REF] = "branch",
 	[ON_TAG] = "tag",		  [ON_OBJECT] = "object",
+	[ON_OBJECTS] = "every object",
 	[ON_NAMESPACE] = "namespace",	  [ON_EACH] = "each object",
 	[ON_VISITOR] = "anybody",	  [ON_ALL] = "everything",
 	[ON_USER] = "user",		  [ON_GROUP] = "group",

@@ -94,7 +94,13 @@ rc auth_find_token(struct auth *x, enum kv_wait wait, struct str token, struct a
 		   struct auth_user **ret_user, struct err *reterr);
 
 /* What an operation demands: a tree. Children of AND and OR are `kids`. */
-enum auth_need_kind { NEED_PERMISSION, NEED_AND, NEED_OR };
+enum auth_need_kind {
+	NEED_PERMISSION,
+	NEED_AND,
+	NEED_OR,
+	NEED_BELOW, /* a permission on all that begins as the resource does: some statement allows all of it, and
+		     * none denies anything of it */
+};
 struct auth_need {
 	enum auth_need_kind kind;
 	struct str action;   /* "fs:ReadObject" */

@@ -34,7 +34,9 @@ static bool arn_parse(struct str s, struct arn *ret)
 	return rest.p;
 }
 
-static bool resource_matches(struct str pattern, struct str resource)
+typedef bool match_fn(struct str pattern, struct str text);
+
+static bool resource_matches(struct str pattern, struct str resource, match_fn *matches)
 {
 	struct arn p, r;
 
@@ -42,7 +44,7 @@ static bool resource_matches(struct str pattern, struct str resource)
 		return true;
 	return arn_parse(pattern, &p) && arn_parse(resource, &r) &&
 	       str_eq(p.partition, r.partition) && str_eq(p.service, r.service) &&
-	       str_eq(p.account, r.account) && auth_wildcard(p.resource, r.resource);
+	       str_eq(p.account, r.account) && matches(p.resource, r.resource);
 }
 
 static bool has_action(const struct auth_statement *s, struct str action)
@@ -53,12 +55,25 @@ static bool has_action(const struct auth_statement *s, struct str action)
 	return false;
 }
 
-static bool has_resource(const struct auth_statement *s, struct str resource)
+/* Of a beginning: an allow must cover all of it, a deny need only touch it. */
+static match_fn *match_of(const struct auth_statement *s, const struct auth_need *need)
+{
+	if (need->kind != NEED_BELOW)
+		return auth_wildcard;
+	return s->allow ? auth_wildcard_covers : auth_wildcard_touches;
+}
+
+static bool has_resource(const struct auth_statement *s, const struct auth_need *need)
 {
 	for (size_t i = 0; i < s->resources_n; i++)
-		if (resource_matches(s->resources[i], resource))
+		if (resource_matches(s->resources[i], need->resource, match_of(s, need)))
 			return true;
 	return false;
+}
+
+static bool is_leaf(const struct auth_need *need)
+{
+	return need->kind == NEED_PERMISSION || need->kind == NEED_BELOW;
 }
 
 /* What a permission is asked of. */
@@ -82,7 +97,7 @@ static enum answer permission(const struct rules *rules, const struct auth_need 
 		if (v == AUTH_BROKEN)
 			return DENY;
 		if (v == AUTH_NOT_MET || !has_action(s, need->action) ||
-		    !has_resource(s, need->resource))
+		    !has_resource(s, need))
 			continue;
 		if (!s->allow)
 			return DENY;
@@ -99,7 +114,7 @@ static enum answer evaluate(const struct rules *rules, const struct auth_need *n
 	enum answer answer = NEUTRAL;
 
 	*ret_leaf = need;
-	if (need->kind == NEED_PERMISSION)
+	if (is_leaf(need))
 		return permission(rules, need, ctx);
 	for (size_t i = 0; i < need->kids_n; i++) {
 		enum answer kid = evaluate(rules, &need->kids[i], ctx, &leaf);
@@ -122,13 +137,13 @@ static rc ask(const struct rules *rules, const struct auth_need *need, const str
 	const struct auth_need *leaf;
 	enum answer answer = evaluate(rules, need, ctx, &leaf);
 
-	assert(leaf->kind == NEED_PERMISSION || answer == ALLOW || need->kids_n == 0);
+	assert(is_leaf(leaf) || answer == ALLOW || need->kids_n == 0);
 	if (answer == ALLOW)
 		return RC_OK;
 	return err_set(reterr, ERR_AccessDenied,
-		       "insufficient permissions: %s " STR_FMT " on " STR_FMT "%s",
+		       "insufficient permissions: %s " STR_FMT " on " STR_FMT "%s%s",
 		       answer == DENY ? "denied permission to" : "not allowed to",
-		       STR_ARG(leaf->action), STR_ARG(leaf->resource), whose);
+		       STR_ARG(leaf->action), STR_ARG(leaf->resource), leaf->kind == NEED_BELOW ? "*" : "", whose);
 }
 
 /* A session's two sets of rules are asked one after the other, each for the whole tree. */

@@ -55,3 +55,23 @@ bool auth_wildcard(struct str pattern, struct str text)
 		}
 	}
 }
+
+/* What a last star took, it takes with anything behind it. */
+bool auth_wildcard_covers(struct str pattern, struct str prefix)
+{
+	return pattern.n && pattern.p[pattern.n - 1] == '*' && auth_wildcard(pattern, prefix);
+}
+
+/* A star can take the rest of the prefix, and whatever the pattern still asks for can follow. */
+bool auth_wildcard_touches(struct str pattern, struct str prefix)
+{
+	while (prefix.n) {
+		if (pattern.n && pattern.p[0] == '*')
+			return true;
+		if (!pattern.n || (pattern.p[0] != '?' && !same(pattern.p[0], prefix.p[0])))
+			return false;
+		prefix = str_skip(prefix, pattern.p[0] == '?' ? char_len(prefix) : 1);
+		pattern = str_skip(pattern, 1);
+	}
+	return true;
+}

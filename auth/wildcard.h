@@ -12,3 +12,6 @@
 #define AUTH_LITERAL_QUERY '\xff'
 
 bool auth_wildcard(struct str pattern, struct str text);
+/* Of all texts that begin with `prefix`: whether it surely matches each; whether it may match one. */
+bool auth_wildcard_covers(struct str pattern, struct str prefix);
+bool auth_wildcard_touches(struct str pattern, struct str prefix);

@@ -248,8 +248,8 @@ struct backend {
 };
 
 /* Asynchronous calls, on the loop of op->home. A full pool answers SlowDown through done(). The
- * body that get answers reads ahead on the pool, two slots of 128 KiB at most; should the pool be
- * full when both are drained, it fails with SlowDown. UNSUPPORTED: what neither form offers. */
+ * body that get answers reads ahead on the pool, two slots of 512 KiB at most, the first of all 128 KiB;
+ * should the pool be full when both are drained, it fails with SlowDown. UNSUPPORTED: what neither form offers. */
 void backend_put(struct backend *b, struct backend_op *op);
 void backend_get(struct backend *b, struct backend_op *op);
 void backend_head(struct backend *b, struct backend_op *op);

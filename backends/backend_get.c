@@ -14,11 +14,12 @@
 
 #include "backends/impl.h"
 
-enum { SLOT = 128 * 1024 };
+/* The answer's head waits for the first; each later one costs two changes of threads, however large. */
+enum { FIRST_SLOT = 128 * 1024, SLOT = 512 * 1024 };
 
 struct slot {
 	char *p;
-	size_t n, used;
+	size_t cap, n, used;
 };
 
 struct reader {
@@ -92,15 +93,24 @@ static rc read_file(struct reader *r, char *dst, size_t n, size_t *ret_n)
 	return RC_OK;
 }
 
-/* On a worker: the next bytes into the slot. */
-static rc fill(struct reader *r, struct slot *s)
+/* What is in it is not needed any more. */
+static void make_room(struct slot *s, size_t n)
 {
-	size_t n = r->end - r->at < SLOT ? (size_t)(r->end - r->at) : SLOT, got = 0;
-
-	if (!s->p)
-		s->p = malloc(n ? n : 1);
+	if (s->cap >= n)
+		return;
+	free(s->p);
+	s->p = malloc(n);
 	if (!s->p)
 		abort();
+	s->cap = n;
+}
+
+/* On a worker: the next bytes, of which there are some, into the slot. */
+static rc fill(struct reader *r, struct slot *s, size_t most)
+{
+	size_t n = r->end - r->at < most ? (size_t)(r->end - r->at) : most, got = 0;
+
+	make_room(s, n);
 	if (r->fd >= 0)
 		TRY(read_file(r, s->p, n, &got));
 	else if (r->stream)
@@ -120,7 +130,7 @@ static void ahead_run(struct work *w)
 {
 	struct reader *r = CONTAINER(w, struct reader, work);
 
-	r->result = fill(r, &r->slots[!r->front]);
+	r->result = fill(r, &r->slots[!r->front], SLOT);
 	if (r->at == r->end)
 		let_go(r);
 }
@@ -331,7 +341,7 @@ static rc get_begin(struct backend *b, struct backend_op *op)
 	r->end = op->offset + (op->length < left ? op->length : left);
 	if (r->at == r->end)
 		return RC_OK;
-	done = fill(r, &r->slots[0]);
+	done = fill(r, &r->slots[0], FIRST_SLOT);
 	if (!rc_ok(done))
 		op->err = r->err;
 	if (r->at == r->end)

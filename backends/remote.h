@@ -58,6 +58,10 @@ struct remote_call {
 	struct str bytes;  /* STR_NONE: none */
 	bool streamed;
 	uint64_t size;
+	/* What is streamed goes in frames (remote_frames.h): `size` bytes with them, `decoded` without. sign says so
+	 * to the service. */
+	bool framed;
+	uint64_t decoded;
 	bool repeatable;
 	unsigned answer_ms; /* the service may think for so long; 0: stall_ms */
 	bool probing;      /* asks who we are to the service: refused credentials are AccessDenied */
@@ -128,9 +132,9 @@ struct remote {
 	const struct remote_ops *ops;
 	struct http_pool *http;
 	struct backend_blocking_ops blocking; /* the adapter's, completed with those below */
-	/* The service takes a body that broke off for a whole one: only parts keep that from being seen. For
-	 * the adapter to set, by the time its put() returns. */
-	_Atomic bool no_streams;
+	/* The service takes a body that broke off for a whole one, unless it comes in frames (remote_frames.h).
+	 * For the adapter to set, by the time its put() or put_part() returns. */
+	_Atomic bool framed;
 };
 
 /* Takes copies of the options. `own` needs not have the members that remote.c brings: open_writer, write,

@@ -2,15 +2,17 @@
  *
  *   WHOLE   a size up to REMOTE_WHOLE: kept until commit, sent in one request, again if need be
  *   STREAM  a known size: one request that begins with the first write. Its last byte is held back until
- *           commit, so that the store never has all of a body that failed its checks at the very end
- *   PARTS   no size, or a service that stores what came of a body that broke off: parts of growing size through
- *           the store's multipart upload, or chunks to a session of the service's where it has those, begun
- *           only when the first is full; what fits into one is sent as WHOLE
+ *           commit, so that the store never has all of a body that failed its checks at the very end. In
+ *           frames (remote_frames.h) where the service would store what came of a body that broke off
+ *   PARTS   no size: parts of growing size through the store's multipart upload, or chunks to a session of the
+ *           service's where it has those, begun only when the first is full; what fits into one is sent as
+ *           WHOLE
  */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/remote_frames.h"
 #include "backends/remote_priv.h"
 
 enum {
@@ -36,6 +38,7 @@ struct writer {
 	/* STREAM */
 	struct http_exchange *x;
 	struct remote_call call;
+	struct remote_frames frames;
 	char last;
 	bool has_last;
 	/* a part of an upload of somebody else's; PARTS: its own upload */
@@ -107,9 +110,7 @@ static enum way way_of(const struct writer *w)
 		return PARTS;
 	if (w->o.size <= REMOTE_WHOLE)
 		return WHOLE;
-	if (w->number) /* one that broke off is seen by nobody */
-		return STREAM;
-	return w->r->no_streams || (w->r->ops->unstreamed && w->r->ops->unstreamed(&w->o)) ? PARTS : STREAM;
+	return w->r->ops->unstreamed && w->r->ops->unstreamed(&w->o) ? PARTS : STREAM;
 }
 
 static rc begin(struct writer *w, struct backend_writer **ret, struct err *reterr)
@@ -288,6 +289,12 @@ static rc write_parts(struct writer *w, const char *p, size_t n, struct err *ret
 
 /* As a stream. */
 
+static rc pass(struct writer *w, const void *p, size_t n, struct err *reterr)
+{
+	return w->call.framed ? remote_frames_send(&w->frames, w->x, p, n, reterr)
+			      : http_send(w->x, p, n, reterr);
+}
+
 static rc start_once(struct writer *w, const void *p, size_t n, struct err *reterr)
 {
 	struct http_request q;
@@ -296,7 +303,8 @@ static rc start_once(struct writer *w, const void *p, size_t n, struct err *rete
 	TRY(remote_sign(w->r, &w->call, reterr));
 	remote_fill(&w->call, &q);
 	w->x = http_open(w->r->http, &q);
-	r = http_send(w->x, p, n, reterr);
+	remote_frames_init(&w->frames, w->a, w->o.size);
+	r = pass(w, p, n, reterr);
 	if (!rc_ok(r)) {
 		http_close(w->x);
 		w->x = NULL;
@@ -312,7 +320,9 @@ static rc start(struct writer *w, const void *p, size_t n, struct err *reterr)
 
 	TRY(build(w, &w->call, w->a, reterr));
 	w->call.streamed = true;
-	w->call.size = w->o.size;
+	w->call.framed = w->r->framed;
+	w->call.decoded = w->o.size;
+	w->call.size = w->call.framed ? remote_frames_length(w->o.size) : w->o.size;
 	remote_attempts_init(&t, w->r);
 	for (;;) {
 		rc r = start_once(w, p, n, e);
@@ -332,7 +342,7 @@ static rc write_stream(struct writer *w, const char *p, size_t n, struct err *re
 	}
 	if (n == 0)
 		return RC_OK;
-	return w->x ? http_send(w->x, p, n, reterr) : start(w, p, n, reterr);
+	return w->x ? pass(w, p, n, reterr) : start(w, p, n, reterr);
 }
 
 static rc stored(struct writer *w, struct arena *a, struct backend_stat *ret, struct err *reterr)
@@ -340,8 +350,10 @@ static rc stored(struct writer *w, struct arena *a, struct backend_stat *ret, st
 	struct http_answer got = {0};
 	char rest[4096];
 	size_t k;
-	rc r = http_send(w->x, &w->last, 1, reterr);
+	rc r = pass(w, &w->last, 1, reterr);
 
+	if (rc_ok(r) && w->call.framed)
+		r = remote_frames_end(&w->frames, w->x, reterr);
 	if (rc_ok(r))
 		r = http_answer(w->x, w->call.a, &got, reterr);
 	if (rc_ok(r) && got.status >= 300) {

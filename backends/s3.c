@@ -20,16 +20,24 @@ void s3_headers(const struct s3 *s, struct remote_call *c, const struct backend_
 			      s->o.server_side_encryption_kms_key_id);
 }
 
+/* The first time it asks, and learns whom it has to do with; if it can't, signing will tell. */
+static rc aim_to_write(struct remote *r, struct remote_call *c, const struct object_ptr *to,
+		       struct err *reterr)
+{
+	struct str region;
+
+	TRY(s3_aim(c, to, reterr));
+	IGNORE_RC(s3_region(CONTAINER(r, struct s3, r), ((struct s3_target *)c->ud)->bucket, c->a, &region,
+			    NULL));
+	return RC_OK;
+}
+
 static rc put(struct remote *r, struct remote_call *c, const struct object_ptr *to,
 	      const struct backend_put_options *o, struct err *reterr)
 {
 	struct s3 *s = CONTAINER(r, struct s3, r);
-	struct str region;
 
-	TRY(s3_aim(c, to, reterr));
-	/* The first time it asks, and learns whom it has to do with; if it can't, signing will
-	 * tell. */
-	IGNORE_RC(s3_region(s, ((struct s3_target *)c->ud)->bucket, c->a, &region, NULL));
+	TRY(aim_to_write(r, c, to, reterr));
 	s3_headers(s, c, o);
 	if (o->if_absent)
 		remote_header(c, "if-none-match", STR("*"));
@@ -39,7 +47,7 @@ static rc put(struct remote *r, struct remote_call *c, const struct object_ptr *
 static rc put_part(struct remote *r, struct remote_call *c, const struct object_ptr *to,
 		   struct str upload_id, unsigned number, struct err *reterr)
 {
-	TRY(s3_aim(c, to, reterr));
+	TRY(aim_to_write(r, c, to, reterr));
 	remote_query(c, "partNumber", arena_printf(c->a, "%u", number));
 	remote_query(c, "uploadId", upload_id);
 	return RC_OK;

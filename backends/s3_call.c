@@ -1,6 +1,7 @@
 /* Signing, and the regions that it needs. */
 #include <stdlib.h>
 
+#include "backends/remote_frames.h"
 #include "backends/s3_priv.h"
 #include "base/clock.h"
 #include "base/digest.h"
@@ -78,11 +79,11 @@ static struct str known(struct s3 *s, struct str bucket, struct arena *a)
 	return region;
 }
 
-/* versitygw stores what came of a body whose connection broke off. */
+/* versitygw stores what came of a body whose connection broke off, but not of one in frames. */
 static void recognise(struct s3 *s, const struct http_answer *w)
 {
 	if (str_eq_nocase(http_answer_header(w, "server"), STR("VERSITYGW")))
-		s->r.no_streams = true;
+		s->r.framed = true;
 }
 
 /* Unsigned, as AWS allows; whatever it says, a service that knows regions names the bucket's. */
@@ -126,15 +127,25 @@ static struct str payload_hash(const struct s3 *s, const struct remote_call *c)
 {
 	uint8_t hash[32];
 
+	if (c->framed)
+		return STR("STREAMING-UNSIGNED-PAYLOAD-TRAILER");
 	if (c->streamed)
 		return STR("UNSIGNED-PAYLOAD");
 	if (!c->bytes.n)
 		return EMPTY_SHA256;
 	if (c->bytes.n > REMOTE_WHOLE && str_eq(s->endpoint.scheme, STR("https://")) &&
-	    !s->r.no_streams)
+	    !s->r.framed)
 		return STR("UNSIGNED-PAYLOAD");
 	digest_of(DIGEST_SHA256, c->bytes, hash);
 	return hex_encode(c->a, str_make(hash, sizeof(hash)));
+}
+
+/* No Content-Encoding: versitygw would keep it with the object. */
+static void announce_frames(struct remote_call *c)
+{
+	remote_header_set(c, "x-amz-decoded-content-length",
+			  arena_printf(c->a, "%llu", (unsigned long long)c->decoded));
+	remote_header_set(c, "x-amz-trailer", STR(REMOTE_FRAMES_TRAILER));
 }
 
 static struct str query_of(const struct remote_call *c)
@@ -180,6 +191,8 @@ rc s3_sign(struct remote *r, struct remote_call *c, struct err *reterr)
 	remote_header_set(c, "x-amz-content-sha256", hash);
 	if (keys.token.n)
 		remote_header_set(c, "x-amz-security-token", keys.token);
+	if (c->framed)
+		announce_frames(c);
 	q.path = c->path;
 	q.query = query_of(c);
 	q.headers = to_sign(c, &q.headers_n);

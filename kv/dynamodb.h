@@ -52,6 +52,10 @@ enum ddb_fate {
 	DDB_LOST,      /* sent, and no answer that tells: it may have been done */
 };
 
+/* Kinds of our own, beside the service's. */
+#define DDB_NO_KEYS "NoCredentials"
+#define DDB_NO_PLACE "NoConnection"
+
 /* A request, and what became of it. */
 struct ddb_call {
 	const char *operation; /* "GetItem" */
@@ -70,6 +74,12 @@ void ddb_run(struct dynamodb *d, struct ddb_call *c);
 /* What the fate means: nothing for DDB_DONE, PREDICATE, SlowDown ... Failures are logged. */
 rc ddb_result(const struct dynamodb *d, const struct ddb_call *c, struct err *reterr);
 bool ddb_is(const struct ddb_call *c, const char *kind);
+/* Sets fate and why. */
+void ddb_tell(struct ddb_call *c, enum ddb_fate fate, const char *why);
+/* Sets what an answer says. */
+void ddb_judge(struct ddb_call *c, const struct http_answer *w);
+/* DDB_REFUSED, because of what it was signed with. */
+bool ddb_keys_refused(const struct ddb_call *c);
 /* Waits before attempt n + 1 (n from 1), by chance between nothing and a bound that doubles. */
 void ddb_pause(unsigned n);
 

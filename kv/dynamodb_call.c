@@ -1,4 +1,4 @@
-/* Requests: signing, sending, what an answer means, and when one is sent again.
+/* Requests: signing, sending, and when one is sent again.
  *
  * A request that changes something goes as a body that libcurl can't rewind (HTTP_SENT), so that it
  * is never sent twice behind our back: a kept connection that turns out to be dead may have carried
@@ -17,9 +17,6 @@
 #include "sigv4/sigv4.h"
 
 #define TARGET "DynamoDB_20120810."
-/* Kinds of our own. */
-#define NO_KEYS "NoCredentials"
-#define NO_PLACE "NoConnection"
 #define CONTENT_TYPE STR("application/x-amz-json-1.0")
 
 enum {
@@ -28,17 +25,6 @@ enum {
 	ATTEMPTS_A_CALL = 3, /* that have no answer */
 	HEADERS = 8,
 };
-
-bool ddb_is(const struct ddb_call *c, const char *kind)
-{
-	return strcmp(c->kind, kind) == 0;
-}
-
-static void tell(struct ddb_call *c, enum ddb_fate fate, const char *why)
-{
-	c->fate = fate;
-	snprintf(c->why, sizeof(c->why), "%.*s", (int)sizeof(c->why) - 1, why);
-}
 
 /* Connections. */
 
@@ -112,93 +98,6 @@ static rc sign(struct dynamodb *d, struct ddb_call *c, struct signed_call *s, st
 			      d->region, STR("dynamodb"), now,
 			      hex_encode(c->a, str_make(hash, sizeof(hash))), c->a));
 	return RC_OK;
-}
-
-/* Answers. */
-
-/* A damaged answer is none. */
-static bool crc_good(const struct http_answer *w)
-{
-	struct str told = http_answer_header(w, "x-amz-crc32");
-	uint64_t want;
-	uint8_t got[4];
-
-	if (!told.n || !str_to_u64(told, &want))
-		return true;
-	digest_of(DIGEST_CRC32, w->body, got);
-	return want ==
-	       ((uint64_t)got[0] << 24 | (uint64_t)got[1] << 16 | (uint64_t)got[2] << 8 | got[3]);
-}
-
-static bool among(const struct ddb_call *c, const char *const *names)
-{
-	for (; *names; names++)
-		if (ddb_is(c, *names))
-			return true;
-	return false;
-}
-
-static const char *const throttles[] = {"ProvisionedThroughputExceededException",
-					"ThrottlingException",
-					"Throttling",
-					"RequestLimitExceeded",
-					"TransactionConflictException",
-					"TransactionInProgressException",
-					"LimitExceededException",
-					"ReplicatedWriteConflictException",
-					NULL};
-
-static const char *const keys_refused[] = {"UnrecognizedClientException",
-					   "InvalidSignatureException",
-					   "ExpiredTokenException",
-					   "ExpiredToken",
-					   "InvalidClientTokenId",
-					   "MissingAuthenticationTokenException",
-					   "MissingAuthenticationToken",
-					   "IncompleteSignatureException",
-					   "IncompleteSignature",
-					   "NotAuthorized",
-					   NULL};
-
-static void read_exception(struct ddb_call *c, const struct http_answer *w)
-{
-	struct json *doc = NULL;
-	struct str kind, message;
-
-	IGNORE_RC(json_parse(c->a, w->body, &doc, NULL)); /* a proxy's page: the status decides */
-	kind = json_str(json_member(doc, "__type"));
-	if (str_index(kind, '#') < kind.n)
-		kind = str_skip(kind, str_index(kind, '#') + 1);
-	message = json_str(json_member(doc, "message"));
-	if (!message.p)
-		message = json_str(json_member(doc, "Message"));
-	snprintf(c->kind, sizeof(c->kind), STR_FMT, STR_ARG(str_head(kind, sizeof(c->kind) - 1)));
-	snprintf(c->why, sizeof(c->why), "status %d %s: " STR_FMT, w->status, c->kind,
-		 STR_ARG(str_head(message, 110)));
-}
-
-static void judge(struct ddb_call *c, const struct http_answer *w)
-{
-	if (!crc_good(w)) {
-		tell(c, DDB_LOST, "the answer's bytes don't match its x-amz-crc32");
-		return;
-	}
-	if (w->status == 200) {
-		if (rc_ok(json_parse(c->a, w->body, &c->doc, NULL)))
-			c->fate = DDB_DONE;
-		else
-			tell(c, DDB_LOST, "the answer is no JSON");
-		return;
-	}
-	read_exception(c, w);
-	if (ddb_is(c, "ConditionalCheckFailedException"))
-		c->fate = DDB_CONDITION;
-	else if (w->status == 429 || among(c, throttles))
-		c->fate = DDB_THROTTLED;
-	else if (w->status >= 400 && w->status < 500)
-		c->fate = DDB_REFUSED;
-	else
-		c->fate = DDB_LOST;
 }
 
 /* One attempt. */
@@ -286,15 +185,15 @@ static void attempt_uncounted(struct dynamodb *d, struct ddb_call *c, struct sig
 	*s = (struct signed_call){0};
 	r = sign(d, c, s, &e);
 	if (!rc_ok(r)) {
-		tell(c, DDB_REFUSED, e.msg);
-		snprintf(c->kind, sizeof(c->kind), NO_KEYS);
+		ddb_tell(c, DDB_REFUSED, e.msg);
+		snprintf(c->kind, sizeof(c->kind), DDB_NO_KEYS);
 		return;
 	}
 	r = exchange(d, c, s, &w, &e);
 	if (rc_ok(r))
-		judge(c, &w);
+		ddb_judge(c, &w);
 	else
-		tell(c, rc_is(r, ServiceUnavailable) ? DDB_UNSENT : DDB_LOST, e.msg);
+		ddb_tell(c, rc_is(r, ServiceUnavailable) ? DDB_UNSENT : DDB_LOST, e.msg);
 }
 
 static void attempt(struct dynamodb *d, struct ddb_call *c, struct signed_call *s)
@@ -332,7 +231,7 @@ static void run_in_slot(struct dynamodb *d, struct ddb_call *c)
 	for (unsigned n = 1;; n++) {
 		attempt(d, c, &s);
 		/* Temporary keys may have ended before their time. */
-		if (c->fate == DDB_REFUSED && !renewed && among(c, keys_refused) &&
+		if (c->fate == DDB_REFUSED && !renewed && ddb_keys_refused(c) &&
 		    aws_credentials_refused(d->keys, s.access_key)) {
 			renewed = true;
 			continue;
@@ -347,73 +246,11 @@ void ddb_run(struct dynamodb *d, struct ddb_call *c)
 {
 	c->doc = NULL;
 	if (!take_slot(d)) {
-		tell(c, DDB_THROTTLED,
-		     "all connections are in use (database.dynamodb.max_connections)");
-		snprintf(c->kind, sizeof(c->kind), NO_PLACE);
+		ddb_tell(c, DDB_THROTTLED,
+			 "all connections are in use (database.dynamodb.max_connections)");
+		snprintf(c->kind, sizeof(c->kind), DDB_NO_PLACE);
 		return;
 	}
 	run_in_slot(d, c);
 	give_slot(d);
-}
-
-/* What it means. */
-
-static rc throttled(const struct dynamodb *d, const struct ddb_call *c, struct err *reterr)
-{
-	if (ddb_is(c, NO_PLACE))
-		return err_set(reterr, ERR_SlowDown, "%s, table \"" STR_FMT "\": %s; try again",
-			       c->operation, STR_ARG(d->table), c->why);
-	return err_set(reterr, ERR_SlowDown,
-		       "%s, table \"" STR_FMT
-		       "\": DynamoDB refuses more for now (%s): raise the table's capacity or "
-		       "make it on-demand, or try again",
-		       c->operation, STR_ARG(d->table), c->kind[0] ? c->kind : "status 429");
-}
-
-static rc refused(const struct dynamodb *d, const struct ddb_call *c, struct err *reterr)
-{
-	if (ddb_is(c, NO_KEYS))
-		return err_set(reterr, ERR_ServiceUnavailable, "%s, table \"" STR_FMT "\": %s",
-			       c->operation, STR_ARG(d->table), c->why);
-	if (among(c, keys_refused) || ddb_is(c, "AccessDeniedException"))
-		return err_set(reterr, ERR_ServiceUnavailable,
-			       "%s, table \"" STR_FMT
-			       "\": DynamoDB refuses the credentials (%s): check the keys, their "
-			       "policy and this machine's clock",
-			       c->operation, STR_ARG(d->table), c->why);
-	if (ddb_is(c, "ResourceNotFoundException"))
-		return err_set(reterr, ERR_ServiceUnavailable,
-			       "%s, table \"" STR_FMT
-			       "\": it isn't there any more: restore it, or start the server anew",
-			       c->operation, STR_ARG(d->table));
-	return err_set(reterr, ERR_IO, "%s, table \"" STR_FMT "\": DynamoDB refused: %s",
-		       c->operation, STR_ARG(d->table), c->why);
-}
-
-rc ddb_result(const struct dynamodb *d, const struct ddb_call *c, struct err *reterr)
-{
-	if (c->fate == DDB_DONE)
-		return RC_OK;
-	if (c->fate == DDB_CONDITION)
-		return err_default(reterr, ERR_PREDICATE);
-	log_event(LOG_WARN, "kv", "a request to DynamoDB failed", F_CSTR("operation", c->operation),
-		  F_STR("table", d->table), F_CSTR("reason", c->why));
-	switch (c->fate) {
-	case DDB_THROTTLED:
-		return throttled(d, c, reterr);
-	case DDB_REFUSED:
-		return refused(d, c, reterr);
-	case DDB_LOST:
-		if (!c->reads)
-			return err_set(reterr, ERR_UNKNOWN_OUTCOME,
-				       "%s, table \"" STR_FMT
-				       "\": %s, and whether the change took place isn't known",
-				       c->operation, STR_ARG(d->table), c->why);
-		[[fallthrough]];
-	default:
-		return err_set(reterr, ERR_ServiceUnavailable,
-			       "%s, table \"" STR_FMT
-			       "\": DynamoDB can't be reached at the moment (%s); try again",
-			       c->operation, STR_ARG(d->table), c->why);
-	}
 }

@@ -1,16 +1,14 @@
-/* Dumping reads the KV in pages; what changes meanwhile may be seen or not, as in lakeFS, but commits are read
- * last, so that whatever a dumped branch or tag names is in the dump.
- *
- * Restoring: commits, tags, then branches, the default branch last. Until that one is there the repository is
- * bare, and the restore may be repeated: commits are their content, tags must be the same, branches are
- * written over. */
+/* Dumping reads the KV in pages, which show what is written meanwhile or not. Branches and tags are therefore read
+ * twice: what was the same both times was so at the moment between. Commits are read last, so that whatever a dumped
+ * branch or tag names is in the dump; and again, if a parent was missed of one that was seen (dump_closure.c). */
 #include "versions/dump.h"
 
+#include "base/json.h"
 #include "versions/commit_record.h"
+#include "versions/dump_closure.h"
 #include "versions/internal.h"
 #include "versions/mr_writer.h"
 #include "versions/pb.h"
-#include "versions/tag.h"
 
 enum { PAGE = 1000 };
 
@@ -19,7 +17,7 @@ enum { PAGE = 1000 };
 struct kind {
 	struct str prefix; /* of the keys */
 	struct str entity, schema;
-	/* A record's identity and data, from the KV's value. */
+	/* A record's identity and data, from the KV's value; data STR_NONE: it doesn't count. */
 	rc (*convert)(struct vcall *c, struct str name, struct str value, struct str *ret_identity,
 		      struct str *ret_data);
 };
@@ -38,7 +36,10 @@ static rc convert_branch(struct vcall *c, struct str name, struct str value, str
 {
 	struct branch b;
 
+	*ret_data = STR_NONE;
 	TRY(branch_decode(value, c->a, &b, c->err));
+	if (b.removed_ms)
+		return RC_OK;
 	*ret_identity = b.commit_id;
 	*ret_data = branch_encode(&(struct branch){.id = b.id, .commit_id = b.commit_id}, c->a);
 	return RC_OK;
@@ -65,22 +66,50 @@ static const struct kind branches = {STR("branches/"), STR("branch"),
 static const struct kind tags = {STR("tags/"), STR("tag"), STR(SCHEMA "TagData"),
 				 convert_tag};
 
+/* Where records go: into a table, or only into a digest of names and commits. */
+struct sink {
+	struct mr_writer *w;     /* or NULL */
+	struct digest_set *seen; /* or NULL */
+	struct id_set *names;    /* or NULL: of those that were added */
+	bool only;               /* those whose names are in it already */
+};
+
+static void note(struct digest_set *seen, struct str s)
+{
+	const uint64_t n = s.n;
+
+	digest_set_update(seen, &n, sizeof(n));
+	digest_set_update(seen, s.p, s.n);
+}
+
 static rc add_one(struct vcall *c, const struct kind *k, const struct kv_entry *e, struct buf *value,
-		  struct mr_writer *w)
+		  struct sink *to)
 {
 	struct str name = str_skip(e->key, k->prefix.n), identity, data;
 
 	TRY(k->convert(c, name, e->value, &identity, &data));
+	if (!data.p)
+		return RC_OK;
+	if (to->seen) {
+		note(to->seen, name);
+		note(to->seen, identity);
+	}
+	if (to->only && !id_set_has(to->names, name))
+		return RC_OK;
+	if (to->names && !to->only)
+		id_set_add(to->names, name);
+	if (!to->w)
+		return RC_OK;
 	buf_reset(value);
 	if (!record_encode(identity, data, value))
 		return err_set(c->err, ERR_CORRUPT, STR_FMT " " STR_FMT " is too large",
 			       STR_ARG(k->entity), STR_ARG(name));
-	return mr_writer_record(w, name, buf_str(value), c->err);
+	return mr_writer_record(to->w, name, buf_str(value), c->err);
 }
 
-/* One page; *from is where the next begins, STR_NONE at the end. */
+/* One page; *from is where the next begins. */
 static rc add_page(struct vcall *c, const struct repo *r, const struct kind *k, struct buf *from,
-		   struct mr_writer *w, size_t *ret_n)
+		   struct sink *to, size_t *ret_n)
 {
 	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
 	struct buf value = BUF_INIT(KV_VALUE_MAX + 1024);
@@ -95,7 +124,7 @@ static rc add_page(struct vcall *c, const struct repo *r, const struct kind *k, 
 		added = kv_iter_next(it, &e, &end, c->err);
 		if (!rc_ok(added) || end || !str_starts(e.key, k->prefix))
 			break;
-		added = add_one(c, k, &e, &value, w);
+		added = add_one(c, k, &e, &value, to);
 		buf_reset(from);
 		buf_add(from, e.key);
 		buf_add_c(from, 0);
@@ -111,7 +140,7 @@ static rc tick(struct progress *p, int64_t done, struct err *reterr)
 	return p ? p->tick(p, done, reterr) : RC_OK;
 }
 
-static rc dump_pages(struct vcall *c, const struct repo *r, const struct kind *k, struct mr_writer *w,
+static rc dump_pages(struct vcall *c, const struct repo *r, const struct kind *k, struct sink *to,
 		     struct progress *p, int64_t *done)
 {
 	struct buf from = BUF_INIT(KV_KEY_MAX + 1);
@@ -120,7 +149,7 @@ static rc dump_pages(struct vcall *c, const struct repo *r, const struct kind *k
 
 	buf_add(&from, k->prefix);
 	while (rc_ok(result) && n == PAGE) {
-		result = add_page(c, r, k, &from, w, &n);
+		result = add_page(c, r, k, &from, to, &n);
 		*done += (int64_t)n;
 		if (rc_ok(result))
 			result = tick(p, *done, c->err);
@@ -129,7 +158,7 @@ static rc dump_pages(struct vcall *c, const struct repo *r, const struct kind *k
 	return result;
 }
 
-static rc dump_kind(struct vcall *c, const struct repo *r, const struct kind *k, struct progress *p,
+static rc dump_kind(struct vcall *c, const struct repo *r, const struct kind *k, struct sink to, struct progress *p,
 		    int64_t *done, struct str *ret)
 {
 	const struct meta props[] = {{STR("entity"), k->entity}, {STR("schema_name"), k->schema}};
@@ -137,19 +166,80 @@ static rc dump_kind(struct vcall *c, const struct repo *r, const struct kind *k,
 	struct mr_summary sum;
 
 	TRY(mr_writer_new(c, r, props, 2, &w));
-	TRY(dump_pages(c, r, k, w, p, done));
+	to.w = w;
+	TRY(dump_pages(c, r, k, &to, p, done));
 	TRY(mr_writer_finish(w, c->a, &sum, c->err));
 	*ret = sum.id;
 	return RC_OK;
 }
 
+/* Branches and tags, and a digest of them all; d NULL: that alone. */
+static rc dump_heads(struct vcall *c, const struct repo *r, struct progress *p, int64_t *done,
+		     struct refs_dump *d, uint8_t ret[DIGEST_MAX])
+{
+	struct arena *a = arena_new();
+	struct digest_set *seen = digest_set_new(a, 1u << DIGEST_SHA256);
+	struct sink only = {.seen = seen};
+	rc result = d ? dump_kind(c, r, &branches, only, p, done, &d->branches) :
+			dump_pages(c, r, &branches, &only, p, done);
+
+	if (rc_ok(result))
+		result = d ? dump_kind(c, r, &tags, only, p, done, &d->tags) :
+			     dump_pages(c, r, &tags, &only, p, done);
+	if (rc_ok(result))
+		memcpy(ret, digest_set_value(seen, DIGEST_SHA256).p, digest_size(DIGEST_SHA256));
+	arena_free(a);
+	return result;
+}
+
+static rc dump_commits(struct vcall *c, const struct repo *r, struct id_set *names, struct progress *p,
+		       int64_t *done, struct str *ret)
+{
+	bool more;
+
+	TRY(dump_kind(c, r, &commits, (struct sink){.names = names}, p, done, ret));
+	/* Of more than the set can hold nothing can be said. */
+	if (id_set_full(names))
+		return RC_OK;
+	TRY(commits_close(c, r, names, p, &more));
+	if (!more || id_set_full(names))
+		return RC_OK;
+	return dump_kind(c, r, &commits, (struct sink){.names = names, .only = true}, p, done, ret);
+}
+
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p, struct refs_dump *ret)
 {
+	struct id_set *names;
+	rc result;
+
+	uint8_t before[DIGEST_MAX], now[DIGEST_MAX];
+	bool same = false;
 	int64_t done = 0;
 
-	TRY(dump_kind(c, r, &branches, p, &done, &ret->branches));
-	TRY(dump_kind(c, r, &tags, p, &done, &ret->tags));
-	return dump_kind(c, r, &commits, p, &done, &ret->commits);
+	TRY(dump_heads(c, r, p, &done, NULL, before));
+	for (unsigned i = 0; !same && i < DUMP_TRIES; i++) {
+		TRY(dump_heads(c, r, p, &done, ret, now));
+		same = memcmp(before, now, digest_size(DIGEST_SHA256)) == 0;
+		memcpy(before, now, sizeof(before));
+	}
+	names = id_set_new(DUMP_COMMITS_MAX);
+	result = dump_commits(c, r, names, p, &done, &ret->commits);
+	id_set_free(names);
+	return result;
+}
+
+/* The manifest. */
+
+enum { MANIFEST_MAX = 64 * 1024 };
+
+static struct object_ptr manifest_pointer(struct vcall *c, const struct repo *r)
+{
+	return (struct object_ptr){
+		.store_id = r->storage_id,
+		.space = r->storage_namespace,
+		.key = arena_printf(c->a, "%s/refs_manifest.json", c->v->block_prefix),
+		.type = ADDRESS_RELATIVE,
+	};
 }
 
 rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_dump *d)
@@ -159,12 +249,7 @@ rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_
 		"{\n  \"branches_meta_range_id\": \"" STR_FMT "\",\n  \"commits_meta_range_id\": \"" STR_FMT
 		"\",\n  \"tags_meta_range_id\": \"" STR_FMT "\"\n}",
 		STR_ARG(d->branches), STR_ARG(d->commits), STR_ARG(d->tags));
-	const struct object_ptr to = {
-		.store_id = r->storage_id,
-		.space = r->storage_namespace,
-		.key = arena_printf(c->a, "%s/refs_manifest.json", c->v->block_prefix),
-		.type = ADDRESS_RELATIVE,
-	};
+	const struct object_ptr to = manifest_pointer(c, r);
 	const struct backend_put_options o = {.content_type = STR("application/json")};
 	struct backend_stat st;
 	struct backend *b;
@@ -173,174 +258,42 @@ rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_
 	return backend_put_now(b, &to, &o, body_mem_new(c->a, text), c->a, &st, c->err);
 }
 
-/* Restore. */
+static rc no_manifest(struct vcall *c, const struct repo *r, const char *what)
+{
+	return err_set(c->err, ERR_DumpNotWhole, STR_FMT "%s: dump the repository again, or copy the file again",
+		       STR_ARG(repo_address(r, manifest_pointer(c, r).key, c->a)), what);
+}
 
-struct restore {
-	struct vcall *c;
-	const struct repo *r;
-	struct progress *progress;
-	int64_t done;
-	/* a batch of writes, their text in an arena of its own */
-	struct arena *a;
-	struct kv_write writes[KV_WRITES_MAX];
-	struct err errs[KV_WRITES_MAX];
+static bool member(const struct json *j, const char *key, struct str *ret)
+{
+	const struct json *m = json_member(j, key);
+
+	if (!m || json_type(m) != JSON_STRING)
+		return false;
+	*ret = json_str(m);
+	return is_table_id(*ret);
+}
+
+rc refs_read_manifest(struct vcall *c, const struct repo *r, struct refs_dump *ret)
+{
+	const struct object_ptr at = manifest_pointer(c, r);
+	char *text = arena_alloc(c->a, MANIFEST_MAX);
+	struct backend *b;
+	struct json *doc;
 	size_t n;
-	struct str default_commit; /* of the default branch, which is written last */
-};
+	rc got;
 
-static rc flush(struct restore *t)
-{
-	rc result = RC_OK;
-
-	kv_write_many(t->c->v->kv, t->writes, t->n);
-	for (size_t i = 0; i < t->n && rc_ok(result); i++) {
-		result = t->writes[i].result;
-		if (!rc_ok(result) && t->c->err)
-			*t->c->err = t->errs[i];
-	}
-	t->n = 0;
-	arena_free(t->a);
-	t->a = arena_new();
-	return result;
-}
-
-static rc add_write(struct restore *t, struct str key, struct str value)
-{
-	if (t->n == KV_WRITES_MAX)
-		TRY(flush(t));
-	t->errs[t->n] = (struct err){0};
-	t->writes[t->n] = (struct kv_write){
-		.partition = t->r->partition,
-		.key = arena_dup(t->a, key),
-		.value = arena_dup(t->a, value),
-		.err = &t->errs[t->n],
-	};
-	t->n++;
+	TRY(repo_backend(c, r, &b));
+	got = backend_read_now(b, &at, 0, text, MANIFEST_MAX, &n, c->err);
+	if (rc_is(got, NOT_FOUND))
+		return err_set(c->err, ERR_NOT_FOUND, "there is no " STR_FMT ": no dump was finished there",
+			       STR_ARG(repo_address(r, at.key, c->a)));
+	TRY(got);
+	if (n == MANIFEST_MAX || !rc_ok(json_parse(c->a, str_make(text, n), &doc, NULL)) ||
+	    json_type(doc) != JSON_OBJECT)
+		return no_manifest(c, r, " isn't a manifest");
+	if (!member(doc, "branches_meta_range_id", &ret->branches) ||
+	    !member(doc, "commits_meta_range_id", &ret->commits) || !member(doc, "tags_meta_range_id", &ret->tags))
+		return no_manifest(c, r, " doesn't name three metaranges");
 	return RC_OK;
-}
-
-static rc restore_commit(struct restore *t, const struct record *record)
-{
-	struct arena_mark m = arena_mark(t->c->a);
-	struct commit commit;
-
-	TRY(commit_decode(record->data, t->c->a, &commit, t->c->err));
-	if (commit.generation == 0)
-		return err_set(t->c->err, ERR_INVALID,
-			       "commit " STR_FMT " has no generation: the dump is of a version that this one can't read",
-			       STR_ARG(record->key));
-	if (!str_eq(commit.id, record->key) || !str_eq(commit_id(&commit, t->c->a), commit.id))
-		return err_set(t->c->err, ERR_CORRUPT, "commit " STR_FMT ": its id isn't that of its content",
-			       STR_ARG(record->key));
-	TRY(add_write(t, arena_join(t->c->a, (struct str[]){STR("commits/"), commit.id}, 2), record->data));
-	arena_rewind(t->c->a, m);
-	return RC_OK;
-}
-
-static rc restore_tag(struct restore *t, const struct record *record)
-{
-	Pb__TagData *m = pb_unpack(&pb__tag_data__descriptor, record->data, t->c->a);
-	struct tag there;
-	rc found;
-
-	if (!m || !str_eq(pb_str(m->id), record->key))
-		return err_set(t->c->err, ERR_CORRUPT, "tag " STR_FMT ": its record can't be decoded",
-			       STR_ARG(record->key));
-	found = tag_get(t->c, t->r, record->key, &there);
-	if (rc_ok(found) && !str_eq(there.commit_id, pb_str(m->commit_id)))
-		return err_set(t->c->err, ERR_EXISTS, "tag " STR_FMT " exists already, on another commit",
-			       STR_ARG(record->key));
-	if (!rc_is(found, NOT_FOUND))
-		return found;
-	return add_write(t, arena_join(t->c->a, (struct str[]){STR("tags/"), record->key}, 2), record->data);
-}
-
-static rc restore_branch(struct restore *t, const struct record *record)
-{
-	Pb__BranchData *m = pb_unpack(&pb__branch_data__descriptor, record->data, t->c->a);
-	struct branch b;
-
-	if (!m || !str_eq(pb_str(m->id), record->key))
-		return err_set(t->c->err, ERR_CORRUPT, "branch " STR_FMT ": its record can't be decoded",
-			       STR_ARG(record->key));
-	TRY(valid_branch_name(record->key, t->c->err));
-	if (str_eq(record->key, t->r->default_branch)) {
-		t->default_commit = arena_dup(t->c->a, pb_str(m->commit_id));
-		return RC_OK;
-	}
-	b = (struct branch){.id = record->key,
-			    .commit_id = pb_str(m->commit_id),
-			    .staging_token = branch_new_token(t->c->a, t->r, record->key)};
-	return add_write(t, branch_key(t->c->a, record->key), branch_encode(&b, t->c->a));
-}
-
-static rc restore_kind(struct restore *t, struct str id,
-		       rc (*one)(struct restore *, const struct record *))
-{
-	CLEANUP(mr_iter_closep) struct mr_iter *it = NULL;
-
-	TRY(mr_iter_open(t->c, t->r, id, true, &it));
-	for (;;) {
-		TRY(mr_iter_next(it, t->c->err));
-		if (mr_iter_at(it) == MR_END)
-			return flush(t);
-		if (mr_iter_at(it) == MR_HEAD)
-			continue;
-		TRY(one(t, mr_iter_record(it)));
-		if (++t->done % PAGE == 0)
-			TRY(tick(t->progress, t->done, t->c->err));
-	}
-}
-
-rc refs_check_bare(struct vcall *c, const struct repo *r, bool force)
-{
-	struct branch b;
-	rc found;
-
-	if (!force)
-		TRY(read_only_refused(r, c->err));
-	found = branch_get(c, r, r->default_branch, &b);
-	if (rc_is(found, NOT_FOUND))
-		return RC_OK;
-	TRY(found);
-	return err_set(c->err, ERR_INVALID, "can only restore into a bare repository");
-}
-
-/* Before anything is written. */
-static rc check_default(struct vcall *c, const struct repo *r, struct str id)
-{
-	struct record record;
-	rc found = metarange_get(c, r, id, r->default_branch, &record);
-
-	if (rc_is(found, NOT_FOUND))
-		return err_set(c->err, ERR_INVALID,
-			       "the dump has no branch '" STR_FMT "', which is the repository's default branch: create the bare repository with one that the dump has",
-			       STR_ARG(r->default_branch));
-	return found;
-}
-
-static rc restore(struct restore *t, const struct refs_dump *d)
-{
-	TRY(restore_kind(t, d->commits, restore_commit));
-	TRY(restore_kind(t, d->tags, restore_tag));
-	TRY(restore_kind(t, d->branches, restore_branch));
-	return branch_create_at(t->c, t->r, t->r->default_branch, t->default_commit);
-}
-
-rc refs_restore(struct vcall *c, const struct repo *r, const struct refs_dump *d, bool force,
-		struct progress *p)
-{
-	struct restore *t;
-	rc result;
-
-	TRY(refs_check_bare(c, r, force));
-	TRY(check_default(c, r, d->branches));
-	t = ARENA_NEW(c->a, struct restore);
-	t->c = c;
-	t->r = r;
-	t->progress = p;
-	t->a = arena_new();
-	result = restore(t, d);
-	arena_free(t->a);
-	return result;
 }

@@ -16,10 +16,18 @@ struct progress {
 /* INVALID: not bare, so that nothing can be restored into it; ReadOnlyRepository. */
 rc refs_check_bare(struct vcall *c, const struct repo *r, bool force);
 
+/* Branches and tags as they were at one moment, the commits that they name and all others that there were, with all
+ * their ancestors. Where they keep changing, so that no moment can be caught in DUMP_TRIES, each branch and tag is as
+ * it was at a moment of its own. Nobody who writes is held up. Memory: a page, and up to 64 bytes a commit, to find
+ * ancestors that were written meanwhile; of more than DUMP_COMMITS_MAX none are looked for. */
+enum { DUMP_TRIES = 8, DUMP_COMMITS_MAX = 4 << 20 };
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p_or_null, struct refs_dump *ret);
 /* _lakefs/refs_manifest.json in the namespace, as the synchronous dump leaves it. */
 rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_dump *d);
-/* INVALID: not bare; CORRUPT: a commit whose id isn't its content's; NOT_FOUND: no such metarange.
- * Repeatable after a crash while the default branch isn't there yet (it is written last). */
+/* _lakefs/refs_manifest.json. NOT_FOUND: there is none; DumpNotWhole: it is no manifest. */
+rc refs_read_manifest(struct vcall *c, const struct repo *r, struct refs_dump *ret);
+/* Looks first (dump_check.h, `heads`), and writes nothing when something is missing: DumpNotWhole naming it.
+ * INVALID: not bare; the dump has no such default branch. Repeatable after a failure or a crash while the default
+ * branch isn't there yet (it is written last). */
 rc refs_restore(struct vcall *c, const struct repo *r, const struct refs_dump *d, bool force,
 		struct progress *p_or_null);

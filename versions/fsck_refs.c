@@ -111,7 +111,7 @@ static rc visit_commit(struct fsck *f, struct vcall *c, struct str name, struct 
 		fsck_found(f, FSCK_DAMAGED, thing, STR(""), "its id isn't that of its content");
 	for (size_t i = 0; i < commit.parents_n; i++)
 		TRY(check_parent(f, c, &commit, commit.parents[i]));
-	return fsck_metarange(f, commit.meta_range_id, name);
+	return fsck_metarange(f, commit.meta_range_id, thing);
 }
 
 static rc visit_staged(struct fsck *f, struct vcall *c, struct str name, struct str value)

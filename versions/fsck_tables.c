@@ -4,6 +4,7 @@
 #include "versions/fsck_priv.h"
 #include "versions/object.h"
 #include "versions/range_info.h"
+#include "versions/sstable_format.h"
 
 enum { LIST_PAGE = 1000, TICK_ENTRIES = 1000 };
 
@@ -21,6 +22,13 @@ static struct str named(struct arena *a, const char *kind, struct str id)
 	return arena_printf(a, "%s " STR_FMT, kind, STR_ARG(str_head(id, 256)));
 }
 
+static bool is_table_name(struct arena *a, struct str id)
+{
+	struct str raw;
+
+	return id.n == SSTABLE_ID_LEN && hex_decode(a, id, &raw);
+}
+
 /* Its bytes are what its name says. *ret NULL: they aren't, which was told. */
 static rc open_table(struct fsck *f, struct vcall *c, struct str thing, struct str id, struct str named_by,
 		     struct sstable **ret)
@@ -30,15 +38,16 @@ static rc open_table(struct fsck *f, struct vcall *c, struct str thing, struct s
 	rc r;
 
 	*ret = NULL;
-	if (id.n != SSTABLE_ID_LEN || !hex_decode(c->a, id, &(struct str){0})) {
+	if (!is_table_name(c->a, id)) {
 		fsck_found(f, FSCK_DAMAGED, named_by, STR(""), "it names a table by what is no table's name");
 		return RC_OK;
 	}
-	table_damaged(c->v, f->r, id);
+	if (!f->as_readers)
+		table_damaged(c->v, f->r, id);
 	r = table_get(c, f->r, id, &t);
-	if (rc_ok(r))
+	if (rc_ok(r) && !f->as_readers)
 		r = sstable_identity(t, identity, NULL, c->err);
-	if (rc_ok(r) && !str_eq(str_c(identity), id))
+	if (rc_ok(r) && !f->as_readers && !str_eq(str_c(identity), id))
 		r = err_set(c->err, ERR_CORRUPT, "its content has the identity %s", identity);
 	if (rc_ok(r)) {
 		*ret = t;
@@ -82,9 +91,13 @@ rc fsck_body(struct fsck *f, struct vcall *c, const struct entry *e, struct str 
 	struct str thing, by;
 	rc found;
 
+	if (f->hooks && f->hooks->body)
+		return f->hooks->body(f, c, e, named_by, path);
 	if (!f->o->bodies || e->address_type != ADDRESS_RELATIVE || id_set_add(f->bodies, e->address))
 		return RC_OK;
 	f->n->bodies++;
+	if (f->there && id_set_has(f->there, fsck_listed(c->a, e->address, (uint64_t)e->size)))
+		return RC_OK;
 	thing = named(c->a, "body", e->address);
 	by = arena_printf(c->a, STR_FMT ", path " STR_FMT, STR_ARG(named_by), STR_ARG(path));
 	found = backend_head_now(f->store, &at, c->a, &st, c->err);
@@ -97,27 +110,33 @@ rc fsck_body(struct fsck *f, struct vcall *c, const struct entry *e, struct str 
 	return RC_OK;
 }
 
-static rc visit_entry(struct fsck *f, struct vcall *c, struct str table, const struct record *record,
-		      void *ud)
+static rc visit_entry(struct fsck *f, struct vcall *c, const struct record *record, struct str by)
 {
-	struct content *is = ud;
 	uint8_t identity[IDENTITY_BYTES];
-	struct str by = named(c->a, "range", table);
 	struct entry e;
 
-	if (is->count++ == 0)
-		buf_add(&is->min, record->key);
-	buf_reset(&is->max);
-	buf_add(&is->max, record->key);
 	f->n->entries++;
-	if (is->count % TICK_ENTRIES == 0)
-		TRY(fsck_tick(f));
 	TRY(entry_decode(record->data, c->a, &e, c->err));
 	entry_identity(&e, identity);
 	if (!str_eq(record->identity, str_make(identity, sizeof(identity))))
 		fsck_found(f, FSCK_DAMAGED, named(c->a, "entry", record->key), by,
 			   "its identity isn't that of its content");
 	return fsck_body(f, c, &e, by, record->key);
+}
+
+static rc visit_record(struct fsck *f, struct vcall *c, struct str table, const struct record *record,
+		       void *ud)
+{
+	struct content *is = ud;
+	struct str by = named(c->a, "range", table);
+
+	if (is->count++ == 0)
+		buf_add(&is->min, record->key);
+	buf_reset(&is->max);
+	buf_add(&is->max, record->key);
+	if (is->count % TICK_ENTRIES == 0)
+		TRY(fsck_tick(f));
+	return f->record ? f->record(f, c, record, by) : visit_entry(f, c, record, by);
 }
 
 static const char *difference(const struct content *is, const struct range_info *said)
@@ -127,27 +146,77 @@ static const char *difference(const struct content *is, const struct range_info 
 	return is->count == said->count ? NULL : "it has another number of entries than the metarange says";
 }
 
+static rc after_table(struct fsck *f, struct vcall *c, struct str id, uint64_t bytes)
+{
+	return f->hooks && f->hooks->table ? f->hooks->table(f, c, id, bytes) : RC_OK;
+}
+
+static rc check_range(struct fsck *f, struct vcall *c, const struct range_info *said, struct str named_by);
+
+/* What a cache damaged is whole in the store. */
+static rc range_from_store(struct fsck *f, struct vcall *c, const struct range_info *said, struct str named_by)
+{
+	rc r;
+
+	f->as_readers = false;
+	f->n->tables--;
+	r = check_range(f, c, said, named_by);
+	f->as_readers = true;
+	return r;
+}
+
 static rc check_range(struct fsck *f, struct vcall *c, const struct range_info *said, struct str named_by)
 {
 	struct str thing = named(c->a, "range", said->id);
 	struct content is = {.min = BUF_INIT(SSTABLE_KEY_MAX), .max = BUF_INIT(SSTABLE_KEY_MAX)};
+	uint64_t bytes;
 	struct sstable *t;
+	bool whole;
 	rc walked;
 
-	id_set_reset(f->bodies);
+	if (!f->bodies_once)
+		id_set_reset(f->bodies);
 	f->n->tables++;
 	TRY(open_table(f, c, thing, said->id, named_by, &t));
 	if (!t)
 		return RC_OK;
-	walked = walk(f, c, t, said->id, visit_entry, &is);
+	walked = walk(f, c, t, said->id, visit_record, &is);
+	bytes = sstable_file_bytes(t);
 	sstable_unref(t);
-	if (!rc_ok(walked))
+	whole = rc_ok(walked);
+	if (rc_is(walked, CORRUPT) && f->as_readers)
+		walked = range_from_store(f, c, said, named_by);
+	else if (!whole)
 		walked = fsck_judge(f, walked, thing, named_by);
 	else if (difference(&is, said))
 		fsck_found(f, FSCK_DAMAGED, thing, named_by, difference(&is, said));
 	buf_deinit(&is.min);
 	buf_deinit(&is.max);
-	return walked;
+	return whole ? after_table(f, c, said->id, bytes) : walked;
+}
+
+/* What was cut off has lost its end: the size alone can't tell, nobody noted it. */
+static rc check_end(struct fsck *f, struct vcall *c, const struct range_info *said, struct str named_by)
+{
+	struct str thing = named(c->a, "range", said->id);
+	struct object_ptr at = {.store_id = f->r->storage_id,
+				.space = f->r->storage_namespace,
+				.key = table_key(c, said->id),
+				.type = ADDRESS_RELATIVE};
+	char end[SST_FOOTER];
+	struct backend_stat st;
+	size_t n = 0;
+	rc found;
+
+	f->n->tables++;
+	found = backend_head_now(f->store, &at, c->a, &st, c->err);
+	if (rc_ok(found) && st.size >= sizeof(end))
+		found = backend_read_now(f->store, &at, st.size - sizeof(end), end, sizeof(end), &n, c->err);
+	if (!rc_ok(found))
+		return fsck_judge(f, found, thing, named_by);
+	if (n != sizeof(end) || memcmp(end + n - 8, SST_MAGIC, 8) != 0)
+		fsck_found(f, FSCK_DAMAGED, thing, named_by, "its end is cut off");
+	return RC_OK;
 }
 
 /* Metaranges. */
@@ -176,13 +245,27 @@ static rc visit_range(struct fsck *f, struct vcall *c, struct str table, const s
 	/* What was true of the range once stays true. */
 	if (id_set_add(f->tables, key_join(c->a, record->identity, record->data)))
 		return RC_OK;
-	return check_range(f, c, &said, by);
+	return f->ends_only ? check_end(f, c, &said, by) : check_range(f, c, &said, by);
+}
+
+static rc check_metarange(struct fsck *f, struct vcall *c, struct str id, struct str named_by);
+
+static rc metarange_from_store(struct fsck *f, struct vcall *c, struct str id, struct str named_by)
+{
+	rc r;
+
+	f->as_readers = false;
+	f->n->tables--;
+	r = check_metarange(f, c, id, named_by);
+	f->as_readers = true;
+	return r;
 }
 
 static rc check_metarange(struct fsck *f, struct vcall *c, struct str id, struct str named_by)
 {
 	struct str thing = named(c->a, "metarange", id);
 	struct order order = {.last = BUF_INIT(SSTABLE_KEY_MAX)};
+	uint64_t bytes;
 	struct sstable *t;
 	rc walked;
 
@@ -191,12 +274,15 @@ static rc check_metarange(struct fsck *f, struct vcall *c, struct str id, struct
 	if (!t)
 		return RC_OK;
 	walked = walk(f, c, t, id, visit_range, &order);
+	bytes = sstable_file_bytes(t);
 	sstable_unref(t);
 	buf_deinit(&order.last);
-	return rc_ok(walked) ? RC_OK : fsck_judge(f, walked, thing, named_by);
+	if (rc_is(walked, CORRUPT) && f->as_readers)
+		return metarange_from_store(f, c, id, named_by);
+	return rc_ok(walked) ? after_table(f, c, id, bytes) : fsck_judge(f, walked, thing, named_by);
 }
 
-rc fsck_metarange(struct fsck *f, struct str id, struct str commit_id)
+rc fsck_metarange(struct fsck *f, struct str id, struct str named_by)
 {
 	struct arena *a;
 	struct vcall c;
@@ -206,9 +292,34 @@ rc fsck_metarange(struct fsck *f, struct str id, struct str commit_id)
 		return RC_OK;
 	a = arena_new();
 	c = fsck_call(f, a);
-	result = check_metarange(f, &c, id, named(a, "commit", commit_id));
+	result = check_metarange(f, &c, id, named_by);
 	arena_free(a);
 	return result;
+}
+
+rc fsck_table_there(struct fsck *f, struct vcall *c, struct str kind, struct str id, struct str named_by)
+{
+	struct str thing = arena_printf(c->a, STR_FMT " " STR_FMT, STR_ARG(kind), STR_ARG(str_head(id, 256)));
+	bool there;
+
+	if (!is_table_name(c->a, id)) {
+		fsck_found(f, FSCK_DAMAGED, named_by, STR(""), "it names a table by what is no table's name");
+		return RC_OK;
+	}
+	f->n->tables++;
+	if (f->there && id_set_has(f->there, table_key(c, id)))
+		return RC_OK;
+	TRY(table_exists(c, f->r, id, &there));
+	if (!there)
+		fsck_found(f, FSCK_MISSING, thing, named_by, "it isn't there");
+	return RC_OK;
+}
+
+struct str fsck_listed(struct arena *a, struct str key, uint64_t size)
+{
+	const struct str pieces[] = {key, str_make((const char *)&size, sizeof(size))};
+
+	return arena_join(a, pieces, 2);
 }
 
 /* Garbage. */

@@ -2,15 +2,9 @@
 #include "versions/fsck_priv.h"
 #include "versions/task_priv.h"
 
-struct kept {
-	struct arena *a;
-	Pb__FsckFinding *list[FSCK_KEPT_MAX];
-	size_t n, bytes;
-};
-
-static void keep(void *ud, const struct fsck_finding *f)
+void fsck_keep(void *kept, const struct fsck_finding *f)
 {
-	struct kept *k = ud;
+	struct fsck_kept *k = kept;
 	size_t bytes = f->thing.n + f->named_by.n + f->story.n;
 	Pb__FsckFinding *m;
 
@@ -26,7 +20,7 @@ static void keep(void *ud, const struct fsck_finding *f)
 	k->bytes += bytes;
 }
 
-static struct str pack(struct arena *a, const struct fsck_counts *n, struct kept *k)
+static struct str pack(struct arena *a, const struct fsck_counts *n, struct fsck_kept *k)
 {
 	Pb__FsckResult m = PB__FSCK_RESULT__INIT;
 
@@ -45,10 +39,22 @@ static struct str pack(struct arena *a, const struct fsck_counts *n, struct kept
 	return pb_pack(&m.base, a);
 }
 
+struct fsck_finding *fsck_kept_of(Pb__FsckFinding **list, size_t n, struct arena *a)
+{
+	struct fsck_finding *ret = arena_alloc(a, (n + 1) * sizeof(*ret));
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = (struct fsck_finding){.kind = (enum fsck_kind)list[i]->kind,
+					       .thing = pb_str(list[i]->thing),
+					       .named_by = pb_str(list[i]->named_by),
+					       .story = pb_str(list[i]->story)};
+	return ret;
+}
+
 rc task_run_fsck(struct vcall *c, const struct repo *r, const struct task_run *t, struct str *ret)
 {
 	Pb__FsckInput *in = pb_unpack(&pb__fsck_input__descriptor, t->input, c->a);
-	struct kept *k = ARENA_NEW(c->a, struct kept);
+	struct fsck_kept *k = ARENA_NEW(c->a, struct fsck_kept);
 	struct fsck_counts n;
 
 	if (!in)
@@ -56,7 +62,7 @@ rc task_run_fsck(struct vcall *c, const struct repo *r, const struct task_run *t
 	k->a = c->a;
 	TRY(fsck_run(c, r,
 		     &(struct fsck_options){
-			     .bodies = in->bodies, .found = keep, .ud = k, .progress = t->progress},
+			     .bodies = in->bodies, .found = fsck_keep, .ud = k, .progress = t->progress},
 		     &n));
 	*ret = pack(c->a, &n, k);
 	return RC_OK;
@@ -74,7 +80,6 @@ rc task_fsck_result(struct vcall *c, const struct task *t, struct fsck_counts *r
 		    struct fsck_finding **ret_findings, size_t *ret_n)
 {
 	Pb__FsckResult *m = pb_unpack(&pb__fsck_result__descriptor, t->result, c->a);
-	struct fsck_finding *list;
 
 	if (!m)
 		return err_set(c->err, ERR_CORRUPT, "a task's result can't be decoded");
@@ -88,13 +93,7 @@ rc task_fsck_result(struct vcall *c, const struct task *t, struct fsck_counts *r
 				    .damaged = m->damaged,
 				    .unreachable = m->unreachable,
 				    .unreachable_bytes = m->unreachable_bytes};
-	list = arena_alloc(c->a, (m->n_findings + 1) * sizeof(*list));
-	for (size_t i = 0; i < m->n_findings; i++)
-		list[i] = (struct fsck_finding){.kind = (enum fsck_kind)m->findings[i]->kind,
-						.thing = pb_str(m->findings[i]->thing),
-						.named_by = pb_str(m->findings[i]->named_by),
-						.story = pb_str(m->findings[i]->story)};
-	*ret_findings = list;
+	*ret_findings = fsck_kept_of(m->findings, m->n_findings, c->a);
 	*ret_n = m->n_findings;
 	return RC_OK;
 }

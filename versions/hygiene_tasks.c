@@ -73,7 +73,10 @@ static rc visit_lease(struct sweep *s, struct vcall *c, struct kv_entry e, void 
 
 void sweep_tasks(struct sweep *s)
 {
+	struct str nowhere = task_nowhere()->partition;
+
 	sweep_each(s, PARTITION_GRAVELER, visit_repo, NULL);
 	sweep_each(s, PARTITION_CATALOG, visit_instance, NULL);
 	sweep_each(s, PARTITION_LEASES, visit_lease, NULL);
+	sweep_each(s, nowhere, visit_task, &nowhere);
 }

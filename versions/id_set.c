@@ -1,8 +1,9 @@
 /* Digests of what was seen, in an open table that grows until its bound. */
+#include "versions/id_set.h"
+
 #include <stdlib.h>
 
 #include "base/digest.h"
-#include "versions/fsck_priv.h"
 
 enum { ID_BYTES = 32, FIRST = 1024 };
 

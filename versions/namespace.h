@@ -29,6 +29,10 @@ enum { CLAIM_LIFE_MS = 600 * 1000 };
 /* Refuses (INVALID) a namespace that is taken; else claims it and writes the dummy. No repository `id`
  * exists. */
 rc namespace_take(struct vcall *c, struct backend *b, struct str space, struct str id);
+/* The namespace is to hold a backup of repository `id` (backup.h). It may hold one already, by its mark; else nobody's
+ * data may be there. Marks it, puts the dummy there, so that nobody else takes it, and claims it: the claim, whose
+ * owner is "+<id>", is dissolved after its life, the dummy stays. INVALID: it is taken. */
+rc namespace_take_backup(struct vcall *c, struct backend *b, struct str space, struct str id);
 /* When the repository is deleted. A failure only delays another creation there, so there is none to
  * report. */
 void namespace_release(struct vcall *c, struct str store_id, struct str space);

@@ -158,15 +158,20 @@ rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret)
 	return store_backend(c, r->storage_id, ret);
 }
 
+rc store_default(struct vcall *c, struct str space, struct backend **ret)
+{
+	struct registry *stores = versions_registry(c->v);
+	rc found = registry_default(stores, space, ret, c->err);
+
+	return borrowed(c, stores, found, ret);
+}
+
 /* Creating. */
 
 static rc choose_store(struct vcall *c, const struct repo_create *in, struct backend **ret)
 {
 	if (!in->storage_id.p) {
-		struct registry *stores = versions_registry(c->v);
-		rc found = registry_default(stores, in->storage_namespace, ret, c->err);
-
-		TRY(borrowed(c, stores, found, ret));
+		TRY(store_default(c, in->storage_namespace, ret));
 	} else if (!rc_ok(store_backend(c, in->storage_id, ret))) {
 		return err_set(c->err, ERR_INVALID,
 			       "storage id: invalid value: no store %.*s is configured",

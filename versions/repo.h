@@ -44,5 +44,7 @@ rc repo_delete_empty(struct vcall *c, struct str id);
 rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret);
 /* The same by a store's id. */
 rc store_backend(struct vcall *c, struct str id, struct backend **ret);
+/* The one that takes a namespace for which none is named: registry_default(), which may ask stores. */
+rc store_default(struct vcall *c, struct str space, struct backend **ret);
 /* The whole address of what lies at `key` below its namespace. */
 struct str repo_address(const struct repo *r, struct str key, struct arena *a);

@@ -53,6 +53,8 @@ struct sstable *sstable_ref(struct sstable *t);
 void sstable_unref(struct sstable *t); /* NULL is allowed */
 void sstable_unrefp(struct sstable **t);
 
+/* Bytes of its file. */
+uint64_t sstable_file_bytes(const struct sstable *t);
 /* What it holds in memory itself (blocks in the cache not counted). */
 size_t sstable_memory(const struct sstable *t);
 

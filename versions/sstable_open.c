@@ -227,6 +227,11 @@ void sstable_unrefp(struct sstable **t)
 	sstable_unref(*t);
 }
 
+uint64_t sstable_file_bytes(const struct sstable *t)
+{
+	return t->source.size;
+}
+
 size_t sstable_memory(const struct sstable *t)
 {
 	size_t n = sizeof(*t) + t->index->memory;

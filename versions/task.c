@@ -15,7 +15,7 @@ static struct str new_id(struct arena *a, struct str prefix)
 	return key_join(a, prefix, str_make(text, sizeof(text)));
 }
 
-static struct task_record new_record(struct vcall *c, enum task_kind kind, struct str input)
+static struct task_record new_record(struct vcall *c, enum task_kind kind, struct str input, struct str subject)
 {
 	const struct task_kind_ops *ops = task_kind_ops(kind);
 	struct task_record rec = {.m = ARENA_NEW(c->a, Pb__TaskStatus)};
@@ -27,6 +27,7 @@ static struct task_record new_record(struct vcall *c, enum task_kind kind, struc
 	rec.m->task->operation = pb_bytes(ops->operation);
 	rec.m->task->owner_instance_id = pb_bytes(str_c(c->v->tasks->instance));
 	rec.m->input = pb_bytes(input);
+	rec.m->subject = pb_bytes(subject);
 	return rec;
 }
 
@@ -40,8 +41,22 @@ static rc write_new(struct vcall *c, const struct repo *r, struct task_record *r
 	return task_record_write(c, r->partition, rec);
 }
 
+const struct repo *task_nowhere(void)
+{
+	static const struct repo nowhere = {
+		.id = STR("sluice"), .instance_uid = STR("backups"), .partition = STR("sluice-backups")};
+
+	return &nowhere;
+}
+
 rc task_submit(struct vcall *c, const struct repo *r, enum task_kind kind, struct str input,
 	       struct str *ret_id)
+{
+	return task_submit_about(c, r, kind, input, STR(""), ret_id);
+}
+
+rc task_submit_about(struct vcall *c, const struct repo *r, enum task_kind kind, struct str input,
+		     struct str subject, struct str *ret_id)
 {
 	struct tasks *t = c->v->tasks;
 	struct task_record rec;
@@ -51,7 +66,7 @@ rc task_submit(struct vcall *c, const struct repo *r, enum task_kind kind, struc
 		return err_set(c->err, ERR_ServiceUnavailable,
 			       "tasks are run by a server: this process runs none");
 	TRY(tasks_reserve(t, c->err));
-	rec = new_record(c, kind, input);
+	rec = new_record(c, kind, input, subject);
 	written = write_new(c, r, &rec);
 	*ret_id = pb_str(rec.m->task->id);
 	if (rc_ok(written)) {

@@ -20,7 +20,7 @@
 #include "versions/gc_commits.h"
 #include "versions/head.h"
 
-enum { TASK_LOST_MS = 60 * 1000, TASK_EXPIRY_S = 24 * 3600, TASK_STARTS = 3 };
+enum { TASK_LOST_MS = 60 * 1000, TASK_EXPIRY_S = 24 * 3600, TASK_STARTS = 3, TASK_COUNTS = 10 };
 
 enum task_kind {
 	TASK_DUMP,    /* "DR..." */
@@ -29,6 +29,8 @@ enum task_kind {
 	TASK_MERGE,   /* "MA..." */
 	TASK_FSCK,    /* "FS...": fsck.h */
 	TASK_GC,      /* "GCPC...": gc_commits.h */
+	TASK_BACKUP,  /* "BK...": backup.h */
+	TASK_VERIFY,  /* "BV...": backup.h; of no repository */
 	TASK_KINDS,   /* a record of some other program: told, and left alone */
 };
 
@@ -39,6 +41,8 @@ struct task {
 	bool cancelled; /* somebody asked for it; done, and with an error: it was */
 	struct timestamp updated;
 	int64_t progress;
+	int64_t counts[TASK_COUNTS]; /* each kind's own */
+	struct str subject;          /* what it is about, where that isn't its repository; "" */
 	int status;       /* HTTP status of a failure; 0: none */
 	struct str error; /* "" without a failure; "Canceled" of a cancelled one */
 	struct str result; /* encoded: task_*_result below; "" before it is done, and of a failure */
@@ -58,6 +62,12 @@ rc task_submit_gc(struct vcall *c, const struct repo *r, struct str *ret_id);
 /* For other kinds: `input` is what the kind's run gets. */
 rc task_submit(struct vcall *c, const struct repo *r, enum task_kind kind, struct str input,
 	       struct str *ret_id);
+
+/* The same of a subject. */
+rc task_submit_about(struct vcall *c, const struct repo *r, enum task_kind kind, struct str input,
+		     struct str subject, struct str *ret_id);
+/* Where the tasks are that aren't of a repository: in place of one, for the calls here alone. */
+const struct repo *task_nowhere(void);
 
 /* NOT_FOUND; kind TASK_KINDS: of any. */
 rc task_get(struct vcall *c, const struct repo *r, enum task_kind kind, struct str id, struct task *ret);

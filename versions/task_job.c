@@ -88,6 +88,10 @@ static void claim(struct job *j, struct vcall *c, struct task_record *rec)
 static void beat(struct job *j, struct vcall *c, struct task_record *rec)
 {
 	rec->m->task->progress = atomic_load_explicit(&j->done, memory_order_relaxed);
+	rec->m->n_counts = TASK_COUNTS;
+	rec->m->counts = arena_alloc(c->a, TASK_COUNTS * sizeof(*rec->m->counts));
+	for (unsigned i = 0; i < TASK_COUNTS; i++)
+		rec->m->counts[i] = atomic_load_explicit(&j->counts[i], memory_order_relaxed);
 }
 
 static void release(struct job *j, struct vcall *c, struct task_record *rec)
@@ -159,16 +163,14 @@ static bool write_end(struct job *j)
 
 static rc find_repo(struct job *j, struct vcall *c, struct repo *ret)
 {
-	TRY(repo_read(c, j->repo_id, ret));
-	if (ret->in_deletion || !str_eq(ret->partition, j->partition))
-		return err_set(c->err, ERR_NOT_FOUND, "repository not found");
-	return repo_get(c, j->repo_id, ret);
+	TRY(task_repo(c, j->kind, j->repo_id, j->partition, ret));
+	return task_kind_ops(j->kind)->nowhere ? RC_OK : repo_get(c, j->repo_id, ret);
 }
 
 static rc run_kind(struct job *j, struct vcall *c)
 {
 	const struct task_run t = {
-		.input = j->input, .again = j->again, .progress = &j->progress};
+		.input = j->input, .again = j->again, .progress = &j->progress, .counts = j->counts};
 	struct str result = STR("");
 	struct repo r;
 

@@ -257,17 +257,31 @@ rc task_gc_result(struct vcall *c, const struct task *t, struct gc_run *ret)
 /* The table. */
 
 static const struct task_kind_ops kinds[TASK_KINDS] = {
-	[TASK_DUMP] = {{"DR", 2}, {"dump_refs", 9}, true, run_dump},
-	[TASK_RESTORE] = {{"RR", 2}, {"restore_refs", 12}, true, run_restore},
-	[TASK_COMMIT] = {{"CA", 2}, {"commit", 6}, false, run_commit},
-	[TASK_MERGE] = {{"MA", 2}, {"merge", 5}, false, run_merge},
-	[TASK_FSCK] = {{"FS", 2}, {"fsck", 4}, true, task_run_fsck},
-	[TASK_GC] = {{"GCPC", 4}, {"prepare_gc_commits", 18}, true, run_gc},
+	[TASK_DUMP] = {{"DR", 2}, {"dump_refs", 9}, true, false, run_dump},
+	[TASK_RESTORE] = {{"RR", 2}, {"restore_refs", 12}, true, false, run_restore},
+	[TASK_COMMIT] = {{"CA", 2}, {"commit", 6}, false, false, run_commit},
+	[TASK_MERGE] = {{"MA", 2}, {"merge", 5}, false, false, run_merge},
+	[TASK_FSCK] = {{"FS", 2}, {"fsck", 4}, true, false, task_run_fsck},
+	[TASK_GC] = {{"GCPC", 4}, {"prepare_gc_commits", 18}, true, false, run_gc},
+	[TASK_BACKUP] = {{"BK", 2}, {"backup", 6}, true, false, task_run_backup},
+	[TASK_VERIFY] = {{"BV", 2}, {"verify_backup", 13}, true, true, task_run_verify},
 };
 
 const struct task_kind_ops *task_kind_ops(enum task_kind k)
 {
 	return &kinds[k];
+}
+
+rc task_repo(struct vcall *c, enum task_kind kind, struct str repo_id, struct str partition, struct repo *ret)
+{
+	if (kinds[kind].nowhere) {
+		*ret = *task_nowhere();
+		return RC_OK;
+	}
+	TRY(repo_read(c, repo_id, ret));
+	if (ret->in_deletion || !str_eq(ret->partition, partition))
+		return err_set(c->err, ERR_NOT_FOUND, "repository not found");
+	return RC_OK;
 }
 
 enum task_kind task_kind_of(struct str id)

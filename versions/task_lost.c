@@ -66,19 +66,11 @@ static rc end_with(struct lost *l, const char *story)
 	return write_end(l);
 }
 
-static rc find_repo(struct lost *l, struct repo *ret)
-{
-	TRY(repo_read(l->c, l->repo_id, ret));
-	if (ret->in_deletion || !str_eq(ret->partition, l->partition))
-		return RC(NOT_FOUND);
-	return RC_OK;
-}
-
 static rc take_over(struct lost *l)
 {
 	enum task_kind kind = task_kind_of(l->id);
 	struct repo r;
-	rc found = find_repo(l, &r), taken;
+	rc found = task_repo(l->c, kind, l->repo_id, l->partition, &r), taken;
 
 	/* Its records go with it. */
 	if (rc_is(found, NOT_FOUND))

@@ -27,11 +27,13 @@ struct task_run {
 	struct str input;
 	bool again; /* it may have been done before, wholly or in part */
 	struct progress *progress;
+	_Atomic int64_t *counts; /* TASK_COUNTS: told to who asks, as they are now */
 };
 
 struct task_kind_ops {
 	struct str prefix, operation;
 	bool repeatable; /* also when it was done in part */
+	bool nowhere;    /* of task_nowhere() */
 	/* *ret: field 2 of the status, encoded; in c->a. */
 	rc (*run)(struct vcall *c, const struct repo *r, const struct task_run *t, struct str *ret);
 };
@@ -40,6 +42,12 @@ const struct task_kind_ops *task_kind_ops(enum task_kind k);
 /* By the id's prefix and length; TASK_KINDS. */
 enum task_kind task_kind_of(struct str id);
 
+/* The repository of a task of that kind: NOT_FOUND when it isn't there any more. */
+rc task_repo(struct vcall *c, enum task_kind kind, struct str repo_id, struct str partition, struct repo *ret);
+
+/* backup_task.c */
+rc task_run_backup(struct vcall *c, const struct repo *r, const struct task_run *t, struct str *ret);
+rc task_run_verify(struct vcall *c, const struct repo *r, const struct task_run *t, struct str *ret);
 /* fsck_task.c */
 rc task_run_fsck(struct vcall *c, const struct repo *r, const struct task_run *t, struct str *ret);
 
@@ -78,6 +86,7 @@ struct job {
 	struct str repo_id, partition, id, index_key;
 	enum task_kind kind;
 	_Atomic int64_t done;
+	_Atomic int64_t counts[TASK_COUNTS];
 	_Atomic int stop; /* enum job_stop */
 	/* worker; once `ending` is set: heartbeat thread, which tries to write the end again */
 	_Atomic bool ending;

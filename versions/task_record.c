@@ -89,8 +89,7 @@ void task_record_cancelled(struct task_record *rec)
 struct task task_decode(const struct task_record *rec)
 {
 	const Pb__Task *t = rec->m->task;
-
-	return (struct task){
+	struct task ret = {
 		.id = pb_str(t->id),
 		.operation = pb_str(t->operation),
 		.owner = pb_str(t->owner_instance_id),
@@ -103,5 +102,10 @@ struct task task_decode(const struct task_record *rec)
 		.status = t->status_code,
 		.error = pb_str(t->error_msg),
 		.result = pb_str(rec->m->result),
+		.subject = pb_str(rec->m->subject),
 	};
+
+	for (size_t i = 0; i < rec->m->n_counts && i < TASK_COUNTS; i++)
+		ret.counts[i] = rec->m->counts[i];
+	return ret;
 }

@@ -83,7 +83,7 @@ static void test_permit__no_row_is_open(void **state)
 			to = stpcpy(to, !strncmp(p, "{repository}", 12) ? "one" : "main");
 			p = strchr(p, '}');
 		}
-		stpcpy(to, "?path=x&dest_path=x&ref=main&task_id=x&id=x&principalId=x");
+		stpcpy(to, "?path=x&dest_path=x&ref=main&task_id=x&id=x&principalId=x&storage_namespace=mem://abc");
 		c.target = target;
 		if (o->flags & R_JSON)
 			c.body = !strcmp(o->name, "setBranchProtectionRules") ? STR("[]") :

@@ -427,6 +427,60 @@ static void test_policy__as_the_model(void **state)
 		assert_true(answers[i] > 1000);
 }
 
+/* Of all that begins so: one allow must cover it, and no deny touch it. */
+static void test_policy__below(void **state)
+{
+#define OBJECTS "arn:lakefs:fs:::repository/r/object/"
+	static const struct {
+		const char *allow, *deny;
+		bool answer;
+	} rows[] = {
+		{"*", NULL, true},
+		{"arn:lakefs:fs:::*", NULL, true},
+		{"arn:lakefs:fs:::repository/r/*", NULL, true},
+		{OBJECTS "*", NULL, true},
+		{"arn:lakefs:fs:::repository/?/object/*", NULL, true},
+		{"arn:lakefs:fs:::repository/*/object/*", NULL, true},
+		/* some of them */
+		{OBJECTS "public/*", NULL, false},
+		{OBJECTS "?", NULL, false},
+		{OBJECTS "?*", NULL, false},
+		{OBJECTS "*a", NULL, false},
+		{OBJECTS, NULL, false},
+		{"arn:lakefs:fs:::repository/q/object/*", NULL, false},
+		{"arn:lakefs:auth:::*", NULL, false},
+		/* all but one */
+		{"*", OBJECTS "secret", false},
+		{"*", OBJECTS "secret/*", false},
+		{"*", "arn:lakefs:fs:::repository/*secret", false},
+		{"*", "arn:lakefs:fs:::repository/?/object/x", false},
+		{"*", "arn:lakefs:fs:::*/y", false},
+		{"*", "*", false},
+		{"*", OBJECTS, false},
+		/* others */
+		{"*", "arn:lakefs:fs:::repository/q/object/*", true},
+		{"*", "arn:lakefs:fs:::repository/r/branch/*", true},
+		{"*", "arn:lakefs:fs:::repository/r", true},
+		{"*", "arn:lakefs:auth:::*", true},
+	};
+	struct str action = STR("fs:ReadObject");
+	const struct auth_need need = {NEED_BELOW, action, STR(OBJECTS), NULL, 0};
+
+	for (size_t i = 0; i < LEN(rows); i++) {
+		struct str allow = str_c(rows[i].allow), deny = str_c(rows[i].deny ? rows[i].deny : "");
+		struct auth_statement s[] = {statement(true, &action, &allow, NULL),
+					     statement(false, &action, &deny, NULL)};
+		struct auth_user *u = auth_user_of(STR("u"), s, rows[i].deny ? 2 : 1);
+		struct err err = {0};
+
+		if (rc_ok(auth_allows(u, &need, NULL, &err)) != rows[i].answer)
+			fail_msg("%s but %s", rows[i].allow, rows[i].deny ? rows[i].deny : "nothing");
+		if (!rows[i].answer)
+			assert_non_null(strstr(err.msg, OBJECTS "*"));
+		auth_user_unref(u);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +489,7 @@ int main(void)
 		cmocka_unit_test(test_policy__user_in_resource),
 		cmocka_unit_test(test_policy__deny_wins_and_neutral_is_no),
 		cmocka_unit_test(test_policy__broken_statement_denies_all),
+		cmocka_unit_test(test_policy__below),
 		cmocka_unit_test(test_policy__trees),
 		cmocka_unit_test(test_policy__conditions),
 		cmocka_unit_test(test_policy__all_conditions_must_hold),

@@ -468,6 +468,36 @@ static void test_remote__requests_break_off(void **state)
 	}
 }
 
+/* All along the last bytes of a stream, what closes its frames among them: nothing to be seen, or all of it. */
+static void test_remote__requests_break_off_at_their_end(void **state)
+{
+	EACH_KIND(k)
+	{
+		unsigned broken = 0, whole = 0;
+
+		open_relayed(k, (struct store_twist){.no_retries = true});
+		ok(put_pattern("warm", 1000, 3, true));
+		for (uint64_t n = 299900; n < 302500; n += 53) {
+			char key[32];
+
+			snprintf(key, sizeof(key), "e/%u", (unsigned)n);
+			relay_cut(&relay, n, UINT64_MAX, 1);
+			if (rc_ok(put_pattern(key, 300000, 3, true))) {
+				relay_clear(&relay);
+				assert_true(holds_pattern(key, 300000, 3));
+				whole++;
+				continue;
+			}
+			relay_clear(&relay);
+			assert_true(absent(key));
+			broken++;
+		}
+		assert_true(broken > 5);
+		assert_true(whole > 5);
+		close_kind();
+	}
+}
+
 /* Where retries are allowed, parts and small objects get through. */
 static void test_remote__retries_get_through(void **state)
 {
@@ -682,6 +712,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_remote__answers_break_off),
 	    cmocka_unit_test(test_remote__truncated_answer_without_retries),
 	    cmocka_unit_test(test_remote__requests_break_off),
+	    cmocka_unit_test(test_remote__requests_break_off_at_their_end),
 	    cmocka_unit_test(test_remote__retries_get_through),
 	    cmocka_unit_test(test_remote__lost_answer_of_a_conditional_put),
 	    cmocka_unit_test(test_remote__lost_answer_of_a_complete),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "backends/remote_frames.h"
 #include "backends/s3_priv.h"
 #include "base/clock.h"
 #include "base/digest.h"
@@ -634,14 +635,56 @@ static void test_s3__listing(void **state)
 	assert_non_null(strstr(test_err.msg, "s3.endpoint"));
 }
 
-/* A server that stores what came of a broken body gets no streams. */
-static void test_s3__versitygw_gets_parts(void **state)
+/* As the gateway takes its clients' bodies out of their frames, which also checks the length. */
+static struct str taken, trailer;
+
+static void take_frames(unsigned n, const struct fake_request *q, struct fake_answer *w)
+{
+	struct sigv4 sig = {.payload = SIGV4_CHUNKED_UNSIGNED_TRAILER};
+	enum body_state state;
+	struct body *body;
+	uint64_t length;
+	char *p;
+	size_t at = 0, k;
+
+	fine(n, q, w);
+	taken = trailer = STR_NONE;
+	if (!str_to_u64(fake_header(q, "x-amz-decoded-content-length"), &length))
+		return;
+	body = sigv4_body_new(&sig, a, body_mem_new(a, q->body), length,
+			      fake_header(q, "x-amz-trailer"));
+	p = arena_alloc(a, length + 1);
+	while ((state = body_pull(body, p + at, length + 1 - at, &k, NULL)) == BODY_MORE)
+		at += k;
+	if (state == BODY_END) {
+		taken = str_make(p, at);
+		trailer = arena_dup(a, sigv4_body_trailer(body, STR("x-amz-checksum-crc32c")));
+	}
+	body_close(body);
+}
+
+static void put_framed(size_t size)
+{
+	struct str bytes = pattern_new(a, size, 1);
+	uint8_t crc[4];
+
+	digest_of(DIGEST_CRC32C, bytes, crc);
+	ok(put_bytes(&s, "k", bytes));
+	expect(calls - 1, "PUT ");
+	expect(calls - 1, "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+	assert_null(strstr(seen[(calls - 1) % 16], "Encoding:"));
+	assert_true(str_eq(taken, bytes));
+	assert_true(str_eq(trailer, base64_encode(a, str_make(crc, 4))));
+}
+
+/* A server that stores what came of a broken body gets streams whose end can't be mistaken. */
+static void test_s3__versitygw_gets_frames(void **state)
 {
 	struct object_ptr to;
 	struct backend_stat st;
 	struct body *body;
 
-	service = fine;
+	service = take_frames;
 	lax = true;
 	open_with((struct backend_s3_options){0});
 	to = at(&s, "k");
@@ -649,10 +692,14 @@ static void test_s3__versitygw_gets_parts(void **state)
 	fails(backend_put_now(s.b, &to, NULL, body, a, &st, &test_err), IncompleteBody);
 	body_close(body);
 	assert_int_equal(calls, 0);
-	ok(put_bytes(&s, "k", pattern_new(a, 300000, 1)));
-	expect(0, "PUT ");
-	expect(0, "Content-Length: 300000");
-	assert_null(strstr(seen[0], "UNSIGNED-PAYLOAD"));
+	put_framed(300000);
+	put_framed(REMOTE_FRAME - 1);
+	put_framed(REMOTE_FRAME);
+	put_framed(2 * REMOTE_FRAME + 1);
+	assert_int_equal(calls, 4);
+	ok(put_bytes(&s, "k", pattern_new(a, REMOTE_WHOLE, 1))); /* from memory: with its hash */
+	assert_null(strstr(seen[4], "STREAMING"));
+	assert_null(strstr(seen[4], "UNSIGNED"));
 }
 
 static void test_s3__presigned(void **state)
@@ -699,7 +746,7 @@ int main(void)
 	    TEST(complete_after_a_lost_answer),
 	    TEST(copy_fails_after_its_200),
 	    TEST(listing),
-	    TEST(versitygw_gets_parts),
+	    TEST(versitygw_gets_frames),
 	    TEST(presigned),
 	};
 

@@ -4,6 +4,7 @@ declares for it. client_rest_routes_test.py asks them, and what can be derived f
 A case is a function of the site; what it does before is done by the administrator. It answers a dict: names in the
 path (repository "example", branch "main" and ref "main" unless said), query, doc, body, headers."""
 import hashlib
+import time
 
 from harness import KEY, SECRET
 
@@ -82,8 +83,19 @@ class Site:
     def key(self, user):
         return self.api.call("POST", f"/auth/users/{user}/credentials", 201).json["access_key_id"]
 
-    def task(self, path, doc=None, repo="example"):
-        return self.api.call("POST", f"/repositories/{repo}{path}", 202, doc=doc).json["id"]
+    def task(self, path, doc=None, repo="example", below=""):
+        return self.api.call("POST", f"{below}/repositories/{repo}{path}", 202, doc=doc).json["id"]
+
+    def verification(self, space="example"):
+        space = SPACE.format(space)
+        return {"task_id": self.api.call("POST", "/sluice/backups/verify", 202, doc={"storage_namespace": space}).json["id"],
+                "storage_namespace": space}
+
+    def until(self, done, seconds=60):
+        end = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < end, "it takes too long"
+            time.sleep(0.05)
 
     def fsck(self):
         return self.api.call("POST", "/sluice" + self.at + "/fsck", 202).json["id"]
@@ -123,6 +135,33 @@ NO_TABLE = "0" * 64
 def staging(address):
     return {"staging": {"physical_address": address}, "checksum": "c" * 32, "size_bytes": 1, "user_metadata": {"k": "v"},
             "content_type": "a/b", "mtime": 1700000000, "force": False}
+
+
+def backup(site, **more):
+    return dict({"storage_namespace": SPACE.format(site.name("backup-")), "commit": False, "message": "m", "verify": True,
+                 "allow_missing": False, "refuse_external": False}, **more)
+
+
+def done_backup(site):
+    task = {"task_id": site.task("/backup", backup(site), below="/sluice")}
+    site.until(lambda: site.api.get("/sluice" + site.at + "/backup", **task)["done"])
+    return dict(query=task)
+
+
+def done_verification(site):
+    task = site.verification()
+    site.until(lambda: site.api.get("/sluice/backups/verify", **task)["done"])
+    return dict(query=task)
+
+
+def torn_manifest(site):
+    """A dump's file of which the end is missing."""
+    name = site.repo()
+    site.dump(name)
+    path = site.server.path("objects", name, "_lakefs", "refs_manifest.json")
+    with open(path, "r+") as f:
+        f.truncate(50)
+    return dict(query={"storage_namespace": SPACE.format(name)})
 
 
 def record(site):
@@ -273,6 +312,13 @@ CASES = {
     "sluiceStorages": lambda s: {},
     "sluiceFsckSubmit": lambda s: dict(query={"bodies": True}),
     "sluiceFsckStatus": lambda s: dict(query={"task_id": s.fsck()}),
+    "sluiceBackupSubmit": lambda s: dict(doc=backup(s, storage_id="")),
+    "sluiceBackupStatus": lambda s: dict(query={"task_id": s.task("/backup", backup(s), below="/sluice")}),
+    "sluiceBackupVerify": lambda s: dict(doc={"storage_namespace": SPACE.format("example"), "storage_id": "", "content": True,
+                                              "refs": s.dump()}),
+    "sluiceBackupVerifyStatus": lambda s: dict(query=s.verification()),
+    "sluiceBackupManifest": lambda s: (s.dump(), dict(query={"storage_namespace": SPACE.format("example"),
+                                                             "storage_id": ""}))[1],
     "getCurrentUser": lambda s: {}, "getAuthCapabilities": lambda s: {}, "getSetupState": lambda s: {},
     "oauthCallback": lambda s: {},
     "login": lambda s: dict(doc=s.pair()),
@@ -368,6 +414,22 @@ ERRORS = {
     "restoreRefs": {400: [lambda s: dict(doc=s.dump())],
                     410: [but("restoreRefs", doc={"commits_meta_range_id": NO_TABLE})]},
     "restoreSubmit": {400: [lambda s: dict(doc=s.dump())]},
+    "sluiceBackupSubmit": {400: [lambda s: dict(doc=backup(s, storage_id="nosuch")),
+                                 lambda s: dict(doc=backup(s, storage_namespace=SPACE.format("example"))),
+                                 lambda s: dict(doc=backup(s, storage_namespace=SPACE.format("example/within"))),
+                                 lambda s: dict(doc=backup(s, storage_namespace="s3://elsewhere"))]},
+    "sluiceBackupStatus": {404: [lambda s: dict(query={"task_id": "BK" + "x" * 20})]},
+    "sluiceBackupCancel": {404: [lambda s: dict(query={"task_id": "BK" + "x" * 20})], 409: [done_backup]},
+    "sluiceBackupVerify": {400: [lambda s: dict(doc={"storage_namespace": "s3://elsewhere"}),
+                                 lambda s: dict(doc={"storage_namespace": SPACE.format("x"), "storage_id": "nosuch"}),
+                                 lambda s: dict(doc={"storage_namespace": SPACE.format("x"), "refs": {}})]},
+    "sluiceBackupVerifyStatus": {404: [lambda s: dict(query=dict(s.verification(), storage_namespace="local://other")),
+                                       lambda s: dict(query=dict(s.verification(), task_id="BV" + "x" * 20))]},
+    "sluiceBackupVerifyCancel": {404: [lambda s: dict(query=dict(s.verification(), storage_namespace="local://other"))],
+                                 409: [done_verification]},
+    "sluiceBackupManifest": {404: [lambda s: dict(query={"storage_namespace": SPACE.format("nothing")})],
+                             400: [lambda s: dict(query={"storage_namespace": "s3://elsewhere"})],
+                             410: [torn_manifest]},
     "deleteBranch": {403: [lambda s: {}], 404: [lambda s: dict(branch="nosuch")]},
     "getBranch": {404: [lambda s: dict(branch="nosuch")]}, "getTag": {404: [lambda s: dict(tag="nosuch")]},
     "deleteTag": {404: [lambda s: dict(tag="nosuch")]},

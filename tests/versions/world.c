@@ -179,7 +179,17 @@ static struct kv *new_kv(void)
 					     : kv_mem_new();
 }
 
-void world_open(struct world *w, enum world_kind kind)
+static void open_stores(struct world *w, bool two)
+{
+	struct backend *stores[2];
+
+	stores[0] = w->store = backend_fault_new(backend_mem_new(STR(""), w->data));
+	if (two)
+		stores[1] = w->other = backend_fault_new(backend_mem_new(STR("other"), w->data));
+	w->registry = registry_of(stores, two ? 2 : 1, STR(""));
+}
+
+static void open_world(struct world *w, enum world_kind kind, bool two)
 {
 	struct kv *mem = new_kv();
 
@@ -191,8 +201,26 @@ void world_open(struct world *w, enum world_kind kind)
 	w->ranges = work_pool_new("ranges", 2, 100);
 	snprintf(w->cache, sizeof(w->cache), "%s", "/tmp/sluice-world-XXXXXX");
 	assert_non_null(mkdtemp(w->cache));
-	w->store = backend_fault_new(backend_mem_new(STR(""), w->data));
-	w->registry = registry_of(&w->store, 1, STR(""));
+	open_stores(w, two);
+	start(w);
+}
+
+void world_open(struct world *w, enum world_kind kind)
+{
+	open_world(w, kind, false);
+}
+
+void world_open_two(struct world *w)
+{
+	open_world(w, GUARDED, true);
+}
+
+void world_lose_kv(struct world *w)
+{
+	versions_free(w->v);
+	kv_free(w->kv);
+	w->plain = NULL;
+	w->kv = kv_fault_new(kv_mem_new());
 	start(w);
 }
 

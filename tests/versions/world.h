@@ -18,6 +18,7 @@ struct world {
 	struct kv *kv;         /* the fault filter */
 	struct kv *plain;      /* of a PLAIN world: the driver below it */
 	struct backend *store; /* the fault filter */
+	struct backend *other; /* NULL, or a second one, "other" */
 	struct registry *registry;
 	struct work_pool *meta, *data, *ranges;
 	char cache[64]; /* the folder of the tables' cache */
@@ -31,11 +32,15 @@ struct world {
 enum world_kind { GUARDED, PLAIN };
 
 void world_open(struct world *w, enum world_kind kind);
+/* With two stores. */
+void world_open_two(struct world *w);
 void world_close(struct world *w);
 /* Forgets what the versions remember (repository cache), keeps KV and store: a restart. */
 void world_restart(struct world *w);
 /* Another process on the same KV and store, from then on; both with leases on heads. */
 struct versions *world_other(struct world *w);
+/* The KV is lost, the stores are all that is left. */
+void world_lose_kv(struct world *w);
 /* Frees all results so far. */
 void world_forget(struct world *w);
 
