@@ -238,7 +238,7 @@ static void come_between(void *ud)
 {
 	struct meanwhile *m = ud;
 	struct err err = {0};
-	struct vcall c = {.v = m->w->other, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
+	struct vcall c = {.v = m->w->beside, .a = arena_new(), .wait = KV_BLOCK, .err = &err};
 
 	m->times++;
 	m->act(m, &c);
@@ -273,7 +273,7 @@ static void test_heads__joins_at_once(void **state)
 		struct repo r;
 
 		world_open(&w, PLAIN);
-		world_other(&w);
+		world_beside(&w);
 		r = world_repo(&w);
 		m.w = &w;
 		m.r = &r;
@@ -327,7 +327,7 @@ static void test_heads__reset_beside_commit(void **state)
 			struct repo r;
 
 			world_open(&w, PLAIN);
-			world_other(&w);
+			world_beside(&w);
 			r = prepare(&w, false);
 			m.w = &w;
 			m.r = &r;

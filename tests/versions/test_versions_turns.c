@@ -110,14 +110,14 @@ static void run_crowd(bool two)
 
 	world_open(&x.w, PLAIN);
 	if (two)
-		world_other(&x.w);
+		world_beside(&x.w);
 	x.r = world_repo(&x.w);
 	for (unsigned i = 0; i < MERGERS; i++)
 		assert_ok(branch_create(&x.w.c, &x.r, arena_printf(x.w.a, "b%u", i), STR("main")));
 	begun = mono_ms();
 	for (unsigned i = 0; i < MERGERS; i++) {
 		x.mergers[i] = (struct merger){
-			.crowd = &x, .number = i, .v = two && i % 2 ? x.w.other : x.w.v};
+			.crowd = &x, .number = i, .v = two && i % 2 ? x.w.beside : x.w.v};
 		assert_int_equal(pthread_create(&x.mergers[i].id, NULL, merge_all, &x.mergers[i]), 0);
 	}
 	for (unsigned i = 0; i < MERGERS; i++)
@@ -257,7 +257,7 @@ static void test_turns__dead_owner(void **state)
 	struct repo r;
 
 	world_open(&w, PLAIN);
-	world_other(&w);
+	world_beside(&w);
 	r = world_repo(&w);
 	for (unsigned i = 0; i < 2; i++) {
 		const char *values[] = {"somebody 7 99999999999999", "what nobody understands"};
@@ -282,7 +282,7 @@ static void *own_a_lease(void *arg)
 {
 	struct owner *o = arg;
 	struct err err;
-	struct vcall c = call_new(o->w->other, &err);
+	struct vcall c = call_new(o->w->beside, &err);
 	struct turn t;
 
 	must(turn_begin(&t, &c, o->r, STR("main")), &err);
@@ -308,7 +308,7 @@ static void test_turns__living_owner(void **state)
 	int64_t begun;
 
 	world_open(&w, PLAIN);
-	world_other(&w);
+	world_beside(&w);
 	r = world_repo(&w);
 	o.w = &w;
 	o.r = &r;
@@ -331,7 +331,7 @@ static void test_turns__leases_that_fail(void **state)
 	struct repo r;
 
 	world_open(&w, PLAIN);
-	world_other(&w);
+	world_beside(&w);
 	r = world_repo(&w);
 	kv_fault_arm(w.kv, KV_CALL_GET, 1, ERR_IO, false);
 	assert_ok(turn_begin(&t, &w.c, &r, STR("main")));

@@ -235,21 +235,21 @@ void world_close(struct world *w)
 	work_pool_free(w->data);
 	work_pool_free(w->ranges);
 	versions_free(w->v);
-	versions_free(w->other);
+	versions_free(w->beside);
 	nftw(w->cache, remove_one, 10, FTW_DEPTH | FTW_PHYS);
 	registry_unref(w->registry);
 	kv_free(w->kv);
 	arena_free(w->a);
 }
 
-struct versions *world_other(struct world *w)
+struct versions *world_beside(struct world *w)
 {
-	if (!w->other) {
-		w->other = process_new(w, false);
+	if (!w->beside) {
+		w->beside = process_new(w, false);
 		versions_free(w->v);
 		w->v = w->c.v = process_new(w, false);
 	}
-	return w->other;
+	return w->beside;
 }
 
 void world_restart(struct world *w)

@@ -23,7 +23,7 @@ struct world {
 	struct work_pool *meta, *data, *ranges;
 	char cache[64]; /* the folder of the tables' cache */
 	struct versions *v;
-	struct versions *other; /* world_other's; NULL: there is none */
+	struct versions *beside; /* world_beside's; NULL: there is none */
 	struct arena *a;
 	struct err err;
 	struct vcall c;
@@ -38,7 +38,7 @@ void world_close(struct world *w);
 /* Forgets what the versions remember (repository cache), keeps KV and store: a restart. */
 void world_restart(struct world *w);
 /* Another process on the same KV and store, from then on; both with leases on heads. */
-struct versions *world_other(struct world *w);
+struct versions *world_beside(struct world *w);
 /* The KV is lost, the stores are all that is left. */
 void world_lose_kv(struct world *w);
 /* Frees all results so far. */
