@@ -4,12 +4,13 @@ remembers of what another one deletes."""
 import concurrent.futures
 import json
 import os
+import subprocess
 import time
 
-from cluster import Cluster
+from cluster import HAPROXY, Cluster
 from cluster_load import AT, Load
 from dynamodb import DynamoDB
-from harness import KEY, SECRET, main
+from harness import KEY, SECRET, SOURCE, main
 from postgres import Postgres
 from rest import Rest
 
@@ -25,6 +26,14 @@ def fsck(server):
     assert done.returncode == 0, f"fsck: {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
     summary = json.loads(done.stdout.strip().splitlines()[-1])["summary"]
     assert summary["missing"] == summary["damaged"] == 0 and summary["commits"] > 0, summary
+
+
+def test_the_page():
+    """The haproxy.cfg of docs/how-to/many-servers.md is one."""
+    with open(os.path.join(SOURCE, "docs", "how-to", "many-servers.md")) as f:
+        config = f.read().split("```\n")[1]
+    done = subprocess.run([HAPROXY, "-c", "-f", "/dev/stdin"], input=config, capture_output=True, text=True)
+    assert done.returncode == 0 and "WARNING" not in done.stderr.upper(), done.stderr
 
 
 def check_load(section, servers):
