@@ -4,10 +4,13 @@
 #include "api/rest.h"
 #include "fuzz/fuzz.h"
 #include "http/conn.h"
+#include "kv/kv.h"
 
 struct request {
 	struct arena *a;
 	struct http_req http;
+	struct kv *kv;
+	struct auth *auth;
 	struct api *x;
 	struct api_req r;
 };
@@ -15,13 +18,17 @@ struct request {
 static inline void request_open(struct request *q)
 {
 	*q = (struct request){.a = arena_new()};
-	q->x = api_new(&(struct api_options){.signing_secret = STR("secret")});
+	q->kv = kv_mem_new();
+	q->auth = auth_new(&(struct auth_options){.kv = q->kv, .encrypt_secret = STR("secret")});
+	q->x = api_new(&(struct api_options){.auth = q->auth, .signing_secret = STR("secret")});
 	q->r = (struct api_req){.x = q->x, .http = &q->http, .a = q->a};
 }
 
 static inline void request_close(struct request *q)
 {
 	api_free(q->x);
+	auth_free(q->auth);
+	kv_free(q->kv);
 	arena_free(q->a);
 }
 
