@@ -73,6 +73,15 @@ bool task_submit(struct ctl *c, struct str path, struct str doc, struct str *ret
 bool task_wait(struct ctl *c, struct str path, struct str id, struct answer *ret);
 /* The three ids of a manifest's refs, as an object under `key` (NULL: inside an array or alone). */
 void write_refs(struct json_out *w, const char *key, const struct json *refs);
+/* The same as lakectl indents it, for files and pipes alike. */
+struct str refs_text(struct ctl *c, const struct json *refs);
+/* A manifest's refs from a file, "-": stdin; also from what `refs dump` writes. */
+bool refs_read(struct ctl *c, struct str file, const struct json **ret);
+
+/* cmd_backup.c */
+bool cmd_backup(struct ctl *c);
+bool cmd_backup_verify(struct ctl *c);
+bool cmd_backup_manifest(struct ctl *c);
 
 /* cmd_auth.c: one handler, by a table of its own */
 bool cmd_auth(struct ctl *c);

@@ -76,8 +76,7 @@ static bool write_file(struct ctl *c, struct str name, struct str text)
 	return good || ctl_fail(c, "write " STR_FMT ": %s", STR_ARG(name), strerror(errno));
 }
 
-/* As lakectl indents it, for files and pipes alike. */
-static struct str manifest(struct ctl *c, const struct json *refs)
+struct str refs_text(struct ctl *c, const struct json *refs)
 {
 	return arena_printf(c->a,
 			    "{\n  \"%s\": \"" STR_FMT "\",\n  \"%s\": \"" STR_FMT "\",\n  \"%s\": \"" STR_FMT "\"\n}\n",
@@ -96,7 +95,7 @@ bool cmd_refs_dump_one(struct ctl *c)
 	path = PATH(c->a, "/repositories/{}/dump", u.repo);
 	if (!task_submit(c, path, STR_NONE, &id) || !task_wait(c, path, id, &w))
 		return false;
-	text = manifest(c, json_member(w.doc, "refs"));
+	text = refs_text(c, json_member(w.doc, "refs"));
 	if (!file.n || str_eq(file, STR("-"))) {
 		fwrite(text.p, 1, text.n, stdout);
 		return true;
@@ -107,10 +106,8 @@ bool cmd_refs_dump_one(struct ctl *c)
 
 /* A restore. */
 
-static bool read_manifest(struct ctl *c, struct str file, struct str *ret_doc)
+bool refs_read(struct ctl *c, struct str file, const struct json **ret)
 {
-	struct buf b = BUF_INIT(MANIFEST_MAX);
-	struct json_out w = {&b, false};
 	struct json *doc, *refs;
 	struct str text;
 	struct err e = {0};
@@ -121,7 +118,19 @@ static bool read_manifest(struct ctl *c, struct str file, struct str *ret_doc)
 		return ctl_fail(c, "the manifest is no JSON document: %s", e.msg);
 	/* What `refs dump` writes has the refs below. */
 	refs = json_member(doc, "refs");
-	write_refs(&w, NULL, refs ? refs : doc);
+	*ret = refs ? refs : doc;
+	return true;
+}
+
+static bool read_manifest(struct ctl *c, struct str file, struct str *ret_doc)
+{
+	struct buf b = BUF_INIT(MANIFEST_MAX);
+	struct json_out w = {&b, false};
+	const struct json *refs;
+
+	if (!refs_read(c, file, &refs))
+		return false;
+	write_refs(&w, NULL, refs);
 	*ret_doc = arena_dup(c->a, buf_str(&b));
 	buf_deinit(&b);
 	return true;

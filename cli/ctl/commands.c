@@ -39,6 +39,12 @@ static const struct flag storage[] = {
 	 "the storage (see storage list) it lives on, where the server has several (ours)", false},
 	END,
 };
+static const struct flag storage_of[] = {
+	{"storage-id", 0, FLAG_TEXT, NULL, "the storage (see storage list) of the namespace, where there are several",
+	 false},
+	END,
+};
+static const struct flag quiet[] = {{"no-progress", 0, FLAG_BOOL, NULL, "no line of progress", false}, END};
 static const struct flag presign[] = {
 	{"pre-sign", 0, FLAG_BOOL, "true", "taken for lakectl's sake: bytes always go through the server", false},
 	END,
@@ -123,6 +129,14 @@ SET(runs, {"branch", 0, FLAG_TEXT, NULL, "only runs of this branch", false},
     {"commit", 0, FLAG_TEXT, NULL, "only runs of this commit", false},
     {"amount", 0, FLAG_NUMBER, "100", "how many results to show, at most 1000", false},
     {"after", 0, FLAG_TEXT, NULL, "only results after this one: the way to the next page", false});
+SET(backup, {"allow-missing", 0, FLAG_BOOL, NULL, "also when the repository itself has lost something", false},
+    {"commit", 0, FLAG_BOOL, NULL, "first commit what is uncommitted, on every branch", false},
+    {"message", 'm', FLAG_TEXT, NULL, "the message of these commits", false},
+    {"no-verify", 0, FLAG_BOOL, NULL, "don't look whether the copy is whole", false},
+    {"refuse-external", 0, FLAG_BOOL, NULL, "fail when an object lies outside of the repository's namespace", false},
+    {"to", 0, FLAG_TEXT, NULL, "the namespace to copy it to", true});
+SET(backup_verify, {"content", 0, FLAG_BOOL, NULL, "read every object and compare its checksum", false},
+    {"manifest", 0, FLAG_TEXT, NULL, "refs to look for instead of the copy's own, - for stdin", false});
 SET(run, {"amount", 0, FLAG_NUMBER, "0", "taken for lakectl's sake: all are shown", false},
     {"after", 0, FLAG_TEXT, NULL, "taken for lakectl's sake", false});
 SET(dump_file, {"output", 'o', FLAG_TEXT, NULL, "the file to write, instead of stdout", false});
@@ -218,6 +232,31 @@ const struct command commands[] = {
 	AUTH("auth users policies attach", "Give a policy to a user", id_user, policy),
 	AUTH("auth users policies detach", "Take a policy from a user", id_user, policy),
 	AUTH("auth users policies list", "List a user's policies", effective, id_user, pages),
+
+	{.path = "backup",
+	 ARGS("<repository URI>", 1, 1),
+	 .summary = "Copy a repository to another namespace, whole",
+	 .run = cmd_backup,
+	 FLAGS(backup, storage_of, quiet),
+	 .ours = true,
+	 .more = "The server copies what isn't there yet, from any of its storages to any other. Interrupted, the "
+		 "command cancels it.",
+	 .example = "backup lakefs://example --to s3://vault/example --commit"},
+	{.path = "backup manifest",
+	 ARGS("<storage namespace>", 1, 1),
+	 .summary = "Print what a backup says of itself, for refs-restore",
+	 .run = cmd_backup_manifest,
+	 FLAGS(storage_of),
+	 .ours = true,
+	 .example = "backup manifest s3://vault/example | sluicectl refs-restore lakefs://restored --manifest -"},
+	{.path = "backup verify",
+	 ARGS("<storage namespace>", 1, 1),
+	 .summary = "See whether a backup can be restored",
+	 .run = cmd_backup_verify,
+	 FLAGS(backup_verify, storage_of, quiet),
+	 .ours = true,
+	 .more = "Ends with 0 only if it can be. It reads the copy alone.",
+	 .example = "backup verify s3://vault/example --content"},
 
 	GROUP("branch", "Branches"),
 	{.path = "branch create",
