@@ -138,6 +138,7 @@ build_tree() {
   shift
   cmake -G Ninja -S "$top" -B "$top/build/$name" "$@" >"$top/build/$name.cmake.log" 2>&1 ||
     { cat "$top/build/$name.cmake.log" >&2; return 1; }
-  ninja -C "$top/build/$name" >"$top/build/$name.ninja.log" 2>&1 ||
+  # For who has ccache: what was compiled in another clone serves here, too.
+  CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=1 ninja -C "$top/build/$name" >"$top/build/$name.ninja.log" 2>&1 ||
     { grep -v '^\[' "$top/build/$name.ninja.log" | head -60 >&2; return 1; }
 }
