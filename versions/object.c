@@ -209,12 +209,17 @@ static bool is_unchanged(const struct sent *s, const struct staged *found)
 	return !found->token.p || (s->found.token.p && str_eq(found->token, s->found.token));
 }
 
+/* What was sent may have counted. */
+static rc conflict(struct vcall *c)
+{
+	return err_set(c->err, ERR_ConditionalRequestConflict,
+		       "The object was changed by another request meanwhile; look at it and try again.");
+}
+
 static rc refused(struct vcall *c, const struct change *ch, const struct staged *found, bool sent)
 {
 	if (sent)
-		return err_set(c->err, ERR_ConditionalRequestConflict,
-			       "The object was changed by another request meanwhile; look at it and "
-			       "try again.");
+		return conflict(c);
 	if (!ch->match)
 		return err_set(c->err, ERR_PREDICATE, "path already exists");
 	if (found->state != STAGED_ENTRY)
@@ -273,7 +278,7 @@ static rc stage_if(struct vcall *c, const struct repo *r, struct str branch,
 		if (!rc_is(res, PREDICATE))
 			return res;
 	}
-	return keeps_changing(c);
+	return *ret_sent ? conflict(c) : keeps_changing(c);
 }
 
 static rc check_path(const struct repo *r, struct str path, struct err *reterr)
