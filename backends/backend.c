@@ -83,7 +83,7 @@ void backend_unref(struct backend *b)
 	if (atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	/* A worker can't wait for its own end, a loop for nobody's. */
-	if (on_loop() || (b->own_pool && work_pool_here(b->pool)))
+	if (on_loop() || (b->own_pool && work_pool_current() == b->pool))
 		end_elsewhere(b);
 	else
 		end(b);

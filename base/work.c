@@ -284,14 +284,6 @@ void work_pool_free(struct work_pool *p)
 	free(p);
 }
 
-bool work_pool_here(const struct work_pool *p)
-{
-	for (unsigned i = 0; i < p->threads_n; i++)
-		if (pthread_equal(p->threads[i], pthread_self()))
-			return true;
-	return false;
-}
-
 bool work_submit(struct work_pool *p, struct work *w)
 {
 	bool taken;

@@ -72,8 +72,6 @@ bool work_submit(struct work_pool *p, struct work *w);
 void work_cancel(struct work *w);
 bool work_cancelled(const struct work *w);
 size_t work_pool_queued(struct work_pool *p);
-/* Whether the calling thread is one of the pool's. */
-bool work_pool_here(const struct work_pool *p);
 /* The pool whose thread this is, or NULL. */
 struct work_pool *work_pool_current(void);
 unsigned work_pool_threads(const struct work_pool *p);

@@ -96,26 +96,28 @@ rc s3_bucket_there(struct s3_req *r)
 	return is_missing(found) ? no_such_ref(r, &r->at) : found;
 }
 
-rc s3_branch_there(struct s3_req *r, const struct s3_address *at)
+static rc find_branch(struct s3_req *r, const struct s3_address *at, struct branch *ret)
 {
 	struct vcall c = s3_vcall(r);
-	struct branch b;
-	rc found = branch_get(&c, &r->repo, at->ref, &b);
+	rc found = branch_get(&c, &r->repo, at->ref, ret);
 
 	return is_missing(found) ? no_such_branch(r, &r->repo, at, r->wait == KV_NOWAIT) : found;
+}
+
+rc s3_branch_there(struct s3_req *r, const struct s3_address *at)
+{
+	struct branch b;
+
+	return find_branch(r, at, &b);
 }
 
 rc s3_writable(struct s3_req *r)
 {
 	struct vcall c = s3_vcall(r);
-	rc found;
 
 	if (r->repo.read_only)
 		return err_default(&r->err, ERR_ReadOnlyRepository);
-	found = branch_get(&c, &r->repo, r->at.ref, &r->seen.b);
-	if (is_missing(found))
-		return no_such_branch(r, &r->repo, &r->at, r->wait == KV_NOWAIT);
-	TRY(found);
+	TRY(find_branch(r, &r->at, &r->seen.b));
 	r->seen.at_ms = mono_ms();
 	return protection_check(&c, &r->repo, r->at.ref, PROTECT_STAGING);
 }

@@ -62,6 +62,14 @@ static rc not_found(struct vcall *c)
 	return err_set(c->err, ERR_NOT_FOUND, "branch not found");
 }
 
+static rc record_of(struct vcall *c, rc got, struct str raw, struct branch *ret)
+{
+	if (rc_is(got, NOT_FOUND))
+		return not_found(c);
+	TRY(got);
+	return branch_decode(raw, c->a, ret, c->err);
+}
+
 rc branch_read(struct vcall *c, const struct repo *r, struct str name, struct branch *ret)
 {
 	struct str raw;
@@ -70,25 +78,24 @@ rc branch_read(struct vcall *c, const struct repo *r, struct str name, struct br
 	if (!rc_ok(valid_branch_name(name, NULL)))
 		return not_found(c);
 	res = kv_get(c->v->kv, c->wait, r->partition, branch_key(c->a, name), c->a, &raw, c->err);
-	if (rc_is(res, NOT_FOUND))
-		return not_found(c);
-	TRY(res);
-	return branch_decode(raw, c->a, ret, c->err);
+	return record_of(c, res, raw, ret);
+}
+
+static rc still_there(struct vcall *c, const struct branch *b)
+{
+	return b->removed_ms ? not_found(c) : RC_OK;
 }
 
 rc branch_from(struct vcall *c, rc got, struct str raw, struct branch *ret)
 {
-	if (rc_is(got, NOT_FOUND))
-		return not_found(c);
-	TRY(got);
-	TRY(branch_decode(raw, c->a, ret, c->err));
-	return ret->removed_ms ? not_found(c) : RC_OK;
+	TRY(record_of(c, got, raw, ret));
+	return still_there(c, ret);
 }
 
 rc branch_get(struct vcall *c, const struct repo *r, struct str name, struct branch *ret)
 {
 	TRY(branch_read(c, r, name, ret));
-	return ret->removed_ms ? not_found(c) : RC_OK;
+	return still_there(c, ret);
 }
 
 rc branch_replace(struct vcall *c, const struct repo *r, const struct branch *read, struct branch *by)
