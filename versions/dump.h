@@ -13,6 +13,8 @@ struct progress {
 	rc (*tick)(struct progress *p, int64_t done, struct err *reterr);
 };
 
+/* INVALID: it names no commits, no branches or no tags. Looks at nothing but d. */
+rc refs_check_named(struct vcall *c, const struct refs_dump *d);
 /* INVALID: not bare, so that nothing can be restored into it; ReadOnlyRepository. */
 rc refs_check_bare(struct vcall *c, const struct repo *r, bool force);
 
@@ -27,7 +29,7 @@ rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_
 /* _lakefs/refs_manifest.json. NOT_FOUND: there is none; DumpNotWhole: it is no manifest. */
 rc refs_read_manifest(struct vcall *c, const struct repo *r, struct refs_dump *ret);
 /* Looks first (dump_check.h, `heads`), and writes nothing when something is missing: DumpNotWhole naming it.
- * INVALID: not bare; the dump has no such default branch. Repeatable after a failure or a crash while the default
+ * INVALID: d lacks an id; not bare; the dump has no such default branch. Repeatable after a failure or a crash while the default
  * branch isn't there yet (it is written last). */
 rc refs_restore(struct vcall *c, const struct repo *r, const struct refs_dump *d, bool force,
 		struct progress *p_or_null);

@@ -153,6 +153,28 @@ rc refs_check_bare(struct vcall *c, const struct repo *r, bool force)
 
 /* Before anything is written. */
 
+/* A client that sends what its manifest lacks, as lakectl does, sends an empty text. */
+rc refs_check_named(struct vcall *c, const struct refs_dump *d)
+{
+	const struct {
+		struct str id;
+		const char *what;
+	} kinds[] = {{d->commits, "no commits (commits_meta_range_id)"},
+		     {d->branches, "no branches (branches_meta_range_id)"},
+		     {d->tags, "no tags (tags_meta_range_id)"}};
+	struct str lacks = STR("");
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!kinds[i].id.n)
+			lacks = arena_printf(c->a, STR_FMT "%s%s", STR_ARG(lacks), lacks.n ? ", " : "", kinds[i].what);
+	if (!lacks.n)
+		return RC_OK;
+	return err_set(c->err, ERR_INVALID,
+		       "the manifest names " STR_FMT
+		       ": restore what refs-dump printed, or _lakefs/refs_manifest.json of the namespace",
+		       STR_ARG(lacks));
+}
+
 static rc check_whole(struct vcall *c, const struct repo *r, const struct refs_dump *d, struct progress *p)
 {
 	struct dump_lacking l = {0};
@@ -189,6 +211,7 @@ rc refs_restore(struct vcall *c, const struct repo *r, const struct refs_dump *d
 	struct restore *t;
 	rc result;
 
+	TRY(refs_check_named(c, d));
 	TRY(refs_check_bare(c, r, force));
 	TRY(check_whole(c, r, d, p));
 	TRY(check_default(c, r, d->branches));

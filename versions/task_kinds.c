@@ -59,6 +59,7 @@ rc task_submit_restore(struct vcall *c, const struct repo *r, const struct refs_
 	Pb__RestoreInput m = PB__RESTORE_INPUT__INIT;
 	Pb__RepositoryDumpInfo refs = dump_info(d);
 
+	TRY(refs_check_named(c, d));
 	TRY(refs_check_bare(c, r, force));
 	m.refs = &refs;
 	m.force = force;

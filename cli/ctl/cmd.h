@@ -77,6 +77,8 @@ void write_refs(struct json_out *w, const char *key, const struct json *refs);
 struct str refs_text(struct ctl *c, const struct json *refs);
 /* A manifest's refs from a file, "-": stdin; also from what `refs dump` writes. */
 bool refs_read(struct ctl *c, struct str file, const struct json **ret);
+/* Whether they name all three. */
+bool refs_named(struct ctl *c, const struct json *refs);
 
 /* cmd_backup.c */
 bool cmd_backup(struct ctl *c);

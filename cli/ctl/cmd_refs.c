@@ -122,6 +122,20 @@ bool refs_read(struct ctl *c, struct str file, const struct json **ret)
 	return true;
 }
 
+bool refs_named(struct ctl *c, const struct json *refs)
+{
+	static const char *const needed[] = {"commits_meta_range_id", "branches_meta_range_id", "tags_meta_range_id"};
+	struct str lacks = STR("");
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (!member_str(refs, needed[i]).n)
+			lacks = arena_printf(c->a, STR_FMT "%s%s", STR_ARG(lacks), lacks.n ? ", " : "", needed[i]);
+	if (!lacks.n)
+		return true;
+	return ctl_fail(c, "the manifest lacks " STR_FMT ": `refs-dump` and `backup manifest` write such files",
+			STR_ARG(lacks));
+}
+
 static bool read_manifest(struct ctl *c, struct str file, struct str *ret_doc)
 {
 	struct buf b = BUF_INIT(MANIFEST_MAX);

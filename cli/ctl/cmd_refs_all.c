@@ -229,7 +229,7 @@ static bool restore_one(struct ctl *c, struct str file)
 	if (!name.n || json_type(refs) != JSON_OBJECT)
 		return ctl_fail(c, "it has no repository or no refs: `refs dump` writes such files; `refs-restore` "
 				   "takes what `refs-dump` wrote");
-	return create_bare(c, repo) && restore_refs(c, name, refs);
+	return refs_named(c, refs) && create_bare(c, repo) && restore_refs(c, name, refs);
 }
 
 bool cmd_refs_restore(struct ctl *c)

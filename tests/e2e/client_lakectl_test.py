@@ -31,7 +31,7 @@ OTHERWISE = {
     257: "rules are told by their patterns",
     260: "rules hold at once, not after some seconds", 261: "rules hold at once, not after some seconds",
     326: "of 249, which is done here",
-    324: "a dump without the default branch is none",
+    324: "a manifest that names nothing is none",
 }
 
 # The others, each with a reason; nothing else is left out.

@@ -147,6 +147,13 @@ def test_one_and_failures():
         assert "bad.json: it is no JSON document: " in said and "other.json: it has no repository or no refs" in said, said
         assert "nosuch.json: open nosuch.json: no such file" in said and "3 of 4 manifests couldn't be restored" in said, said
         assert [r["id"] for r in api.get("/repositories")["results"]] == ["alpha", "beta"]
+        # Of one that names too little not even the repository is made.
+        with open(ctl.path("gamma_manifest.json")) as f:
+            poor = json.load(f)
+        poor["refs"]["tags_meta_range_id"] = ""
+        ctl.write({"poor.json": json.dumps(poor)})
+        assert "poor.json: the manifest lacks tags_meta_range_id" in ctl("refs", "restore", "poor.json", code=1).stderr
+        assert [r["id"] for r in api.get("/repositories")["results"]] == ["alpha", "beta"]
         again = ctl("refs", "restore", "beta_manifest.json", code=1)
         assert "409 Conflict" in again.stderr, again
 

@@ -63,7 +63,10 @@ OTHERWISE = {
     "261": ("rules hold at once, not after some seconds", "Branch:", "403 Forbidden\n", 1),
     "276-277": ("the last line ends", '"default_retention_days": 21\n}\n', "", 0),
     "278": ("words of ours", "", "the rules are no JSON", 1),
-    "324": ("a manifest that names nothing is none", "Repository: lakefs://bare\n", "nothing was restored: ", 1),
+    "324": ("a manifest that names nothing is none", "Repository: lakefs://bare\n",
+            "the manifest names no commits (commits_meta_range_id), no branches (branches_meta_range_id), no tags "
+            "(tags_meta_range_id): restore what refs-dump printed, or _lakefs/refs_manifest.json of the namespace\n"
+            "400 Bad Request\n", 1),
     "325": ("of the imports and the bare repository", "repo1-restored\t", "", 0),
     "326": ("of 249, which is done here", "m3\t", "", 0),
     "418": ("says what there is", "", "bash, zsh or fish", 1),

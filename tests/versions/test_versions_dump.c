@@ -17,6 +17,7 @@
 #include "versions/object.h"
 #include "versions/pb.h"
 #include "versions/tag.h"
+#include "versions/task.h"
 
 #define RICH STR("mem://rich")
 
@@ -371,7 +372,7 @@ static void test_restore__names_what_is_missing(void **state)
 
 static void test_restore__refusals(void **state)
 {
-	const struct refs_dump none = {STR("x"), STR("y"), STR("")};
+	const struct refs_dump none = {STR("x"), STR("y"), STR("z")};
 	const struct repo_create trunk = {
 		.id = STR("trunk"), .storage_namespace = RICH, .bare = true, .default_branch = STR("trunk")};
 	struct world w;
@@ -388,7 +389,7 @@ static void test_restore__refusals(void **state)
 	assert_rc(refs_restore(&w.c, &other, &d, false, NULL), DumpNotWhole);
 	assert_true(says(&w, "mem://other") && says(&w, "is missing"));
 	assert_int_equal(world_keys(&w, other.partition), 0);
-	/* no ids, and the ids of other things */
+	/* what are no ids, and the ids of other things */
 	other = bare(&w, "ids", RICH);
 	assert_rc(refs_restore(&w.c, &other, &none, false, NULL), DumpNotWhole);
 	swapped = (struct refs_dump){.commits = d.branches, .branches = d.commits, .tags = d.tags};
@@ -401,6 +402,58 @@ static void test_restore__refusals(void **state)
 	assert_rc(refs_restore(&w.c, &other, &d, false, NULL), INVALID);
 	assert_true(says(&w, "the dump has no branch 'trunk'"));
 	assert_int_equal(world_keys(&w, other.partition), 0);
+	world_close(&w);
+}
+
+/* A manifest that names less than three tables is refused by what it is: no store and no record is asked, no task is
+ * made. */
+static void nameless(struct world *w, const struct repo *into, struct refs_dump d)
+{
+	const struct {
+		struct str id;
+		const char *key;
+	} kinds[] = {{d.commits, "no commits (commits_meta_range_id)"},
+		     {d.branches, "no branches (branches_meta_range_id)"},
+		     {d.tags, "no tags (tags_meta_range_id)"}};
+	const uint64_t store = backend_fault_calls(w->store, BACKEND_CALL_ALL);
+	const uint64_t kv = kv_fault_calls(w->kv, KV_CALL_ANY);
+	struct str id;
+
+	for (unsigned submit = 0; submit < 2; submit++) {
+		assert_rc(submit ? task_submit_restore(&w->c, into, &d, false, &id) :
+				   refs_restore(&w->c, into, &d, false, NULL),
+			  INVALID);
+		assert_true(says(w, "the manifest names no ") && says(w, "what refs-dump printed") &&
+			    says(w, "_lakefs/refs_manifest.json"));
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			assert_int_equal(says(w, kinds[i].key), !kinds[i].id.n);
+	}
+	assert_int_equal(backend_fault_calls(w->store, BACKEND_CALL_ALL), store);
+	assert_int_equal(kv_fault_calls(w->kv, KV_CALL_ANY), kv);
+	assert_int_equal(world_keys(w, into->partition), 0);
+}
+
+static void test_restore__nameless_manifests(void **state)
+{
+	struct world w;
+	struct repo r, other;
+	struct refs_dump d;
+
+	world_open(&w, GUARDED);
+	r = rich_repo(&w);
+	assert_ok(refs_dump(&w.c, &r, NULL, &d));
+	other = bare(&w, "other", RICH);
+	nameless(&w, &other, (struct refs_dump){STR_NONE, d.tags, d.branches});
+	nameless(&w, &other, (struct refs_dump){d.commits, STR_NONE, d.branches});
+	nameless(&w, &other, (struct refs_dump){d.commits, d.tags, STR_NONE});
+	nameless(&w, &other, (struct refs_dump){d.commits, d.tags, STR("")});
+	nameless(&w, &other, (struct refs_dump){STR(""), STR(""), d.branches});
+	nameless(&w, &other, (struct refs_dump){STR(""), STR(""), STR("")});
+	nameless(&w, &other, (struct refs_dump){STR_NONE, STR_NONE, STR_NONE});
+	/* Nor does it matter what it would have been restored into. */
+	assert_rc(refs_restore(&w.c, &r, &(struct refs_dump){STR(""), STR(""), STR("")}, false, NULL), INVALID);
+	assert_true(says(&w, "the manifest names no "));
+	assert_ok(refs_restore(&w.c, &other, &d, false, NULL));
 	world_close(&w);
 }
 
@@ -487,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_restore__each_step_fails),
 		cmocka_unit_test(test_restore__names_what_is_missing),
 		cmocka_unit_test(test_restore__refusals),
+		cmocka_unit_test(test_restore__nameless_manifests),
 		cmocka_unit_test(test_restore__forged_commits),
 		cmocka_unit_test(test_restore__manifests),
 	};
