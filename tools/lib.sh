@@ -7,8 +7,8 @@ build_packages=(gcc libc6-dev cmake ninja-build pkg-config libh2o-evloop-dev lib
   libcurl4-openssl-dev libssl-dev libxml2-dev libyaml-dev libjansson-dev libprotobuf-c-dev
   protobuf-c-compiler libsodium-dev libisal-dev libsnappy-dev libxxhash-dev
   libpq-dev)
-test_packages=(libcmocka-dev python3 python3-venv awscli rclone s3cmd openssl curl ca-certificates
-  default-jre-headless maven postgresql-15 haproxy)
+test_packages=(libcmocka-dev python3 python3-venv awscli rclone s3cmd openssl curl jq
+  ca-certificates default-jre-headless maven postgresql-15 haproxy)
 # Only where there is no newer one: npm alone would bring hundreds of packages.
 node_packages=(nodejs npm)
 fuzz_packages=(clang-19 libclang-rt-19-dev)

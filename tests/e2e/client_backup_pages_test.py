@@ -1,13 +1,10 @@
 """docs/how-to/backup.md: its commands, as they are written, against servers with a disk, an S3 and an Azure."""
-import base64
 import contextlib
-import hashlib
-import hmac
 import os
 import re
 import shutil
 import subprocess
-import urllib.parse
+import time
 
 from harness import KEY, SECRET, SOURCE, Server, aws_programs, clean_env, main
 from rest import Rest
@@ -17,6 +14,8 @@ PAGE = os.path.join(SOURCE, "docs", "how-to", "backup.md")
 END = "-- end of a block --"
 # Of each store that the page names: where its repositories are made, before the page is followed.
 NAMES = ("sales", "events", "images")
+# Where the page's python3 has Azure's package.
+AZURE_BIN = os.path.join(SOURCE, "build", "venv-azure", "bin")
 
 
 def fill(api, repo, store, space):
@@ -51,15 +50,6 @@ def told(api, repo):
     return out
 
 
-def sas(azure):
-    """The account's address for a tool that knows no other service than Microsoft's."""
-    fields = {"sv": "2019-12-12", "ss": "b", "srt": "sco", "sp": "rwdlac", "se": "2040-01-01T00:00:00Z", "spr": "https,http"}
-    text = "\n".join([azure.account, *(fields[k] for k in ("sp", "ss", "srt")), "", fields["se"], "", fields["spr"],
-                      fields["sv"], ""])
-    mac = hmac.new(base64.b64decode(azure.key), text.encode(), hashlib.sha256).digest()
-    return f"{azure.url}/{azure.account}?" + urllib.parse.urlencode({**fields, "sig": base64.b64encode(mac).decode()})
-
-
 def blocks():
     with open(PAGE) as f:
         return re.findall(r"^```(\w+)\n(.*?)^```$", f.read(), re.M | re.S)
@@ -82,6 +72,41 @@ def follow(env, folder):
     assert len(shown) == len(expected) + 1
 
 
+def azure_connection(azure):
+    return (f"DefaultEndpointsProtocol=http;AccountName={azure.account};AccountKey={azure.key};"
+            f"BlobEndpoint={azure.url}/{azure.account}")
+
+
+def check_azure_sync(api, env, folder, azure):
+    """The page's script copies what is missing or another one, and nothing else."""
+    def sync(of):
+        done = subprocess.run(["python3", "azure_sync.py", f"{azure.container}/{of}", f"{azure.container}/again/{of}"],
+                              env=env, cwd=folder, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done
+        m = re.fullmatch(r"(\d+) of (\d+) blobs copied\n", done.stderr)
+        assert m and not done.stdout, done
+        return int(m[1]), int(m[2])
+
+    first, all_of_them = sync("az-sales")
+    assert first == all_of_them > 10, (first, all_of_them)
+    assert sync("az-sales") == (0, first)
+    # The manifest has as many bytes as before. Beside it there are a body, the tables of a commit, and those of the dump.
+    api.call("POST", "/repositories/az-sales/branches/main/objects", 201, body=b"new", query={"path": "new"})
+    api.commit("az-sales", "main", "another")
+    api.call("PUT", "/repositories/az-sales/refs/dump", 201)
+    more, all_of_them = sync("az-sales")
+    assert more == all_of_them - first + 1, (more, all_of_them, first)
+    # Of a blob that was put together of blocks the service has no MD5: the younger one counts, by whole seconds.
+    for data in (b"one", b"two"):
+        at = f"/{azure.container}/az-sales/data/of-blocks"
+        azure.ask("PUT", at, [("blockid", "MDAw"), ("comp", "block")], data=data)
+        azure.ask("PUT", at, [("comp", "blocklist")], data=b"<BlockList><Latest>MDAw</Latest></BlockList>")
+        time.sleep(1.1)
+        assert sync("az-sales")[0] == 1
+        assert sync("az-sales")[0] == 0
+        time.sleep(1.1)
+
+
 def test_page():
     with contextlib.ExitStack() as stack:
         disk, vault = (stack.enter_context(Local(id)) for id in ("disk", "vault"))
@@ -99,9 +124,9 @@ def test_page():
         env = clean_env(OLD=old.url, NEW=new.url, KEY=KEY, SECRET=SECRET, VAULT="local://vaulted", DISK=disk.folder,
                         BUCKET=s3.bucket, CONTAINER=azure.container, HOME=old.folder,
                         AZURE=f"https://{azure.account}.blob.core.windows.net/{azure.container}",
-                        PATH=aws + os.pathsep + os.environ["PATH"], AWS_ENDPOINT_URL=s3.url, AWS_REGION="us-east-1",
-                        AWS_ACCESS_KEY_ID=s3.key, AWS_SECRET_ACCESS_KEY=s3.secret, RCLONE_CONFIG_AZ_TYPE="azureblob",
-                        RCLONE_CONFIG_AZ_SAS_URL=sas(azure))
+                        PATH=os.pathsep.join([AZURE_BIN, aws, os.environ["PATH"]]), AWS_ENDPOINT_URL=s3.url,
+                        AWS_REGION="us-east-1", AWS_ACCESS_KEY_ID=s3.key, AWS_SECRET_ACCESS_KEY=s3.secret,
+                        AZURE_STORAGE_CONNECTION_STRING=azure_connection(azure))
         follow(env, old.folder)
         # The new server, or the old one, has each again; and the clones live without what they are clones of.
         for prefix in ("", "s3-", "az-", "disk-"):
@@ -109,6 +134,7 @@ def test_page():
             assert told(here if not prefix else there, prefix + "events") == before[prefix + "events"], prefix
             here.call("DELETE", f"/repositories/{prefix}images")
             assert told(here, prefix + "images-clone") == before[prefix + "images"], prefix
+        check_azure_sync(here, env, old.folder, azure)
         shutil.rmtree(os.path.join(disk.folder, "disk-images"))
         assert told(here, "disk-images-clone") == before["disk-images"]
 
