@@ -87,6 +87,8 @@ static void row(struct buf *out, const struct conf_key *k, struct arena *a)
 		buf_add_cstr(out, " In `blockstores.stores` only.");
 	if (k->flags & KEY_SINGLE_DEFAULT)
 		buf_add_cstr(out, " In `blockstores.stores` there is no default.");
+	if (k->flags & KEY_UNREAD)
+		buf_add_cstr(out, " *No effect yet.*");
 	if (k->flags & KEY_SECRET)
 		buf_add_cstr(out, " *Secret.*");
 	if (k->flags & KEY_OWN)

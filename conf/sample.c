@@ -128,6 +128,8 @@ static void one_key(struct buf *out, const struct conf_key *k, struct str before
 	if (k->choices)
 		comment(out, in, arena_printf(a, "One of: " STR_FMT ".",
 					      STR_ARG(conf_choices_text(k->choices, a))));
+	if (k->flags & KEY_UNREAD)
+		comment(out, in, STR("No effect yet."));
 	indent(out, head ? in - 2 : in);
 	buf_add_cstr(out, head ? "- " : "");
 	buf_add_cstr(out, set.p ? "" : "#");

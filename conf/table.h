@@ -24,6 +24,7 @@ enum conf_flag {
 	KEY_MULTI = 8,          /* in blockstores.stores[] only */
 	KEY_SINGLE_DEFAULT = 16, /* the default counts for `blockstore` only */
 	KEY_IGNORED = 32,
+	KEY_UNREAD = 64, /* checked, and nothing reads it yet: the page and the sample say so */
 };
 
 struct conf_key {
