@@ -134,6 +134,12 @@ struct backend_blocking_ops {
 	rc (*read_next)(struct backend_reader *r, void *dst, size_t n, size_t *ret_n,
 			struct err *reterr);
 	void (*close_reader)(struct backend_reader *r);
+	/* Optional, both: the next bytes of a stream without their passing through memory, into an empty,
+	 * non-blocking pipe: at least one of the next n, fewer than n where the pipe is full or at the end; no
+	 * read_next afterwards. Only where can_splice says so; worth it for many bytes. */
+	bool (*can_splice)(struct backend_reader *r);
+	rc (*splice_next)(struct backend_reader *r, int pipe, size_t n, size_t *ret_n,
+			  struct err *reterr);
 	/* An open file positioned anywhere (CAP_FILE); the caller closes it. */
 	rc (*open_file)(struct backend *b, const struct object_ptr *p, int *ret_fd,
 			struct backend_stat *ret, struct err *reterr);
@@ -245,10 +251,12 @@ struct backend {
 	bool own_pool; /* free() ends it */
 	_Atomic unsigned refs;
 	struct backend_writer *_Atomic orphans;
+	_Atomic unsigned spliced; /* readers that have pipes */
 };
 
 /* Asynchronous calls, on the loop of op->home. A full pool answers SlowDown through done(). The
- * body that get answers reads ahead on the pool, two slots of 512 KiB at most, the first of all 128 KiB;
+ * body that get answers reads ahead on the pool, two slots of 512 KiB at most, the first of all 128 KiB, or where
+ * the store can splice two pipes of 1 MiB, as many such bodies at once as the pool has threads;
  * should the pool be full when both are drained, it fails with SlowDown. UNSUPPORTED: what neither form offers. */
 void backend_put(struct backend *b, struct backend_op *op);
 void backend_get(struct backend *b, struct backend_op *op);

@@ -1,5 +1,6 @@
 /* get, derived from the blocking form: a first job opens the object and reads its beginning; the
- * body that is answered reads ahead on the pool into one slot while the other is drained on the loop.
+ * body that is answered reads ahead on the pool into one slot while the other is drained on the loop. The slots of a
+ * large one are pipes, where the store's stream can splice: its bytes don't pass through memory then.
  *
  * The reader is its own allocation: it lives until it is closed *and* no job or mail of it is left.
  * While a job runs (`reading`) the front slot is the loop's and the rest the job's. A job may outlast the
@@ -8,18 +9,28 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "backends/impl.h"
 
 /* The answer's head waits for the first; each later one costs two changes of threads, however large. */
-enum { FIRST_SLOT = 128 * 1024, SLOT = 512 * 1024 };
+enum {
+	FIRST_SLOT = 128 * 1024,
+	SLOT = 512 * 1024,
+	PIPE = 1024 * 1024, /* pages are counted, not bytes, and few are full */
+	PIPE_LEAST = 256 * 1024,
+	SPLICE_LEAST = 4 * 1024 * 1024, /* to come: it costs the stream its connection */
+};
 
 struct slot {
 	char *p;
 	size_t cap, n, used;
+	int pipe[2]; /* -1: none */
+	bool piped;  /* what is in it is in the pipe */
 };
 
 struct reader {
@@ -40,6 +51,7 @@ struct reader {
 	body_ready_fn *ready;
 	void *ready_ud;
 	bool reading, mailed, failed;
+	bool pipes; /* from now on */
 	pthread_mutex_t lock; /* of closed, and held while a job tells */
 	bool closed;
 };
@@ -60,14 +72,31 @@ static void let_go(struct reader *r)
 	r->stream = NULL;
 }
 
+static void close_pipe(struct slot *s)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (s->pipe[i] >= 0)
+			close(s->pipe[i]);
+		s->pipe[i] = -1;
+	}
+}
+
+static void slot_free(struct slot *s)
+{
+	close_pipe(s);
+	free(s->p);
+}
+
 static void reader_free(struct reader *r)
 {
 	pthread_mutex_lock(&r->lock); /* the job that told may still hold it */
 	pthread_mutex_unlock(&r->lock);
 	pthread_mutex_destroy(&r->lock);
 	let_go(r);
-	free(r->slots[0].p);
-	free(r->slots[1].p);
+	slot_free(&r->slots[0]);
+	slot_free(&r->slots[1]);
+	if (r->pipes)
+		atomic_fetch_sub(&r->b->spliced, 1);
 	backend_unref(r->b);
 	arena_free(r->a);
 	free(r);
@@ -105,11 +134,24 @@ static void make_room(struct slot *s, size_t n)
 	s->cap = n;
 }
 
+static rc fill_pipe(struct reader *r, struct slot *s)
+{
+	size_t n = r->end - r->at < PIPE ? (size_t)(r->end - r->at) : PIPE, got = 0;
+
+	TRY(r->b->blocking->splice_next(r->stream, s->pipe[1], n, &got, &r->err));
+	s->piped = true;
+	s->n = got;
+	r->at += got;
+	return RC_OK;
+}
+
 /* On a worker: the next bytes, of which there are some, into the slot. */
 static rc fill(struct reader *r, struct slot *s, size_t most)
 {
 	size_t n = r->end - r->at < most ? (size_t)(r->end - r->at) : most, got = 0;
 
+	if (r->pipes)
+		return fill_pipe(r, s);
 	make_room(s, n);
 	if (r->fd >= 0)
 		TRY(read_file(r, s->p, n, &got));
@@ -121,9 +163,41 @@ static rc fill(struct reader *r, struct slot *s, size_t most)
 		return err_set(&r->err, ERR_IO,
 			       "\"" STR_FMT "\" became shorter while it was being read",
 			       STR_ARG(r->p.key));
+	s->piped = false;
 	s->n = n;
 	r->at += n;
 	return RC_OK;
+}
+
+/* The kernel allows each user so many pages in pipes, and then hands out tiny ones. */
+static bool open_pipe(struct slot *s)
+{
+	if (pipe2(s->pipe, O_NONBLOCK | O_CLOEXEC) != 0)
+		return false;
+	(void)fcntl(s->pipe[1], F_SETPIPE_SZ, PIPE);
+	return fcntl(s->pipe[1], F_GETPIPE_SZ) >= PIPE_LEAST;
+}
+
+static bool worth_splicing(const struct reader *r)
+{
+	const struct backend_blocking_ops *ops = r->b->blocking;
+
+	return r->stream && ops->can_splice && r->end - r->at >= SPLICE_LEAST && ops->can_splice(r->stream);
+}
+
+/* Whether what follows the first bytes comes by pipes. Those hold the kernel's memory and descriptors while a
+ * client takes its time: so many and no more, the others have slots in memory. */
+static bool open_pipes(struct reader *r)
+{
+	if (!worth_splicing(r))
+		return false;
+	if (atomic_fetch_add(&r->b->spliced, 1) < work_pool_threads(r->b->pool) && open_pipe(&r->slots[0]) &&
+	    open_pipe(&r->slots[1]))
+		return true;
+	atomic_fetch_sub(&r->b->spliced, 1);
+	close_pipe(&r->slots[0]);
+	close_pipe(&r->slots[1]);
+	return false;
 }
 
 static void ahead_run(struct work *w)
@@ -231,6 +305,17 @@ static enum body_state turn(struct reader *r, struct err *reterr)
 	return fail(r, reterr);
 }
 
+static size_t drain(struct slot *s, void *dst, size_t n)
+{
+	ssize_t k;
+
+	do
+		k = read(s->pipe[0], dst, n);
+	while (k < 0 && errno == EINTR);
+	assert(k > 0); /* so much is in it */
+	return (size_t)k;
+}
+
 static enum body_state reader_pull(struct body *body, void *dst, size_t cap, size_t *ret_n,
 				   struct err *reterr)
 {
@@ -242,10 +327,40 @@ static enum body_state reader_pull(struct body *body, void *dst, size_t cap, siz
 	if (state != BODY_MORE)
 		return state;
 	n = s->n - s->used < cap ? s->n - s->used : cap;
-	memcpy(dst, s->p + s->used, n);
+	if (s->piped)
+		n = drain(s, dst, n);
+	else
+		memcpy(dst, s->p + s->used, n);
 	s->used += n;
 	*ret_n = n;
 	return BODY_MORE;
+}
+
+/* The end and failures are for pull to tell. */
+static size_t reader_spliceable(struct body *body)
+{
+	struct reader *r = CONTAINER(body, struct reader, body);
+	struct err untold;
+	struct slot *s;
+
+	if (!r->pipes || turn(r, &untold) != BODY_MORE)
+		return 0;
+	s = &r->slots[r->front];
+	return s->piped ? s->n - s->used : 0;
+}
+
+static ssize_t reader_splice(struct body *body, int socket, size_t max)
+{
+	struct reader *r = CONTAINER(body, struct reader, body);
+	struct slot *s = &r->slots[r->front];
+	size_t n = s->n - s->used < max ? s->n - s->used : max;
+	ssize_t k;
+
+	assert(s->piped && n > 0);
+	k = splice(s->pipe[0], NULL, socket, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (k > 0)
+		s->used += (size_t)k;
+	return k;
 }
 
 static void reader_mail(struct mail *m)
@@ -287,6 +402,8 @@ static void reader_close(struct body *body)
 static const struct body_ops reader_ops = {
 	.name = "store",
 	.pull = reader_pull,
+	.spliceable = reader_spliceable,
+	.splice = reader_splice,
 	.arm = reader_arm,
 	.close = reader_close,
 };
@@ -306,6 +423,8 @@ static struct reader *reader_new(struct backend *b, const struct backend_op *op)
 				   .key = arena_dup(r->a, op->from.key),
 				   .type = op->from.type};
 	r->fd = -1;
+	for (unsigned i = 0; i < 2; i++)
+		r->slots[i].pipe[0] = r->slots[i].pipe[1] = -1;
 	r->mail.deliver = reader_mail;
 	r->told.deliver = ahead_told;
 	if (pthread_mutex_init(&r->lock, NULL) != 0)
@@ -342,7 +461,9 @@ static rc get_begin(struct backend *b, struct backend_op *op)
 	if (r->at == r->end)
 		return RC_OK;
 	done = fill(r, &r->slots[0], FIRST_SLOT);
-	if (!rc_ok(done))
+	if (rc_ok(done))
+		r->pipes = open_pipes(r);
+	else
 		op->err = r->err;
 	if (r->at == r->end)
 		let_go(r);

@@ -138,6 +138,9 @@ struct backend *backend_fault_new(struct backend *next)
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->changed, NULL);
 	filter_init(&f->f, next, &hooks);
+	/* What went into a pipe can't be made less. */
+	f->f.ops.can_splice = NULL;
+	f->f.ops.splice_next = NULL;
 	return &f->f.b;
 }
 

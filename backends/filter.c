@@ -243,6 +243,24 @@ static rc read_next(struct backend_reader *mine, void *dst, size_t n, size_t *re
 	return r;
 }
 
+static bool can_splice(struct backend_reader *mine)
+{
+	return NEXT(mine->f, can_splice)(mine->next);
+}
+
+static rc splice_next(struct backend_reader *mine, int pipe, size_t n, size_t *ret_n, struct err *reterr)
+{
+	struct filter *f = mine->f;
+	struct filter_call c = {.op = FILTER_READ_NEXT};
+
+	return GUARDED(f, &c, reterr, false, ({
+			       rc got_ = NEXT(f, splice_next)(mine->next, pipe, n, ret_n, e);
+
+			       c.bytes = rc_ok(got_) ? *ret_n : 0;
+			       got_;
+		       }));
+}
+
 static void close_reader(struct backend_reader *mine)
 {
 	NEXT(mine->f, close_reader)(mine->next);
@@ -377,6 +395,8 @@ static const struct backend_blocking_ops all_ops = {
 	.read = read_some,
 	.open_reader = open_reader,
 	.read_next = read_next,
+	.can_splice = can_splice,
+	.splice_next = splice_next,
 	.close_reader = close_reader,
 	.open_file = open_file,
 	.open_file_nowait = open_file_nowait,
@@ -402,6 +422,8 @@ static void mask(struct backend_blocking_ops *ops, const struct backend_blocking
 	MASK(open_reader);
 	MASK(read_next);
 	MASK(close_reader);
+	MASK(can_splice);
+	MASK(splice_next);
 	MASK(open_file);
 	MASK(open_file_nowait);
 	MASK(list);

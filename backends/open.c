@@ -35,17 +35,27 @@ static rc open_local(const struct opening *o, struct backend **ret, struct err *
 		ret, reterr);
 }
 
+static struct remote_options remote_options(const struct opening *o, unsigned max_retries)
+{
+	return (struct remote_options){
+		.id = o->s->id,
+		.workers = (unsigned)o->c->server.stores.connections,
+		.queue = (size_t)o->c->server.stores.queue,
+		.max_retries = max_retries,
+	};
+}
+
 static rc open_s3(const struct opening *o, struct backend **ret, struct err *reterr)
 {
 	const struct conf_store *s = o->s;
+	struct remote_options remote = remote_options(o, (unsigned)s->s3.max_retries);
 
+	remote.insecure = s->s3.skip_verify_certificate_test_only;
+	remote.log_retries = s->s3.client_log_retries;
+	remote.log_requests = s->s3.client_log_request;
 	return backend_s3_open(
 		&(struct backend_s3_options){
-			.remote = {.id = s->id,
-				   .max_retries = (unsigned)s->s3.max_retries,
-				   .insecure = s->s3.skip_verify_certificate_test_only,
-				   .log_retries = s->s3.client_log_retries,
-				   .log_requests = s->s3.client_log_request},
+			.remote = remote,
 			.credentials = {.access_key = s->s3.credentials.access_key_id,
 					.secret = s->s3.credentials.secret_access_key,
 					.token = s->s3.credentials.session_token,
@@ -72,7 +82,7 @@ static rc open_azure(const struct opening *o, struct backend **ret, struct err *
 
 	return backend_azure_open(
 		&(struct backend_azure_options){
-			.remote = {.id = s->id, .max_retries = REMOTE_RETRIES},
+			.remote = remote_options(o, REMOTE_RETRIES),
 			.account = s->azure.storage_account,
 			.key = s->azure.storage_access_key,
 			.domain = s->azure.china_cloud && str_eq(s->azure.domain, STR(AZURE_DOMAIN))
@@ -91,7 +101,7 @@ static rc open_gs(const struct opening *o, struct backend **ret, struct err *ret
 
 	return backend_gcs_open(
 		&(struct backend_gcs_options){
-			.remote = {.id = s->id, .max_retries = REMOTE_RETRIES},
+			.remote = remote_options(o, REMOTE_RETRIES),
 			.endpoint = s->gs.endpoint,
 			.credentials_file = s->gs.credentials_file,
 			.credentials_json = s->gs.credentials_json,

@@ -154,6 +154,15 @@ static rc next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n, str
 	return err_set(reterr, ERR_IO, "\"" STR_FMT "\" broke off", STR_ARG(s->p.key));
 }
 
+/* A connection whose last byte was read serves others. */
+static void end_of(struct backend_reader *s)
+{
+	if (s->at < s->end)
+		return;
+	http_close(s->x);
+	s->x = NULL;
+}
+
 static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n, struct err *reterr)
 {
 	size_t got = 0, k = 0;
@@ -174,11 +183,44 @@ static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n
 			return r;
 		TRY(go_on(s, reterr));
 	}
-	if (s->at == s->end) {
-		http_close(s->x);
-		s->x = NULL;
-	}
+	end_of(s);
 	*ret_n = got;
+	return RC_OK;
+}
+
+static bool can_splice(struct backend_reader *s)
+{
+	return s->x && http_can_splice(s->x);
+}
+
+static rc splice_some(struct backend_reader *s, int pipe, size_t n, size_t *ret_n, struct err *reterr)
+{
+	*ret_n = 0;
+	if (can_splice(s))
+		return http_splice(s->x, pipe, n, ret_n, reterr);
+	return err_set(reterr, ERR_IO, "\"" STR_FMT "\" broke off", STR_ARG(s->p.key));
+}
+
+static rc splice_next(struct backend_reader *s, int pipe, size_t n, size_t *ret_n, struct err *reterr)
+{
+	if (s->end - s->at < n)
+		n = (size_t)(s->end - s->at);
+	for (unsigned broken = 0;;) {
+		rc r = splice_some(s, pipe, n, ret_n, reterr);
+
+		s->at += *ret_n;
+		if (rc_ok(r) && *ret_n == 0)
+			r = err_set(reterr, ERR_IO, "\"" STR_FMT "\" ended before its end", STR_ARG(s->p.key));
+		if (rc_ok(r))
+			break;
+		if (rc_is(r, CANCELLED) || broken++ >= s->r->o.max_retries)
+			return r;
+		if (s->at < s->end)
+			TRY(go_on(s, reterr));
+		if (*ret_n)
+			break;
+	}
+	end_of(s);
 	return RC_OK;
 }
 
@@ -213,5 +255,7 @@ void remote_reader_ops(struct backend_blocking_ops *ops)
 	ops->read = remote_read;
 	ops->open_reader = open_reader;
 	ops->read_next = read_next;
+	ops->can_splice = can_splice;
+	ops->splice_next = splice_next;
 	ops->close_reader = close_reader;
 }

@@ -42,6 +42,18 @@ enum body_state body_pull(struct body *b, void *dst, size_t cap, size_t *ret_n, 
 	return s;
 }
 
+size_t body_spliceable(struct body *b)
+{
+	assert(b->magic == BODY_MAGIC);
+	return b->over == BODY_MORE && b->ops->spliceable ? b->ops->spliceable(b) : 0;
+}
+
+ssize_t body_splice(struct body *b, int socket, size_t max)
+{
+	assert(b->magic == BODY_MAGIC && b->ops->splice && max > 0);
+	return b->ops->splice(b, socket, max);
+}
+
 void body_arm(struct body *b, body_ready_fn *fn, void *ud)
 {
 	assert(fn);

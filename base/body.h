@@ -15,6 +15,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/err.h"
 
 enum body_state {
@@ -29,6 +31,11 @@ typedef void body_ready_fn(void *ud);
 
 typedef enum body_state body_pull_fn(struct body *b, void *dst, size_t cap, size_t *ret_n,
 				     struct err *reterr);
+/* Optional, both, at the top of a chain: bytes that may go to a plain socket without passing through memory.
+ * body_spliceable: how many are at hand now for body_splice, 0: pull. body_splice: at most `max` of them into the
+ * socket, as splice(2): the number, or -1 and errno. On the loop. */
+typedef size_t body_spliceable_fn(struct body *b);
+typedef ssize_t body_splice_fn(struct body *b, int socket, size_t max);
 typedef void body_arm_fn(struct body *b, body_ready_fn *fn, void *ud);
 typedef void body_close_fn(struct body *b);
 
@@ -38,6 +45,8 @@ struct body_ops {
 	body_arm_fn *arm;     /* optional: NULL asks the body below */
 	body_close_fn *close; /* optional; releases this stage only, never the one below. Final, in
 			       * any state */
+	body_spliceable_fn *spliceable;
+	body_splice_fn *splice;
 };
 
 struct body {
@@ -59,6 +68,8 @@ void body_init(struct body *b, const struct body_ops *ops, struct body *below, i
  * (of a failure, the code). */
 enum body_state body_pull(struct body *b, void *dst, size_t cap, size_t *ret_n, struct err *reterr);
 void body_arm(struct body *b, body_ready_fn *fn, void *ud);
+size_t body_spliceable(struct body *b);
+ssize_t body_splice(struct body *b, int socket, size_t max);
 /* Closes b and all below it, top first. */
 void body_close(struct body *b);
 

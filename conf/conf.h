@@ -184,6 +184,7 @@ struct conf {
 		struct {
 			int64_t down_after, probe_interval /* ms */;
 			int64_t share /* percent */, patience /* ms */, local_retries;
+			int64_t connections, queue; /* of each remote store */
 		} stores;
 		struct conf_strs trusted_proxies;
 	} server;

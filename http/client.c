@@ -2,12 +2,9 @@
  * time uses. The pool lends the link that was used last, whose connection is the least likely to have
  * been closed meanwhile. libcurl's callbacks run inside the caller's own calls, so that nothing
  * here needs a lock but the pool's list and what libcurl shares. */
-#include "http/client.h"
+#include "http/client_priv.h"
 
 #include <assert.h>
-#include <curl/curl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -20,60 +17,11 @@ enum {
 	KEPT = 64,
 	CONNECT_MS = 10000,
 	STALL_MS = 60000,
-	SLICE_MS = 250, /* how soon a stopped pool is noticed */
 	IDLE_S = 50,    /* servers close idle connections after a minute or more */
 	UPLOAD_BYTES = 256 * 1024,
-	BUFFER_BYTES = 128 * 1024,
 	SPILL_BYTES = CURL_MAX_WRITE_SIZE,
 	HEAD_MAX = 64 * 1024,
 	HEADERS_MAX = 200,
-};
-
-struct link {
-	struct link *next;
-	CURLM *multi;
-	CURL *easy;
-};
-
-struct http_pool {
-	struct http_pool_options o;
-	struct arena *a;
-	CURLSH *share;
-	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
-	atomic_bool stopped;
-	atomic_uint open;
-	struct {
-		pthread_mutex_t lock;
-		struct link *free;
-		unsigned n;
-	} locked;
-};
-
-struct http_exchange {
-	struct http_pool *pool;
-	struct link *link;
-	struct arena *a;
-	struct http_request q;
-	struct curl_slist *headers;
-	/* out: what http_send brought and libcurl hasn't taken */
-	const char *out;
-	size_t out_n;
-	bool out_over, paused_out;
-	/* in: where http_read wants it; what didn't fit */
-	char *dst;
-	size_t dst_n, spill_at, spill_n;
-	char *spill;
-	bool paused_in;
-	/* the head */
-	struct http_header *got;
-	size_t got_n, head_bytes;
-	int status;
-	bool early; /* the head came before the body had been sent */
-	/* ends */
-	bool over;
-	CURLcode code;
-	int64_t moved_ms; /* when a byte last moved */
-	char error[CURL_ERROR_SIZE];
 };
 
 /* The pool. */
@@ -167,6 +115,8 @@ static struct link *borrow(struct http_pool *p)
 	if (!l || !(l->multi = curl_multi_init()) || !(l->easy = curl_easy_init()))
 		abort();
 	curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, 1L);
+	for (unsigned i = 0; i < LINK_SOCKETS; i++)
+		l->sockets[i] = -1;
 	return l;
 }
 
@@ -231,11 +181,14 @@ static size_t on_body(char *p, size_t size, size_t n, void *ud)
 	size_t k;
 
 	n *= size;
+	if (x->taken)
+		return http_splice_keep(x, p, n);
 	if (x->dst_n == 0 || x->spill_n || n > SPILL_BYTES + x->dst_n) {
 		x->paused_in = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
 	moved(x);
+	x->came += n;
 	k = n < x->dst_n ? n : x->dst_n;
 	memcpy(x->dst, p, k);
 	x->dst += k;
@@ -290,9 +243,9 @@ static size_t on_header(char *p, size_t size, size_t n, void *ud)
 
 /* Driving. */
 
-static struct str peer(const struct http_exchange *x)
+struct str http_exchange_peer(const struct http_exchange *x)
 {
-	return str_head(x->q.url, str_index(x->q.url, '?'));
+	return str_head(str_head(x->q.url, str_index(x->q.url, '?')), 200);
 }
 
 static rc failure(struct http_exchange *x, struct err *reterr)
@@ -303,8 +256,14 @@ static rc failure(struct http_exchange *x, struct err *reterr)
 	curl_easy_getinfo(x->link->easy, CURLINFO_REQUEST_SIZE, &sent);
 	before = sent == 0 && x->status == 0;
 	return err_set(reterr, before ? ERR_ServiceUnavailable : ERR_IO, STR_FMT " " STR_FMT ": %s",
-		       STR_ARG(x->q.method), STR_ARG(str_head(peer(x), 200)),
+		       STR_ARG(x->q.method), STR_ARG(http_exchange_peer(x)),
 		       x->error[0] ? x->error : curl_easy_strerror(x->code));
+}
+
+rc http_stalled(struct http_exchange *x, unsigned stall_ms, struct err *reterr)
+{
+	return err_set(reterr, ERR_IO, STR_FMT " " STR_FMT ": nothing came for %u s", STR_ARG(x->q.method),
+		       STR_ARG(http_exchange_peer(x)), stall_ms / 1000);
 }
 
 static void step(struct http_exchange *x)
@@ -335,15 +294,13 @@ static rc drive(struct http_exchange *x, bool (*until)(const struct http_exchang
 		if (atomic_load(&x->pool->stopped))
 			return err_default(reterr, ERR_CANCELLED);
 		if (mono_ms() - x->moved_ms > stall_ms)
-			return err_set(reterr, ERR_IO, STR_FMT " " STR_FMT ": nothing came for %u s",
-				       STR_ARG(x->q.method), STR_ARG(str_head(peer(x), 200)),
-				       stall_ms / 1000);
-		curl_multi_poll(x->link->multi, NULL, 0, SLICE_MS, &n);
+			return http_stalled(x, stall_ms, reterr);
+		curl_multi_poll(x->link->multi, NULL, 0, HTTP_SLICE_MS, &n);
 	}
 	return RC_OK;
 }
 
-static void resume(struct http_exchange *x)
+void http_exchange_resume(struct http_exchange *x)
 {
 	if (!x->over)
 		curl_easy_pause(x->link->easy, (x->paused_in ? CURLPAUSE_RECV : 0) |
@@ -405,7 +362,7 @@ static void set_limits(struct http_exchange *x)
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)HTTP_BUFFER_BYTES);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
 	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)IDLE_S);
 	curl_easy_setopt(e, CURLOPT_SHARE, x->pool->share);
@@ -451,6 +408,7 @@ struct http_exchange *http_open(struct http_pool *p, const struct http_request *
 	set_headers(x, q);
 	set_body(x, q);
 	set_limits(x);
+	http_link_watch(x->link);
 	curl_multi_add_handle(x->link->multi, x->link->easy);
 	return x;
 }
@@ -471,7 +429,7 @@ rc http_send(struct http_exchange *x, const void *p, size_t n, struct err *reter
 	x->out_n = n;
 	if (x->paused_out) {
 		x->paused_out = false;
-		resume(x);
+		http_exchange_resume(x);
 	}
 	TRY(drive(x, taken, x->pool->o.stall_ms, reterr));
 	if (x->over && !x->status)
@@ -498,7 +456,7 @@ rc http_answer(struct http_exchange *x, struct arena *a, struct http_answer *ret
 	x->out_over = true;
 	if (x->paused_out) {
 		x->paused_out = false;
-		resume(x);
+		http_exchange_resume(x);
 	}
 	TRY(drive(x, answered, x->q.answer_ms ? x->q.answer_ms : x->pool->o.stall_ms, reterr));
 	if (!x->status)
@@ -506,13 +464,14 @@ rc http_answer(struct http_exchange *x, struct arena *a, struct http_answer *ret
 	if (x->early && x->status < 300)
 		return err_set(reterr, ERR_IO,
 			       STR_FMT " " STR_FMT ": answered %d before it had all of the body",
-			       STR_ARG(x->q.method), STR_ARG(str_head(peer(x), 200)), x->status);
+			       STR_ARG(x->q.method), STR_ARG(http_exchange_peer(x)), x->status);
 	*ret = (struct http_answer){.status = x->status, .headers_n = x->got_n};
 	ret->headers = arena_alloc(a, (x->got_n + 1) * sizeof(*ret->headers));
 	for (size_t i = 0; i < x->got_n; i++)
 		ret->headers[i] = (struct http_header){arena_dup(a, x->got[i].name),
 						       arena_dup(a, x->got[i].value)};
 	ret->length = content_length(ret);
+	x->length = http_answer_header(ret, "transfer-encoding").p ? -1 : ret->length;
 	return RC_OK;
 }
 
@@ -536,11 +495,12 @@ rc http_read(struct http_exchange *x, void *dst, size_t n, size_t *ret_n, struct
 	size_t had = take_spill(x, dst, n);
 	rc r = RC_OK;
 
+	assert(!x->taken);
 	x->dst = (char *)dst + had;
 	x->dst_n = n - had;
 	if (x->dst_n && x->paused_in) {
 		x->paused_in = false;
-		resume(x);
+		http_exchange_resume(x);
 	}
 	if (x->dst_n)
 		r = drive(x, read_enough, x->pool->o.stall_ms, reterr);
@@ -557,7 +517,7 @@ void http_close(struct http_exchange *x)
 {
 	if (!x)
 		return;
-	if (x->status && !x->over && x->spill_n == 0)
+	if (x->status && !x->over && x->spill_n == 0 && !x->taken)
 		step(x); /* libcurl may not have seen yet that this was all: else the connection is lost */
 	curl_slist_free_all(x->headers);
 	give_back(x->pool, x->link);
@@ -584,7 +544,7 @@ static rc read_all(struct http_exchange *x, size_t max, struct arena *a, struct 
 
 	if (rc_ok(r) && n > cap)
 		r = err_set(reterr, ERR_IO, STR_FMT " " STR_FMT ": the answer has more than %zu bytes",
-			    STR_ARG(x->q.method), STR_ARG(str_head(peer(x), 200)), cap);
+			    STR_ARG(x->q.method), STR_ARG(http_exchange_peer(x)), cap);
 	if (rc_ok(r))
 		ret->body = arena_dup(a, str_make(p, n));
 	free(p);

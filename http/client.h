@@ -67,6 +67,12 @@ rc http_send(struct http_exchange *x, const void *p, size_t n, struct err *reter
 rc http_answer(struct http_exchange *x, struct arena *a, struct http_answer *ret, struct err *reterr);
 /* The answer's bytes, as many as fit; fewer only at their end. */
 rc http_read(struct http_exchange *x, void *dst, size_t n, size_t *ret_n, struct err *reterr);
+/* The rest of the answer without the bytes passing through this process's memory: into a pipe that is
+ * non-blocking and, when called, empty, as many of the next n as fit. At least one, fewer than n only where the
+ * pipe is full or nothing more is to come. Where http_can_splice: after a success over plain HTTP whose
+ * length was told; no http_read afterwards. Costs the connection: it isn't kept. */
+bool http_can_splice(const struct http_exchange *x);
+rc http_splice(struct http_exchange *x, int pipe, size_t n, size_t *ret_n, struct err *reterr);
 /* In any state; also on loops. A connection whose answer was read to its end is kept. */
 void http_close(struct http_exchange *x);
 

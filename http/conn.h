@@ -251,7 +251,7 @@ enum response_step { RESPONSE_DATA, RESPONSE_BLOCKED, RESPONSE_WAITING, RESPONSE
 enum response_step response_file_next(struct http_req *r, size_t *burst);
 void response_file_close(struct response *resp);
 /* response_body.c */
-enum response_step response_body_next(struct http_req *r);
+enum response_step response_body_next(struct http_req *r, size_t *burst);
 /* Its halves, for the head's sake: DATA when something, or the end, is to be pushed. */
 enum response_step response_body_fetch(struct http_req *r);
 void response_body_push(struct http_req *r);

@@ -52,7 +52,7 @@ static enum response_step next(struct http_req *r, size_t *burst)
 	case RESPONSE_FILE:
 		return response_file_next(r, burst);
 	case RESPONSE_BODY:
-		return response_body_next(r);
+		return response_body_next(r, burst);
 	case RESPONSE_NONE:
 		break;
 	}

@@ -1,9 +1,11 @@
 /* Remote stores and what befalls them: wrong keys, no bucket, connections that break off in either
  * direction, services that end and come back, that are slow, that hang. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -419,6 +421,51 @@ static void test_remote__answers_break_off(void **state)
 	}
 }
 
+/* The same without the bytes passing through memory: [from, n) of the object. */
+static void splices_through(const char *key, uint64_t from, uint64_t n, unsigned seed)
+{
+	struct object_ptr p = at(&s, key);
+	struct backend_reader *r;
+	struct backend_stat st;
+	char piece[65536];
+	int pipes[2];
+	size_t k;
+
+	assert_int_equal(pipe2(pipes, O_NONBLOCK | O_CLOEXEC), 0);
+	ok(s.b->blocking->open_reader(s.b, &p, from, UINT64_MAX, a, &r, &st, &test_err));
+	assert_true(s.b->blocking->can_splice(r));
+	for (uint64_t i = from; i < n; i += k) {
+		ok(s.b->blocking->splice_next(r, pipes[1], MIB, &k, &test_err));
+		assert_true(k > 0 && k <= n - i);
+		for (size_t seen = 0; seen < k;) {
+			size_t left = k - seen;
+			ssize_t m = read(pipes[0], piece, left < sizeof(piece) ? left : sizeof(piece));
+
+			assert_true(m > 0);
+			for (size_t j = 0; j < (size_t)m; j++)
+				assert_int_equal(piece[j], pattern(i + seen + j, seed));
+			seen += (size_t)m;
+		}
+	}
+	s.b->blocking->close_reader(r);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void test_remote__splices(void **state)
+{
+	EACH_KIND(k)
+	{
+		open_relayed(k, (struct store_twist){0});
+		ok(put_pattern("k", 8 * MIB, 3, true));
+		splices_through("k", 0, 8 * MIB, 3);
+		splices_through("k", 5000001, 8 * MIB, 3);
+		relay_cut(&relay, UINT64_MAX, 2 * MIB, 3);
+		splices_through("k", 0, 8 * MIB, 3);
+		close_kind();
+	}
+}
+
 static void test_remote__truncated_answer_without_retries(void **state)
 {
 	EACH_KIND(k)
@@ -710,6 +757,7 @@ int main(int argc, char **argv)
 	    cmocka_unit_test(test_remote__wrong_key),
 	    cmocka_unit_test(test_remote__no_bucket),
 	    cmocka_unit_test(test_remote__answers_break_off),
+	    cmocka_unit_test(test_remote__splices),
 	    cmocka_unit_test(test_remote__truncated_answer_without_retries),
 	    cmocka_unit_test(test_remote__requests_break_off),
 	    cmocka_unit_test(test_remote__requests_break_off_at_their_end),

@@ -227,9 +227,9 @@ static void note_closing(struct body *b)
 
 static void test_body__close_goes_down(void **state)
 {
-	static const struct body_ops top = {"1", scripted_pull, NULL, note_closing},
-				     middle = {"2", scripted_pull, NULL, note_closing},
-				     end = {"3", scripted_pull, scripted_arm, note_closing};
+	static const struct body_ops top = {.name = "1", .pull = scripted_pull, .close = note_closing},
+				     middle = {.name = "2", .pull = scripted_pull, .close = note_closing},
+				     end = {.name = "3", .pull = scripted_pull, .arm = scripted_arm, .close = note_closing};
 	struct body b[3];
 
 	body_init(&b[2], &end, NULL, -1);

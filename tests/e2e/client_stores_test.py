@@ -7,9 +7,11 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
-from harness import SOURCE, Server, aws_programs, clean_env, error, main
+from harness import SOURCE, Server, aws_programs, clean_env, error, main, wait_for
 from rest import Rest
 from services import Azurite, FakeGcs, Local, Mem, S3Proxy, Versitygw
 
@@ -162,6 +164,75 @@ def policies(site):
         assert error(s3.put_object, Bucket=repo, Key="main/cli/a.txt", Body=b"x") == ("AccessDenied", 403)
         assert s3.list_objects_v2(Bucket=repo, Prefix="main/cli/")["KeyCount"] == 2
     Rest(site.server.url, made["access_key_id"], made["secret_access_key"]).fails(401, "GET", "/sluice/storages")
+
+
+def read_slowly(stream, want):
+    """All of it, with a pause in which everything between fills; and byte for byte what it should be."""
+    at = 0
+    while piece := stream.read(1 << 20):
+        assert piece == want[at:at + len(piece)], at
+        at += len(piece)
+        if at == 3 << 20:
+            time.sleep(0.5)
+    assert at == len(want), (at, len(want))
+
+
+def large_answers(tls):
+    """From the store's connection to a plain client's without passing through memory; to a TLS client by reading."""
+    with Versitygw("one") as one, Server(
+            tls=tls, stores=[one.config(default_namespace_prefix=one.namespace(""))]) as server:
+        s3, data = server.boto3(), os.urandom(40 << 20)
+        s3.create_bucket(Bucket="large", CreateBucketConfiguration={"LocationConstraint": "one"})
+        s3.put_object(Bucket="large", Key="main/a", Body=data)
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(lambda: read_slowly(s3.get_object(Bucket="large", Key="main/a")["Body"], data))
+                         for _ in range(8)]:
+                done.result()
+        for start, end in ((0, 9 << 20), (1, (40 << 20) - 1), ((40 << 20) - (5 << 20), (40 << 20) - 1), (7, 7)):
+            got = s3.get_object(Bucket="large", Key="main/a", Range=f"bytes={start}-{end}")
+            assert got["Body"].read() == data[start:end + 1], (start, end)
+        for n in (1, 100000, 5 << 20):  # clients that leave
+            body = s3.get_object(Bucket="large", Key="main/a")["Body"]
+            assert body.read(n) == data[:n]
+            body.close()
+        s3.copy_object(Bucket="large", Key="main/b", CopySource={"Bucket": "large", "Key": "main/a"},
+                       MetadataDirective="REPLACE", Metadata={"a": "b"})
+        assert s3.get_object(Bucket="large", Key="main/b")["Body"].read() == data
+        one.stop()
+        assert error(s3.get_object, Bucket="large", Key="main/a") == ("ServiceUnavailable", 503)
+
+
+def test_many_large_answers_at_once():
+    """More than may have pipes (as many as the store has workers): the rest comes through memory."""
+    workers, clients = 8, 40
+    with Versitygw("one") as one, Server(
+            stores=[one.config(default_namespace_prefix=one.namespace(""))],
+            extra=f"server: {{stores: {{connections: {workers}}}}}\n") as server:
+        s3, data = server.boto3(max_pool_connections=clients), os.urandom(16 << 20)
+        s3.create_bucket(Bucket="large", CreateBucketConfiguration={"LocationConstraint": "one"})
+        s3.put_object(Bucket="large", Key="main/a", Body=data)
+        before = pipes(server)
+        bodies = [s3.get_object(Bucket="large", Key="main/a")["Body"] for _ in range(clients)]
+        assert all(b.read(1) == data[:1] for b in bodies)
+        assert pipes(server) - before == 4 * workers
+        for b in bodies:
+            assert b.read() == data[1:]
+        bodies.clear()
+        wait_for(lambda: pipes(server) == before, "the end of its pipes")
+
+
+def pipes(server):
+    """Descriptors of pipes: two for each."""
+    folder = f"/proc/{server.proc.pid}/fd"
+    return sum(os.readlink(os.path.join(folder, fd)).startswith("pipe:") for fd in os.listdir(folder))
+
+
+def test_large_answers_plain():
+    large_answers(tls=False)
+
+
+def test_large_answers_over_tls():
+    large_answers(tls=True)
 
 
 def test_what_lakefs_wrote():

@@ -268,7 +268,7 @@ static void drip_close(struct body *b)
 
 static void do_drip(struct http_req *r, struct rig *g)
 {
-	static const struct body_ops ops = {"drip", drip_pull, drip_arm, drip_close};
+	static const struct body_ops ops = {.name = "drip", .pull = drip_pull, .arm = drip_arm, .close = drip_close};
 	struct drip *d = ARENA_NEW(http_req_arena(r), struct drip);
 	uint64_t known;
 
@@ -309,7 +309,7 @@ static void limited_close(struct body *b)
 
 static void do_limited(struct http_req *r, uint64_t n, bool fails, int64_t length)
 {
-	static const struct body_ops ops = {"limited", limited_pull, NULL, limited_close};
+	static const struct body_ops ops = {.name = "limited", .pull = limited_pull, .close = limited_close};
 	struct limited *l = ARENA_NEW(http_req_arena(r), struct limited);
 
 	l->n = n;

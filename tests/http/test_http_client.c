@@ -4,6 +4,8 @@
 #include "base/work.h"
 #include "http/client.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -105,6 +107,169 @@ static void test_client__large_answers_in_pieces(void **state)
 	http_close(x);
 	free(buf);
 	arena_free(a);
+}
+
+/* Bytes [at, ...) of the rig's out of the pipe, n of them. */
+static void drain_pipe(int pipe, size_t at, size_t n)
+{
+	char buf[65536];
+
+	while (n) {
+		ssize_t k = read(pipe, buf, n < sizeof(buf) ? n : sizeof(buf));
+
+		assert_true(k > 0);
+		for (ssize_t i = 0; i < k; i++)
+			assert_int_equal(buf[i], rig_byte(at + (size_t)i));
+		at += (size_t)k;
+		n -= (size_t)k;
+	}
+	assert_int_equal(read(pipe, buf, 1), -1); /* no more than was told */
+}
+
+/* An answer of `size` bytes: `first` of them read, the rest spliced, at most n at a time. */
+static void spliced(size_t size, size_t first, size_t n, int pipe_bytes)
+{
+	struct arena *a = arena_new();
+	const struct http_request q = {
+		.method = STR("GET"),
+		.url = url(a, (char *)arena_printf(a, "/bytes?%zu", size).p)};
+	struct http_exchange *x = http_open(pool, &q);
+	char *buf = malloc(first + 1);
+	struct http_answer w;
+	int pipes[2];
+	size_t at, k;
+
+	assert_int_equal(pipe2(pipes, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_true(fcntl(pipes[1], F_SETPIPE_SZ, pipe_bytes) >= pipe_bytes);
+	assert_true(rc_ok(http_answer(x, a, &w, &err)));
+	if (first)
+		assert_true(rc_ok(http_read(x, buf, first, &at, &err)));
+	at = first;
+	assert_true(http_can_splice(x));
+	do {
+		assert_true(rc_ok(http_splice(x, pipes[1], n, &k, &err)));
+		assert_true(k <= n && (k || at == size));
+		drain_pipe(pipes[0], at, k);
+		at += k;
+	} while (k);
+	assert_int_equal(at, size);
+	http_close(x);
+	close(pipes[0]);
+	close(pipes[1]);
+	free(buf);
+	arena_free(a);
+}
+
+static void test_client__splices(void **state)
+{
+	static const size_t sizes[] = {1, 100, 131072, 200000, 5000000, 20000000};
+	struct arena *a = arena_new();
+	struct http_answer w;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		spliced(sizes[i], 0, 1 << 20, 1 << 20);
+		spliced(sizes[i], sizes[i] / 3, 300000, 1 << 20);
+		spliced(sizes[i], sizes[i] < 70001 ? sizes[i] : 70001, 1 << 20, 4096);
+	}
+	/* The pool is as good as before. */
+	assert_true(rc_ok(ask(a, "GET", "/hello", &w)));
+	arena_free(a);
+}
+
+static void test_client__what_cannot_be_spliced(void **state)
+{
+	static const struct {
+		const char *method, *path;
+	} t[] = {{"HEAD", "/bytes?5000"}, {"GET", "/stream?5000,0"}, {"GET", "/deny"}};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct arena *a = arena_new();
+		const struct http_request q = {.method = str_c(t[i].method), .url = url(a, t[i].path)};
+		struct http_exchange *x = http_open(pool, &q);
+		struct http_answer w;
+
+		assert_true(rc_ok(http_answer(x, a, &w, &err)));
+		assert_false(http_can_splice(x));
+		http_close(x);
+		arena_free(a);
+	}
+}
+
+/* A peer that sends half of what it says, and then `ends` or says nothing more. */
+struct half {
+	int fd;
+	bool ends;
+	pthread_t thread;
+};
+
+static void *half_run(void *ud)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n";
+	struct half *h = ud;
+	int c = accept(h->fd, NULL, NULL);
+	char buf[200000];
+
+	assert_true(read(c, buf, sizeof(buf)) > 0);
+	for (size_t i = 0; i < sizeof(buf); i++)
+		buf[i] = rig_byte(i);
+	assert_int_equal(write(c, head, sizeof(head) - 1), sizeof(head) - 1);
+	assert_int_equal(write(c, buf, sizeof(buf)), sizeof(buf));
+	if (h->ends)
+		shutdown(c, SHUT_WR);
+	while (read(c, buf, sizeof(buf)) > 0)
+		;
+	close(c);
+	return NULL;
+}
+
+static void half_spliced(bool ends, bool stops, enum err_code code, const char *says)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct half h = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), .ends = ends};
+	socklen_t len = sizeof(at);
+	struct arena *a = arena_new();
+	struct http_request q = {.method = STR("GET")};
+	struct http_exchange *x;
+	struct http_answer w;
+	size_t got = 0, k;
+	int pipes[2];
+	rc r;
+
+	assert_int_equal(bind(h.fd, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(h.fd, 1), 0);
+	getsockname(h.fd, (struct sockaddr *)&at, &len);
+	pthread_create(&h.thread, NULL, half_run, &h);
+	q.url = arena_printf(a, "http://127.0.0.1:%u/half?secret", ntohs(at.sin_port));
+	x = http_open(pool, &q);
+	assert_int_equal(pipe2(pipes, O_NONBLOCK | O_CLOEXEC), 0);
+	fcntl(pipes[1], F_SETPIPE_SZ, 1 << 20);
+	assert_true(rc_ok(http_answer(x, a, &w, &err)));
+	if (stops)
+		http_pool_stop(pool);
+	do {
+		r = http_splice(x, pipes[1], 400000, &k, &err);
+		drain_pipe(pipes[0], got, k);
+		got += k;
+	} while (rc_ok(r) && k);
+	assert_int_equal(r.code, code);
+	assert_true(got <= 200000 && (stops || got == 200000)); /* what came is there all the same */
+	if (says) {
+		assert_non_null(strstr(err.msg, says));
+		assert_null(strstr(err.msg, "secret"));
+	}
+	http_close(x);
+	pthread_join(h.thread, NULL);
+	close(h.fd);
+	close(pipes[0]);
+	close(pipes[1]);
+	arena_free(a);
+}
+
+static void test_client__splices_that_fail(void **state)
+{
+	half_spliced(true, false, ERR_IO, "the connection ended with 200000 of 400000 bytes to come");
+	half_spliced(false, false, ERR_IO, "nothing came for");
+	half_spliced(false, true, ERR_CANCELLED, NULL);
 }
 
 static void test_client__head_has_no_body(void **state)
@@ -381,6 +546,9 @@ int main(void)
 		TEST(gets),
 		TEST(uses_connections_again),
 		TEST(large_answers_in_pieces),
+		TEST(splices),
+		TEST(what_cannot_be_spliced),
+		TEST_WITH(setup_impatient, splices_that_fail),
 		TEST(head_has_no_body),
 		TEST(too_much_is_an_error),
 		TEST(sends),
