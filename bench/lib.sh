@@ -31,10 +31,10 @@ free_port() {
   return 1
 }
 
-# wait_for NAME PID PORT
+# wait_for NAME PID PORT [HOST]
 wait_for() {
   for _ in {1..100}; do
-    (exec 3<>"/dev/tcp/127.0.0.1/$3") 2>/dev/null && return
+    (exec 3<>"/dev/tcp/${4:-127.0.0.1}/$3") 2>/dev/null && return
     kill -0 "$2" 2>/dev/null || break
     sleep 0.1
   done
