@@ -226,13 +226,18 @@ static void content(struct json_out *w, const char *type, struct str schema)
 	jw_end_object(w);
 }
 
-static void bytes(struct json_out *w)
+static void binary(struct json_out *w, const char *name)
 {
-	jw_object(w, "application/octet-stream");
-	jw_object(w, "schema");
+	jw_object(w, name);
 	put(w, "type", "string");
 	put(w, "format", "binary");
 	jw_end_object(w);
+}
+
+static void bytes(struct json_out *w)
+{
+	jw_object(w, "application/octet-stream");
+	binary(w, "schema");
 	jw_end_object(w);
 }
 
@@ -242,10 +247,7 @@ static void form(struct json_out *w)
 	jw_object(w, "schema");
 	put(w, "type", "object");
 	jw_object(w, "properties");
-	jw_object(w, "content");
-	put(w, "type", "string");
-	put(w, "format", "binary");
-	jw_end_object(w);
+	binary(w, "content");
 	jw_end_object(w);
 	jw_end_object(w);
 	jw_end_object(w);

@@ -92,9 +92,7 @@ static rc marker_head(struct azure *s, struct arena *a, const struct object_ptr 
 	if (!lower_hex(id, UPLOAD_BYTES))
 		return no_upload(id, reterr);
 	TRY(marker_of(s, a, to, id, &at, reterr));
-	remote_call_init(&c, a, "HEAD");
-	c.repeatable = true;
-	azure_address(s, &c, &at, true);
+	azure_call(s, &c, a, "HEAD", &at);
 	r = remote_ask(&s->r, &c, NULL, ret, reterr);
 	return rc_is(r, NOT_FOUND) ? no_upload(id, reterr) : r;
 }
@@ -113,10 +111,8 @@ rc azure_mpu_create(struct backend *b, const struct object_ptr *to,
 	o = o ? o : &none;
 	TRY(azure_object(s, a, to, &at, reterr));
 	TRY(marker_of(s, a, to, id, &marker, reterr));
-	remote_call_init(&c, a, "PUT");
-	c.repeatable = true;
+	azure_call(s, &c, a, "PUT", &marker);
 	c.bytes = at.blob; /* for people who wonder what it is */
-	azure_address(s, &c, &marker, true);
 	remote_header(&c, "x-ms-blob-type", STR("BlockBlob"));
 	azure_put_headers(&c, o->content_type, STR_NONE);
 	if (o->storage_class.n)
@@ -208,9 +204,7 @@ static rc ask_blocks(struct azure *s, struct arena *a, const struct azure_place 
 	rc r;
 
 	*ret = (struct blocks){0};
-	remote_call_init(&c, a, "GET");
-	c.repeatable = true;
-	azure_address(s, &c, at, true);
+	azure_call(s, &c, a, "GET", at);
 	remote_query(&c, "blocklisttype", STR("all"));
 	remote_query(&c, "comp", STR("blocklist"));
 	r = remote_ask(&s->r, &c, NULL, &w, reterr);
@@ -294,10 +288,8 @@ static rc put_list(struct azure *s, struct arena *a, const struct azure_place *a
 	struct http_answer w;
 	struct remote_call c;
 
-	remote_call_init(&c, a, "PUT");
-	c.repeatable = true;
+	azure_call(s, &c, a, "PUT", at);
 	c.bytes = list_xml(a, v, n);
-	azure_address(s, &c, at, true);
 	remote_query(&c, "comp", STR("blocklist"));
 	azure_put_headers(&c, http_answer_header(marker, "content-type"), class);
 	if (http_answer_header(marker, "x-ms-meta-absent").p)

@@ -54,6 +54,14 @@ struct azure_call *azure_address(struct azure *s, struct remote_call *c,
 	return mine;
 }
 
+void azure_call(struct azure *s, struct remote_call *c, struct arena *a, const char *method,
+		const struct azure_place *at)
+{
+	remote_call_init(c, a, method);
+	c->repeatable = true;
+	azure_address(s, c, at, true);
+}
+
 rc azure_sign(struct remote *r, struct remote_call *c, struct err *reterr)
 {
 	struct azure *s = CONTAINER(r, struct azure, r);
@@ -169,9 +177,7 @@ rc azure_head_place(struct azure *s, struct arena *a, const struct azure_place *
 	struct http_answer w;
 	struct remote_call c;
 
-	remote_call_init(&c, a, "HEAD");
-	c.repeatable = true;
-	azure_address(s, &c, at, true);
+	azure_call(s, &c, a, "HEAD", at);
 	TRY(remote_ask(&s->r, &c, NULL, &w, reterr));
 	return azure_stat(&s->r, &c, &w, a, ret, reterr);
 }
@@ -183,9 +189,7 @@ rc azure_remove_place(struct azure *s, const struct azure_place *at, struct err 
 	struct remote_call c;
 	rc r;
 
-	remote_call_init(&c, a, "DELETE");
-	c.repeatable = true;
-	azure_address(s, &c, at, true);
+	azure_call(s, &c, a, "DELETE", at);
 	r = remote_ask(&s->r, &c, NULL, &w, reterr);
 	arena_free(a);
 	return rc_is(r, NOT_FOUND) ? RC_OK : r;

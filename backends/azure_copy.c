@@ -3,7 +3,6 @@
 #include "backends/azure_priv.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 
@@ -63,10 +62,8 @@ static rc start(struct azure *s, struct arena *a, const struct azure_place *from
 
 	remote_call_init(&source, a, "GET");
 	azure_address(s, &source, from, true);
-	remote_call_init(&c, a, "PUT");
-	c.repeatable = true;
+	azure_call(s, &c, a, "PUT", to);
 	c.bytes = STR(""); /* a length is required */
-	azure_address(s, &c, to, true);
 	remote_header(&c, "x-ms-copy-source", remote_url(&source));
 	return remote_ask(&s->r, &c, NULL, ret, reterr);
 }
@@ -76,17 +73,8 @@ static rc look(struct azure *s, struct arena *a, const struct azure_place *at,
 {
 	struct remote_call c;
 
-	remote_call_init(&c, a, "HEAD");
-	c.repeatable = true;
-	azure_address(s, &c, at, true);
+	azure_call(s, &c, a, "HEAD", at);
 	return remote_ask(&s->r, &c, NULL, ret, reterr);
-}
-
-static void pause_ms(unsigned ms)
-{
-	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-	nanosleep(&t, NULL);
 }
 
 static void give_up(struct azure *s, struct arena *a, const struct azure_place *at, struct str id)
@@ -94,10 +82,8 @@ static void give_up(struct azure *s, struct arena *a, const struct azure_place *
 	struct http_answer w;
 	struct remote_call c;
 
-	remote_call_init(&c, a, "PUT");
-	c.repeatable = true;
+	azure_call(s, &c, a, "PUT", at);
 	c.bytes = STR("");
-	azure_address(s, &c, at, true);
 	remote_query(&c, "comp", STR("copy"));
 	remote_query(&c, "copyid", id);
 	remote_header(&c, "x-ms-copy-action", STR("abort"));
@@ -128,7 +114,7 @@ static rc wait_for(struct azure *s, struct arena *a, const struct azure_place *a
 				       "\" took longer than ten minutes",
 				       STR_ARG(s->r.b.id), STR_ARG(str_head(at->blob, 200)));
 		}
-		pause_ms(ms);
+		sleep_us(ms * 1000ll);
 		TRY(look(s, a, at, w, reterr));
 	}
 	if (str_eq(status, STR("success")))

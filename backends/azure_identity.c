@@ -1,9 +1,9 @@
 #include "backends/azure_identity.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backends/bearer.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/json.h"
@@ -11,8 +11,7 @@
 #define RESOURCE "https://storage.azure.com/"
 
 enum {
-	AHEAD_MS = 5 * 60 * 1000,
-	FAILED_MS = 3000, /* for so long a failure is told again without asking */
+	FAILED_MS = 3000,
 	FILE_MAX = 64 * 1024,
 	LIFE_MAX_S = 7 * 24 * 3600,
 };
@@ -25,14 +24,7 @@ struct azure_identity {
 	enum kind kind;
 	struct str base, path; /* of what is asked */
 	struct str client_id, secret, token_file;
-	struct {
-		pthread_mutex_t lock;
-		pthread_cond_t changed;
-		bool asking;
-		char *token; /* NULL: none */
-		int64_t renew_ms, end_ms, failed_ms;
-		struct err failure;
-	} locked;
+	struct bearer token;
 };
 
 static struct str env(struct azure_identity *i, const char *name)
@@ -237,9 +229,9 @@ static rc read_answer(const struct azure_identity *i, struct arena *a, const str
 	return RC_OK;
 }
 
-static rc ask(struct azure_identity *i, struct arena *a, struct str *ret, int64_t *ret_life_s,
-	      struct err *reterr)
+static rc ask(void *ud, struct arena *a, struct str *ret, int64_t *ret_life_s, struct err *reterr)
 {
+	struct azure_identity *i = ud;
 	struct http_answer w;
 	struct remote_call c;
 	struct err e = {0};
@@ -262,85 +254,15 @@ static rc ask(struct azure_identity *i, struct arena *a, struct str *ret, int64_
 	return read_answer(i, a, &w, ret, ret_life_s, reterr);
 }
 
-/* Keeping. */
-
-static void keep(struct azure_identity *i, struct str token, int64_t life_s)
-{
-	int64_t ahead = life_s * 1000 / 4 < AHEAD_MS ? life_s * 1000 / 4 : AHEAD_MS;
-
-	free(i->locked.token);
-	i->locked.token = strndup(token.p, token.n);
-	if (!i->locked.token)
-		abort();
-	i->locked.end_ms = mono_ms() + life_s * 1000;
-	i->locked.renew_ms = i->locked.end_ms - ahead;
-	i->locked.failed_ms = 0;
-}
-
-static rc renew(struct azure_identity *i, struct arena *a)
-{
-	struct str token;
-	int64_t life_s;
-	struct err e = {0};
-	rc r;
-
-	i->locked.asking = true;
-	pthread_mutex_unlock(&i->locked.lock);
-	r = ask(i, a, &token, &life_s, &e);
-	pthread_mutex_lock(&i->locked.lock);
-	i->locked.asking = false;
-	if (rc_ok(r)) {
-		keep(i, token, life_s);
-	} else {
-		i->locked.failed_ms = mono_ms() + FAILED_MS;
-		i->locked.failure = e;
-	}
-	pthread_cond_broadcast(&i->locked.changed);
-	return r;
-}
-
-/* With the lock. The one who asks takes as long as remote_ask_plain's bounds allow, and so do those
- * who wait. */
-static rc current(struct azure_identity *i, struct arena *a, struct err *reterr)
-{
-	for (;;) {
-		int64_t now = mono_ms();
-		bool lives = i->locked.token && now < i->locked.end_ms;
-		bool failed = now < i->locked.failed_ms;
-
-		if (lives && (now < i->locked.renew_ms || i->locked.asking || failed))
-			return RC_OK;
-		if (i->locked.asking) {
-			pthread_cond_wait(&i->locked.changed, &i->locked.lock);
-		} else if (failed) {
-			if (reterr)
-				*reterr = i->locked.failure;
-			return (rc){i->locked.failure.code};
-		} else {
-			IGNORE_RC(renew(i, a)); /* the next round tells */
-		}
-	}
-}
-
 rc azure_identity_token(struct azure_identity *i, struct arena *a, struct str *ret,
 			struct err *reterr)
 {
-	rc r;
-
-	pthread_mutex_lock(&i->locked.lock);
-	r = current(i, a, reterr);
-	if (rc_ok(r))
-		*ret = arena_dup(a, str_c(i->locked.token));
-	pthread_mutex_unlock(&i->locked.lock);
-	return r;
+	return bearer_get(&i->token, ask, i, a, ret, reterr);
 }
 
 void azure_identity_forget(struct azure_identity *i, struct str token)
 {
-	pthread_mutex_lock(&i->locked.lock);
-	if (i->locked.token && str_eq(str_c(i->locked.token), token))
-		i->locked.end_ms = 0;
-	pthread_mutex_unlock(&i->locked.lock);
+	bearer_forget(&i->token, token);
 }
 
 rc azure_identity_new(struct remote *r, struct azure_identity **ret, struct err *reterr)
@@ -352,8 +274,7 @@ rc azure_identity_new(struct remote *r, struct azure_identity **ret, struct err 
 		abort();
 	i->r = r;
 	i->a = arena_new();
-	pthread_mutex_init(&i->locked.lock, NULL);
-	pthread_cond_init(&i->locked.changed, NULL);
+	bearer_init(&i->token, FAILED_MS, FAILED_MS);
 	done = read_environment(i, reterr);
 	if (rc_ok(done))
 		*ret = i;
@@ -366,9 +287,7 @@ void azure_identity_free(struct azure_identity *i)
 {
 	if (!i)
 		return;
-	free(i->locked.token);
-	pthread_cond_destroy(&i->locked.changed);
-	pthread_mutex_destroy(&i->locked.lock);
+	bearer_deinit(&i->token);
 	arena_free(i->a);
 	free(i);
 }

@@ -70,6 +70,9 @@ struct azure_call {
 /* Addresses c, which is initialised. An empty container: the service; blob false: the container. */
 struct azure_call *azure_address(struct azure *s, struct remote_call *c,
 				 const struct azure_place *at, bool blob);
+/* A call for a blob, which may be repeated. */
+void azure_call(struct azure *s, struct remote_call *c, struct arena *a, const char *method,
+		const struct azure_place *at);
 rc azure_sign(struct remote *r, struct remote_call *c, struct err *reterr);
 bool azure_learn(struct remote *r, struct remote_call *c, const struct http_answer *w);
 rc azure_stat(struct remote *r, const struct remote_call *c, const struct http_answer *w,

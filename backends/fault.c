@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "backends/filter.h"
+#include "base/clock.h"
 
 enum verdict { PASS, FAIL_BEFORE, FAIL_AFTER };
 
@@ -78,13 +78,6 @@ static rc broken(enum err_code code, struct err *reterr)
 	return err_set(reterr, code, "a fault was injected");
 }
 
-static void sleep_ms(unsigned ms)
-{
-	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-	nanosleep(&t, NULL);
-}
-
 static rc before(struct filter *base, struct filter_call *c, struct err *reterr)
 {
 	struct fault *f = CONTAINER(base, struct fault, f);
@@ -97,7 +90,7 @@ static rc before(struct filter *base, struct filter_call *c, struct err *reterr)
 	ms = f->locked.slow & kind ? f->locked.slow_ms : 0;
 	pthread_mutex_unlock(&f->lock);
 	if (ms && c->op != FILTER_OPEN_FILE_NOWAIT)
-		sleep_ms(ms);
+		sleep_us(ms * 1000ll);
 	return c->mark == FAIL_BEFORE ? broken(c->code, reterr) : RC_OK;
 }
 

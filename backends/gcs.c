@@ -32,23 +32,6 @@ static rc put(struct remote *r, struct remote_call *c, const struct object_ptr *
 	return RC_OK;
 }
 
-static rc get(struct remote *r, struct remote_call *c, const struct object_ptr *p,
-	      struct err *reterr)
-{
-	struct gcs *s = CONTAINER(r, struct gcs, r);
-	struct gcs_target *t;
-
-	TRY(gcs_aim(c->a, p, &t, reterr));
-	gcs_call(s, c, c->a, "GET", t->bucket, t->key, "");
-	c->repeatable = true;
-	((struct gcs_target *)c->ud)->bytes = true;
-	remote_query(c, "alt", STR("media"));
-	/* Or it would be unpacked on the way when it was stored with Content-Encoding: gzip. */
-	remote_header(c, "accept-encoding", STR("gzip"));
-	gcs_encrypt(s, c);
-	return RC_OK;
-}
-
 static rc head(struct remote *r, struct remote_call *c, const struct object_ptr *p,
 	       struct err *reterr)
 {
@@ -59,6 +42,17 @@ static rc head(struct remote *r, struct remote_call *c, const struct object_ptr 
 	gcs_call(s, c, c->a, "GET", t->bucket, t->key, "");
 	c->repeatable = true;
 	gcs_encrypt(s, c);
+	return RC_OK;
+}
+
+static rc get(struct remote *r, struct remote_call *c, const struct object_ptr *p,
+	      struct err *reterr)
+{
+	TRY(head(r, c, p, reterr));
+	((struct gcs_target *)c->ud)->bytes = true;
+	remote_query(c, "alt", STR("media"));
+	/* Or it would be unpacked on the way when it was stored with Content-Encoding: gzip. */
+	remote_header(c, "accept-encoding", STR("gzip"));
 	return RC_OK;
 }
 

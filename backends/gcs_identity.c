@@ -1,8 +1,8 @@
 #include "backends/gcs_identity.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
+#include "backends/bearer.h"
 #include "backends/gcs_credentials.h"
 #include "base/clock.h"
 #include "base/encode.h"
@@ -12,7 +12,6 @@
 #define SCOPE "https://www.googleapis.com/auth/devstorage.read_write"
 
 enum {
-	AHEAD_MS = 300000,
 	AGAIN_MS = 30000, /* after a failed renewal while the old token still works */
 	LIFE_MAX_S = 86400,
 	FAILED_MS = 2000, /* without one, this long nobody asks again */
@@ -22,16 +21,7 @@ enum {
 struct gcs_identity {
 	struct arena *a;
 	struct gcs_credentials is;
-	struct {
-		pthread_mutex_t lock;
-		pthread_cond_t renewed;
-		bool renewing;
-		char *token; /* NULL: none */
-		int64_t ends_ms, renew_ms;
-		int64_t failed_ms; /* when the last renewal failed, and why, for who waited for it;
-				      0: it didn't */
-		struct err failed;
-	} locked;
+	struct bearer token;
 };
 
 rc gcs_identity_new(struct str file, struct str json, bool anonymous, struct gcs_identity **ret,
@@ -43,8 +33,7 @@ rc gcs_identity_new(struct str file, struct str json, bool anonymous, struct gcs
 	if (!i)
 		abort();
 	i->a = arena_new();
-	pthread_mutex_init(&i->locked.lock, NULL);
-	pthread_cond_init(&i->locked.renewed, NULL);
+	bearer_init(&i->token, FAILED_MS, AGAIN_MS);
 	r = gcs_credentials_find(file, json, anonymous, i->a, &i->is, reterr);
 	if (rc_ok(r))
 		*ret = i;
@@ -57,9 +46,7 @@ void gcs_identity_free(struct gcs_identity *i)
 {
 	if (!i)
 		return;
-	free(i->locked.token);
-	pthread_cond_destroy(&i->locked.renewed);
-	pthread_mutex_destroy(&i->locked.lock);
+	bearer_deinit(&i->token);
 	arena_free(i->a);
 	free(i);
 }
@@ -172,10 +159,15 @@ static rc refused(const struct gcs_identity *i, const struct remote *r, int stat
 		       STR_ARG(str_head(json_str(json_member(j, "error_description")), 150)));
 }
 
-/* A token and its life, or why there is none. */
-static rc ask(const struct gcs_identity *i, struct remote *r, struct arena *a, struct str *ret,
-	      int64_t *ret_life_s, struct err *reterr)
+struct asking {
+	const struct gcs_identity *i;
+	struct remote *r;
+};
+
+static rc ask(void *ud, struct arena *a, struct str *ret, int64_t *ret_life_s, struct err *reterr)
 {
+	const struct gcs_identity *i = ((struct asking *)ud)->i;
+	struct remote *r = ((struct asking *)ud)->r;
 	struct http_answer w;
 	struct remote_call c;
 	struct json *j = NULL;
@@ -199,109 +191,27 @@ static rc ask(const struct gcs_identity *i, struct remote *r, struct arena *a, s
 	if (rc_ok(json_parse(a, w.body, &j, NULL)) && w.status == 200)
 		*ret = json_str(json_member(j, "access_token"));
 	*ret_life_s = json_int(json_member(j, "expires_in"));
+	if (*ret_life_s > LIFE_MAX_S)
+		*ret_life_s = LIFE_MAX_S;
 	if (ret->n && ret->n < TOKEN_MAX && *ret_life_s > 0)
 		return RC_OK;
 	return refused(i, r, w.status, j, reterr);
 }
 
-static rc renew(struct gcs_identity *i, struct remote *r, struct err *reterr)
-{
-	struct arena *a = arena_new();
-	int64_t life_s = 0, life_ms, now = mono_ms();
-	struct str token = STR_NONE;
-	struct err err = {0};
-	rc done = ask(i, r, a, &token, &life_s, &err);
-
-	life_ms = 1000 * (life_s < LIFE_MAX_S ? life_s : LIFE_MAX_S);
-	pthread_mutex_lock(&i->locked.lock);
-	if (rc_ok(done)) {
-		free(i->locked.token);
-		i->locked.token = strndup(token.p, token.n);
-		i->locked.ends_ms = now + life_ms;
-		i->locked.renew_ms =
-		    now + (life_ms > 4 * AHEAD_MS ? life_ms - AHEAD_MS : life_ms * 3 / 4);
-		i->locked.failed_ms = 0;
-	} else {
-		i->locked.failed_ms = mono_ms();
-		i->locked.renew_ms = i->locked.failed_ms + AGAIN_MS;
-		i->locked.failed = err;
-		if (reterr)
-			*reterr = err;
-	}
-	i->locked.renewing = false;
-	pthread_cond_broadcast(&i->locked.renewed);
-	pthread_mutex_unlock(&i->locked.lock);
-	arena_free(a);
-	return done;
-}
-
-enum look { USE, RENEW, FAILED };
-
-/* The present token, or what is to be done first. */
-static rc look(struct gcs_identity *i, struct arena *a, struct str *ret, enum look *ret_what,
-	       struct err *reterr)
-{
-	enum look what;
-	rc failed = RC_OK;
-
-	pthread_mutex_lock(&i->locked.lock);
-	for (;;) {
-		int64_t now = mono_ms();
-		bool good = i->locked.token && now < i->locked.ends_ms;
-
-		*ret = good ? arena_dup(a, str_c(i->locked.token)) : STR_NONE;
-		what = good ? USE : RENEW;
-		if (!i->locked.renewing && good && now >= i->locked.renew_ms)
-			what = RENEW;
-		else if (!good && i->locked.failed_ms && now - i->locked.failed_ms < FAILED_MS)
-			what = FAILED;
-		if (what != RENEW || !i->locked.renewing)
-			break;
-		pthread_cond_wait(&i->locked.renewed,
-				  &i->locked.lock); /* whoever renews has a deadline */
-	}
-	if (what == RENEW)
-		i->locked.renewing = true;
-	if (what == FAILED)
-		failed = err_set(reterr, i->locked.failed.code, "%s", i->locked.failed.msg);
-	pthread_mutex_unlock(&i->locked.lock);
-	*ret_what = what;
-	return failed;
-}
-
 rc gcs_identity_token(struct gcs_identity *i, struct remote *r, struct arena *a, struct str *ret,
 		      struct err *reterr)
 {
-	struct str old = STR_NONE;
-	enum look what;
-	rc done;
+	struct asking q = {i, r};
 
 	*ret = STR_NONE;
 	if (i->is.kind == GCS_ANONYMOUS)
 		return RC_OK;
-	TRY(look(i, a, &old, &what, reterr));
-	*ret = old;
-	if (what == USE)
-		return RC_OK;
-	done = renew(i, r, reterr);
-	if (!rc_ok(done))
-		return old.n ? RC_OK : done; /* the old one still works */
-	pthread_mutex_lock(&i->locked.lock);
-	*ret = arena_dup(a, str_c(i->locked.token));
-	pthread_mutex_unlock(&i->locked.lock);
-	return RC_OK;
+	return bearer_get(&i->token, ask, &q, a, ret, reterr);
 }
 
 bool gcs_identity_forget(struct gcs_identity *i, struct str token)
 {
-	bool is;
-
-	pthread_mutex_lock(&i->locked.lock);
-	is = i->locked.token && token.n && str_eq(str_c(i->locked.token), token);
-	if (is)
-		i->locked.ends_ms = 0;
-	pthread_mutex_unlock(&i->locked.lock);
-	return is;
+	return bearer_forget(&i->token, token);
 }
 
 bool gcs_identity_signs(const struct gcs_identity *i)

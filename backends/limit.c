@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "backends/filter.h"
+#include "base/clock.h"
 
 enum { POOLS_MAX = 16 };
 
@@ -55,23 +55,9 @@ static rc refuse(struct limit *l, const struct share *s, struct err *reterr)
 		       STR_ARG(l->f.b.id), l->f.b.type, s->held);
 }
 
-static struct timespec in_ms(unsigned ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
 static rc take_locked(struct limit *l, struct share *s, struct err *reterr)
 {
-	struct timespec until = in_ms(l->o.patience_ms);
+	struct timespec until = clock_in_ms(CLOCK_MONOTONIC, l->o.patience_ms);
 	int waited = 0;
 
 	while (s->held >= s->most && !s->stuck && waited != ETIMEDOUT) {

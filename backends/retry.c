@@ -1,8 +1,8 @@
 /* A filter that tries again what did no harm. */
 #include <stdlib.h>
-#include <time.h>
 
 #include "backends/filter.h"
+#include "base/clock.h"
 #include "base/rand.h"
 
 enum { PAUSE_US = 10 * 1000, DOUBLINGS_MAX = 6 };
@@ -35,13 +35,11 @@ static const enum harm harms[FILTER_OPS] = {
 static void rest(unsigned attempt)
 {
 	unsigned us = PAUSE_US << (attempt < DOUBLINGS_MAX ? attempt : DOUBLINGS_MAX);
-	struct timespec t = {0};
 	uint32_t dice;
 
 	rand_bytes(&dice, sizeof(dice));
 	us = us / 2 + dice % (us / 2);
-	t.tv_nsec = (long)us * 1000;
-	nanosleep(&t, NULL);
+	sleep_us(us);
 }
 
 static bool again(struct filter *f, struct filter_call *c, rc result)

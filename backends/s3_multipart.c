@@ -194,17 +194,24 @@ static struct str source_of(const struct remote_call *from)
 			    STR_ARG(uri_encode(from->a, t->key, true)));
 }
 
+static rc copy_call(struct s3 *s, struct remote_call *c, struct arena *a,
+		    const struct object_ptr *to, struct str source, struct err *reterr)
+{
+	TRY(s3_call(s, c, a, "PUT", to, reterr));
+	c->repeatable = true;
+	c->answer_ms = THINK_MS;
+	c->bytes = STR("");
+	remote_header(c, "x-amz-copy-source", source);
+	return RC_OK;
+}
+
 static rc copy_whole(struct s3 *s, const struct object_ptr *to, struct str source, struct arena *a,
 		     struct backend_stat *ret, struct err *reterr)
 {
 	struct xml_node *root;
 	struct remote_call c;
 
-	TRY(s3_call(s, &c, a, "PUT", to, reterr));
-	c.repeatable = true;
-	c.answer_ms = THINK_MS;
-	c.bytes = STR("");
-	remote_header(&c, "x-amz-copy-source", source);
+	TRY(copy_call(s, &c, a, to, source, reterr));
 	s3_headers(s, &c, NULL);
 	TRY(ask(s, &c, &root, reterr));
 	ret->etag = arena_dup(a, s3_unquote(xml_child_text(root, "ETag")));
@@ -218,13 +225,9 @@ static rc copy_part(struct s3 *s, const struct object_ptr *to, struct str upload
 	struct xml_node *root;
 	struct remote_call c;
 
-	TRY(s3_call(s, &c, a, "PUT", to, reterr));
-	c.repeatable = true;
-	c.answer_ms = THINK_MS;
-	c.bytes = STR("");
+	TRY(copy_call(s, &c, a, to, source, reterr));
 	remote_query(&c, "partNumber", arena_printf(a, "%u", part->number));
 	remote_query(&c, "uploadId", upload_id);
-	remote_header(&c, "x-amz-copy-source", source);
 	remote_header(&c, "x-amz-copy-source-range",
 		      arena_printf(a, "bytes=%llu-%llu", (unsigned long long)offset,
 				   (unsigned long long)(offset + part->size - 1)));

@@ -1,7 +1,6 @@
 #include "base/clock.h"
 
 #include <stdio.h>
-#include <time.h>
 
 enum {
 	DAY = 86400,
@@ -38,6 +37,22 @@ struct timestamp wall_now(void)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (struct timestamp){.s = t.tv_sec, .ns = (int32_t)t.tv_nsec};
+}
+
+struct timespec clock_in_ms(clockid_t clock, int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	t.tv_nsec += ms % 1000 * 1000000;
+	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
+void sleep_us(int64_t us)
+{
+	nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
 }
 
 /* Days since 1970-01-01 of a day of the Gregorian calendar. Years are counted from March, so that

@@ -1,6 +1,8 @@
 /* Time. Monotonic for time-outs, UTC for everything people see; no locale, no local zone. */
 #pragma once
 
+#include <time.h>
+
 #include "base/arena.h"
 
 struct timestamp {
@@ -11,6 +13,10 @@ struct timestamp {
 int64_t mono_ms(void);
 int64_t mono_us(void);
 struct timestamp wall_now(void);
+/* The instant so many ms from now, as pthread_cond_timedwait wants it (of the clock of its condition). */
+struct timespec clock_in_ms(clockid_t clock, int64_t ms);
+/* A signal may end it early. */
+void sleep_us(int64_t us);
 
 /* "Sat, 21 Nov 2026 04:49:37 GMT"; out holds 30 bytes with the NUL. */
 void time_http(int64_t s, char out[30]);

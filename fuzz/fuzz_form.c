@@ -3,40 +3,17 @@
 #include "api/form_body.h"
 #include "base/buf.h"
 #include "fuzz/fuzz.h"
-
-struct drip {
-	struct body body;
-	struct str left;
-	size_t step;
-};
-
-static enum body_state drip_pull(struct body *b, void *dst, size_t cap, size_t *ret_n, struct err *reterr)
-{
-	struct drip *d = (struct drip *)b;
-	size_t n = d->step < cap ? d->step : cap;
-
-	if (n > d->left.n)
-		n = d->left.n;
-	if (!n)
-		return BODY_END;
-	memcpy(dst, d->left.p, n);
-	d->left = str_skip(d->left, n);
-	*ret_n = n;
-	return BODY_MORE;
-}
-
-static const struct body_ops drip_ops = {.name = "drip", .pull = drip_pull};
+#include "tests/drip.h"
 
 /* Whether the form is whole; its field's bytes. */
 static bool read_form(struct arena *a, struct str text, struct str boundary, size_t step, size_t cap, struct buf *out)
 {
-	struct drip d = {.left = text, .step = step};
+	struct drip d;
 	enum body_state s = BODY_MORE;
 	struct err err = {0};
 	struct body *b;
 
-	body_init(&d.body, &drip_ops, NULL, (int64_t)text.n);
-	b = form_body_new(a, &d.body, boundary, "content");
+	b = form_body_new(a, drip_init(&d, text, step), boundary, "content");
 	while (s == BODY_MORE) {
 		char *to = buf_reserve(out, cap);
 		size_t n = 0;

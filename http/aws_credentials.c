@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -212,10 +211,8 @@ static rc failed(const struct aws_cache *k, struct err *reterr)
 /* With the lock: until somebody's fetch is over. */
 static bool await(struct aws_cache *k)
 {
-	struct timespec until;
+	struct timespec until = clock_in_ms(CLOCK_REALTIME, WAIT_S * 1000);
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += WAIT_S;
 	while (k->fetching)
 		if (pthread_cond_timedwait(&k->turned, &k->lock, &until) != 0)
 			return !k->fetching;

@@ -5,7 +5,6 @@
  * the first one. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -30,14 +29,9 @@ enum {
 
 static bool take_slot(struct dynamodb *d)
 {
-	struct timespec until;
+	struct timespec until = clock_in_ms(CLOCK_MONOTONIC, d->wait_ms);
 	bool had;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += d->wait_ms / 1000;
-	until.tv_nsec += d->wait_ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&d->slots.lock);
 	while (d->slots.free == 0 &&
 	       pthread_cond_timedwait(&d->slots.freed, &d->slots.lock, &until) == 0)
@@ -210,9 +204,7 @@ void ddb_pause(unsigned n)
 		most *= 2;
 	rand_bytes(&us, sizeof(us));
 	us %= (most < PAUSE_MAX_US ? most : PAUSE_MAX_US) + 1;
-	nanosleep(&(struct timespec){.tv_sec = (time_t)(us / 1000000),
-				     .tv_nsec = (long)(us % 1000000) * 1000},
-		  NULL);
+	sleep_us((int64_t)us);
 }
 
 static bool again(const struct ddb_call *c)

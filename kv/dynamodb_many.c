@@ -1,11 +1,11 @@
 /* Many writes: BatchWriteItem, as many as it takes. What it leaves (UnprocessedItems) is sent
- * again. Of several writes to one key only the last is sent, and all of them have its result. */
+ * again. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/rand.h"
 #include "kv/dynamodb.h"
+#include "kv/writes.h"
 
 enum {
 	BATCH = 25, /* DynamoDB's own */
@@ -18,64 +18,6 @@ struct batch {
 	uint8_t marks[BATCH][DDB_MARK];
 	size_t n;
 };
-
-/* Which come first: by key, then by place in the caller's list. */
-static int compare(const void *a, const void *b)
-{
-	const struct kv_write *x = *(struct kv_write *const *)a, *y = *(struct kv_write *const *)b;
-	int by = str_cmp(x->partition, y->partition);
-
-	if (by == 0)
-		by = str_cmp(x->key, y->key);
-	return by ? by : x < y ? -1 : 1;
-}
-
-static bool same_key(const struct kv_write *a, const struct kv_write *b)
-{
-	return str_eq(a->partition, b->partition) && str_eq(a->key, b->key);
-}
-
-static struct kv_write **sorted(struct dynamodb *d, struct arena *a, struct kv_write *w, size_t n,
-				size_t *ret_n)
-{
-	struct kv_write **list = arena_alloc(a, (n + 1) * sizeof(struct kv_write *));
-	size_t k = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (rc_ok(w[i].result))
-			w[i].result = ddb_check(d, w[i].partition, w[i].key,
-						w[i].remove ? NULL : &w[i].value, w[i].err);
-		if (rc_ok(w[i].result))
-			list[k++] = &w[i];
-	}
-	qsort(list, k, sizeof(struct kv_write *), compare);
-	*ret_n = k;
-	return list;
-}
-
-static void settle(struct kv_write *w, rc r, const struct err *e)
-{
-	w->result = r;
-	if (!rc_ok(r) && w->err)
-		*w->err = *e;
-}
-
-/* Earlier writes to a key have the result of the last. */
-static void spread(struct kv_write **list, size_t n)
-{
-	for (size_t i = n; i-- > 1;) {
-		struct kv_write *to = list[i - 1], *from = list[i];
-		struct err e = {0};
-
-		if (!same_key(to, from))
-			continue;
-		if (from->err)
-			e = *from->err;
-		else
-			IGNORE_RC(rc_ok(from->result) ? RC_OK : err_default(&e, from->result.code));
-		settle(to, from->result, &e);
-	}
-}
 
 static struct str body_of(struct batch *b, struct arena *a)
 {
@@ -130,7 +72,7 @@ static void take_answer(struct batch *b, struct arena *a, const struct json *doc
 
 	for (size_t i = 0; i < b->n; i++) {
 		if (!is_left(a, left, b->w[i])) {
-			settle(b->w[i], RC_OK, NULL);
+			kv_write_settle(b->w[i], RC_OK, NULL);
 			continue;
 		}
 		b->w[kept] = b->w[i];
@@ -152,7 +94,7 @@ static void settle_rest(struct batch *b, const struct ddb_call *c)
 		/* Where the first that is looked for can't be found, others won't be for the same
 		 * reason. */
 		look = look && (w->remove || ddb_landed(b->d, w->partition, w->key, b->marks[i]));
-		settle(w, look && !w->remove ? RC_OK : r, &e);
+		kv_write_settle(w, look && !w->remove ? RC_OK : r, &e);
 	}
 	b->n = 0;
 }
@@ -209,16 +151,21 @@ void ddb_write_many(struct kv *kv, struct kv_write *w, size_t n)
 	struct arena *a = arena_new();
 	struct batch b = {.d = d};
 	size_t list_n, bytes = 0;
-	struct kv_write **list = sorted(d, a, w, n, &list_n);
+	struct kv_write **list;
 
+	for (size_t i = 0; i < n; i++)
+		if (rc_ok(w[i].result))
+			w[i].result = ddb_check(d, w[i].partition, w[i].key,
+						w[i].remove ? NULL : &w[i].value, w[i].err);
+	list = kv_writes_sorted(a, w, n, &list_n);
 	if (list_n == 1) {
 		write_one(d, list[0]);
 	} else {
 		for (size_t i = 0; i < list_n; i++)
-			if (i + 1 == list_n || !same_key(list[i], list[i + 1]))
+			if (kv_writes_last(list, list_n, i))
 				add(&b, list[i], &bytes);
 		run(&b);
-		spread(list, list_n);
+		kv_writes_spread(list, list_n);
 	}
 	arena_free(a);
 }

@@ -1,7 +1,6 @@
 /* The table: where it is, that it is a KV, making it, and looking whether it is still well. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -162,13 +161,6 @@ static rc make(struct dynamodb *d, struct arena *a, struct err *reterr)
 	return unusable(d, &c, reterr);
 }
 
-static void wait_ms(int64_t ms)
-{
-	nanosleep(&(struct timespec){.tv_sec = (time_t)(ms / 1000),
-				     .tv_nsec = (long)(ms % 1000) * 1000000},
-		  NULL);
-}
-
 static bool serves(struct str status)
 {
 	return str_eq(status, STR("ACTIVE")) || str_eq(status, STR("UPDATING"));
@@ -218,7 +210,7 @@ rc ddb_table_open(struct dynamodb *d, bool existing, struct err *reterr)
 				       "\" isn't ready: its status is %s; start again once "
 				       "it is ACTIVE",
 				       STR_ARG(d->table), told);
-		wait_ms(pause);
+		sleep_us(pause * 1000);
 		pause = pause * 2 < LOOK_MAX_MS ? pause * 2 : LOOK_MAX_MS;
 	}
 }
@@ -236,14 +228,9 @@ struct ddb_health {
 
 static bool sleep_until_next(struct ddb_health *h)
 {
-	struct timespec until;
+	struct timespec until = clock_in_ms(CLOCK_REALTIME, h->every_ms);
 	bool stop;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += h->every_ms / 1000;
-	until.tv_nsec += h->every_ms % 1000 * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&h->lock);
 	while (!h->stop && pthread_cond_timedwait(&h->stopping, &h->lock, &until) == 0)
 		;

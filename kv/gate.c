@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -280,16 +279,9 @@ static rc sweep(struct gate *g, struct err *reterr)
 
 static bool wait_a_beat(struct gate *g)
 {
-	struct timespec until;
+	struct timespec until = clock_in_ms(CLOCK_MONOTONIC, g->beat_ms);
 	bool stop;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += g->beat_ms / 1000;
-	until.tv_nsec += g->beat_ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&g->lock);
 	while (!g->locked.stop && pthread_cond_timedwait(&g->wake, &g->lock, &until) != ETIMEDOUT)
 		;

@@ -6,7 +6,8 @@
 #include "kv/postgres.h"
 
 #include <libpq-fe.h>
-#include <stdlib.h>
+
+#include "kv/writes.h"
 
 enum {
 	GROUP_BYTES = 4 << 20,	 /* of a statement's arrays */
@@ -31,62 +32,15 @@ struct many {
 	size_t groups_n, bytes;
 };
 
-/* Which come first: by key, then by place in the caller's list. */
-static int compare(const void *a, const void *b)
-{
-	const struct kv_write *x = *(struct kv_write *const *)a, *y = *(struct kv_write *const *)b;
-	int by = str_cmp(x->partition, y->partition);
-
-	if (by == 0)
-		by = str_cmp(x->key, y->key);
-	return by ? by : x < y ? -1 : 1;
-}
-
-static bool same_key(const struct kv_write *a, const struct kv_write *b)
-{
-	return str_eq(a->partition, b->partition) && str_eq(a->key, b->key);
-}
-
-static struct kv_write **sorted(struct arena *a, struct kv_write *w, size_t n, size_t *ret_n)
-{
-	struct kv_write **list = arena_alloc(a, (n + 1) * sizeof(struct kv_write *));
-	size_t k = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (rc_ok(w[i].result))
-			list[k++] = &w[i];
-	qsort(list, k, sizeof(struct kv_write *), compare);
-	*ret_n = k;
-	return list;
-}
-
 static void choose(struct many *m, struct kv_write **list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (i + 1 < n && same_key(list[i], list[i + 1]))
+		if (!kv_writes_last(list, n, i))
 			continue;
 		if (list[i]->remove)
 			m->removes[m->removes_n++] = list[i];
 		else
 			m->sets[m->sets_n++] = list[i];
-	}
-}
-
-/* Earlier writes to a key have the result of the last. */
-static void spread(struct kv_write **list, size_t n)
-{
-	for (size_t i = n; i-- > 1;) {
-		struct kv_write *to = list[i - 1], *from = list[i];
-
-		if (!same_key(to, from))
-			continue;
-		to->result = from->result;
-		if (rc_ok(from->result) || !to->err)
-			continue;
-		if (from->err)
-			*to->err = *from->err;
-		else
-			IGNORE_RC(err_default(to->err, from->result.code));
 	}
 }
 
@@ -201,15 +155,6 @@ static void read_values(struct kv_read *r, size_t m, const struct pg_group *g)
 	}
 }
 
-static void settle(struct kv_write **w, size_t n, rc r, const struct err *e)
-{
-	for (size_t i = 0; i < n; i++) {
-		w[i]->result = r;
-		if (!rc_ok(r) && w[i]->err)
-			*w[i]->err = *e;
-	}
-}
-
 /* Sends what has been gathered. */
 static void fly(struct many *m, struct kv_read *r, size_t reads)
 {
@@ -233,7 +178,8 @@ static void fly(struct many *m, struct kv_read *r, size_t reads)
 
 		if (rc_ok(sent) && &m->groups[i] != behind)
 			res = pg_group_result(&m->groups[i], "writing to", &e);
-		settle(m->portions[i].w, m->portions[i].n, res, &e);
+		for (size_t k = 0; k < m->portions[i].n; k++)
+			kv_write_settle(m->portions[i].w[k], res, &e);
 	}
 	for (size_t i = 0; i < reads && !rc_ok(sent); i++) {
 		r[i].result = sent;
@@ -284,12 +230,12 @@ void pg_write_then_read(struct kv *kv, struct kv_write *w, size_t n, struct kv_r
 		.portions = arena_alloc(a, (n + 1) * sizeof(*m.portions)),
 	};
 	size_t list_n;
-	struct kv_write **list = sorted(a, w, n, &list_n);
+	struct kv_write **list = kv_writes_sorted(a, w, n, &list_n);
 
 	choose(&m, list, list_n);
 	gather(&m);
 	fly(&m, r, reads);
-	spread(list, list_n);
+	kv_writes_spread(list, list_n);
 	arena_free(a);
 }
 

@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -235,9 +234,7 @@ static rc open_one(struct pg_pool *p, int64_t deadline_ms, struct pg_session **r
 		say_unreachable(p, why);
 		if (v != PG_LATER || mono_ms() + pause >= deadline_ms)
 			return no_connection(v, reterr);
-		nanosleep(&(struct timespec){.tv_sec = pause / 1000,
-					     .tv_nsec = pause % 1000 * 1000000},
-			  NULL);
+		sleep_us(pause * 1000);
 		pause = pause * 2 < RETRY_MAX_MS ? pause * 2 : RETRY_MAX_MS;
 	}
 }

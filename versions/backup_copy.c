@@ -2,8 +2,8 @@
  * there, or isn't what it should be, is a finding; any other failure ends all. */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "versions/backup_priv.h"
 
@@ -266,13 +266,9 @@ static void ran(struct work *w)
 static rc wait_locked(struct copies *k, unsigned most, struct progress *p, struct err *reterr)
 {
 	while (k->locked.flying >= most && rc_ok(k->locked.result)) {
-		struct timespec until;
+		struct timespec until = clock_in_ms(CLOCK_REALTIME, WAIT_MS);
 		rc r;
 
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += WAIT_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
 		if (pthread_cond_timedwait(&k->changed, &k->lock, &until) != ETIMEDOUT || !p)
 			continue;
 		pthread_mutex_unlock(&k->lock);

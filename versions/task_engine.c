@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "versions/task_priv.h"
 
 enum { HEARTBEAT_MS = 5000, POLL_MS = 1000 };
@@ -195,16 +195,9 @@ static void beat_all(struct tasks *t)
 /* False: it is over. */
 static bool pause_for(struct tasks *t, int64_t ms)
 {
-	struct timespec until;
+	struct timespec until = clock_in_ms(CLOCK_MONOTONIC, ms);
 	bool quit;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&t->lock);
 	while (!t->locked.quit &&
 	       pthread_cond_timedwait(&t->wake, &t->lock, &until) != ETIMEDOUT)

@@ -2,12 +2,11 @@
  * lakefs-refs.py reads and writes, too: {"repository": {"name", "storage_namespace", "default_branch",
  * "storage_id"}, "refs": {the three ids}}, in <name>_manifest.json. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/ctl/cmd.h"
+#include "cli/ctl/files.h"
 
 enum { MANIFEST_MAX = 1 << 20, NAMES_MAX = 64 << 20 };
 
@@ -61,18 +60,11 @@ static void write_repository(struct json_out *w, const struct json *repo)
 /* Whole and on disk before the repository may be deleted; an older one of that name is replaced at once. */
 static bool write_manifest(struct ctl *c, struct str name, struct str text)
 {
-	struct str temp = arena_printf(c->a, STR_FMT ".new", STR_ARG(name));
-	int fd = open(temp.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-	bool good = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0;
-	int error = errno;
+	struct new_file f;
 
-	if (fd >= 0)
-		close(fd);
-	if (good && rename(temp.p, arena_cstr(c->a, name)) == 0)
+	if (files_write(c->a, name, text, 0666, &f) && files_commit(&f))
 		return true;
-	error = good ? errno : error;
-	unlink(temp.p);
-	return ctl_fail(c, "write " STR_FMT ": %s", STR_ARG(name), strerror(error));
+	return ctl_fail(c, "write " STR_FMT ": %s", STR_ARG(name), strerror(errno));
 }
 
 static bool dump_to_file(struct ctl *c, struct str repo, const struct json *about, const struct json *refs)

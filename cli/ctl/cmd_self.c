@@ -1,10 +1,10 @@
 /* doctor, identity, config, usage. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "cli/ctl/cmd.h"
+#include "cli/ctl/files.h"
 
 enum { KEY_ID_CHARS = 20, SECRET_CHARS = 40, LINE = 1000 };
 
@@ -142,20 +142,17 @@ static bool keep_old(struct ctl *c, struct str path)
 
 static bool write_whole(struct ctl *c, struct str path, struct str text)
 {
-	struct str temp = arena_printf(c->a, STR_FMT ".new", STR_ARG(path));
-	int fd = open(temp.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool good = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0;
-	int error = errno;
+	struct new_file f;
 
-	if (fd >= 0)
-		close(fd);
-	if (good && !keep_old(c, path))
-		return false;
-	if (good && rename(temp.p, arena_cstr(c->a, path)) == 0)
-		return true;
-	error = good ? errno : error;
-	unlink(temp.p);
-	return ctl_fail(c, "write " STR_FMT ": %s", STR_ARG(path), strerror(error));
+	if (files_write(c->a, path, text, 0600, &f)) {
+		if (!keep_old(c, path)) {
+			files_abandon(&f);
+			return false;
+		}
+		if (files_commit(&f))
+			return true;
+	}
+	return ctl_fail(c, "write " STR_FMT ": %s", STR_ARG(path), strerror(errno));
 }
 
 bool cmd_config(struct ctl *c)

@@ -74,6 +74,28 @@ bool files_begin(struct arena *a, struct str path, struct new_file *ret)
 	return ret->fd >= 0;
 }
 
+void files_abandon(struct new_file *f)
+{
+	if (f->fd >= 0)
+		close(f->fd);
+	unlink(f->temp.p);
+}
+
+bool files_write(struct arena *a, struct str path, struct str text, unsigned mode, struct new_file *ret)
+{
+	int error;
+
+	ret->path = str_c(arena_cstr(a, path));
+	ret->temp = arena_printf(a, STR_FMT ".new", STR_ARG(path));
+	ret->fd = open(ret->temp.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (ret->fd >= 0 && write(ret->fd, text.p, text.n) == (ssize_t)text.n && fsync(ret->fd) == 0)
+		return true;
+	error = errno;
+	files_abandon(ret);
+	errno = error;
+	return false;
+}
+
 bool files_commit(struct new_file *f)
 {
 	bool good = close(f->fd) == 0 && rename(f->temp.p, f->path.p) == 0;
@@ -83,10 +105,4 @@ bool files_commit(struct new_file *f)
 		unlink(f->temp.p);
 	errno = error;
 	return good;
-}
-
-void files_abandon(struct new_file *f)
-{
-	close(f->fd);
-	unlink(f->temp.p);
 }

@@ -19,6 +19,8 @@ struct new_file {
 };
 /* A file beside `path` that isn't it yet. False: errno. */
 bool files_begin(struct arena *a, struct str path, struct new_file *ret);
+/* The same with a text in it that is on disk, as path.new. */
+bool files_write(struct arena *a, struct str path, struct str text, unsigned mode, struct new_file *ret);
 /* It takes the place of what was at its path. False: errno, and it is gone. */
 bool files_commit(struct new_file *f);
 void files_abandon(struct new_file *f);

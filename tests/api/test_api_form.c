@@ -8,45 +8,21 @@
 
 #include "api/form_body.h"
 #include "base/buf.h"
-
-/* A source that gives `step` bytes at a time. */
-struct drip {
-	struct body body;
-	struct str left;
-	size_t step;
-};
-
-static enum body_state drip_pull(struct body *b, void *dst, size_t cap, size_t *ret_n, struct err *reterr)
-{
-	struct drip *d = (struct drip *)b;
-	size_t n = d->step < cap ? d->step : cap;
-
-	if (n > d->left.n)
-		n = d->left.n;
-	if (!n)
-		return BODY_END;
-	memcpy(dst, d->left.p, n);
-	d->left = str_skip(d->left, n);
-	*ret_n = n;
-	return BODY_MORE;
-}
-
-static const struct body_ops drip_ops = {.name = "drip", .pull = drip_pull};
+#include "tests/drip.h"
 
 /* True: the form was whole, and held `want` with that type. */
 static bool reads(const char *form, size_t step, size_t cap, const char *want, const char *type)
 {
 	struct arena *a = arena_new();
-	struct drip d = {.left = str_c(form), .step = step};
 	struct buf out = BUF_INIT(1 << 20);
 	struct err err = {0};
 	enum body_state s;
+	struct drip d;
 	struct body *b;
 	size_t n;
 	bool same;
 
-	body_init(&d.body, &drip_ops, NULL, (int64_t)strlen(form));
-	b = form_body_new(a, &d.body, STR("b"), "content");
+	b = form_body_new(a, drip_init(&d, str_c(form), step), STR("b"), "content");
 	do {
 		char *to = buf_reserve(&out, cap);
 

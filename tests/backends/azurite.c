@@ -36,8 +36,7 @@ static void command(struct service *v, char **argv, char **env)
 			"--disableTelemetry"};
 
 	memcpy(argv, args, sizeof(args));
-	env[0] = service_text(v, "HOME=%s", v->dir);
-	env[1] = service_text(v, "PATH=%s", getenv("PATH"));
+	service_env(v, env);
 	env[2] = service_text(v, "AZURITE_ACCOUNTS=" AZURITE_ACCOUNT ":%s;" AZURITE_OTHER ":%s",
 			      azurite_key, azurite_key);
 }
@@ -152,9 +151,7 @@ void store_open_azure(struct store *s, enum store_kind k, const struct store_twi
 	static bool made;
 
 	s->at = azurite();
-	o.remote.max_retries = t->no_retries ? 0 : t->max_retries ? t->max_retries : 8;
-	o.remote.stall_ms = t->stall_ms;
-	o.remote.deadline_ms = t->deadline_ms;
+	o.remote = store_remote(t);
 	if (t->wrong_key)
 		o.key = str_c(azurite_wrong_key);
 	ok(backend_azure_open(&o, &s->b, &test_err));

@@ -1,6 +1,5 @@
 #include "tests/backends/gcs_gate_priv.h"
 
-#include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,29 +9,11 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/json.h"
+#include "tests/loopback.h"
 
 #define BUCKET "the-bucket"
 
 /* Bytes. */
-
-bool gate_send(int fd, struct str s)
-{
-	while (s.n) {
-		ssize_t k = send(fd, s.p, s.n, MSG_NOSIGNAL);
-
-		if (k <= 0)
-			return false;
-		s = str_skip(s, (size_t)k);
-	}
-	return true;
-}
-
-static void cut(int fd)
-{
-	const struct linger hard = {.l_onoff = 1};
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-}
 
 /* The next bytes of the request's body, at most n. */
 static ssize_t take(struct visit *v, char *to, size_t n)
@@ -73,7 +54,7 @@ void gate_answer(struct visit *v, int status, const char *headers, struct str bo
 {
 	if (v->left)
 		gate_take_all(v, NULL, v->left); /* or the reset would take the answer with it */
-	gate_send(v->near,
+	loopback_send(v->near,
 		  arena_printf(
 		      v->a,
 		      "HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n" STR_FMT,
@@ -125,7 +106,7 @@ static bool read_head(struct visit *v)
 		v->length = 0;
 	v->left = v->length;
 	if (gate_header(v, "expect").n)
-		gate_send(v->near, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+		loopback_send(v->near, STR("HTTP/1.1 100 Continue\r\n\r\n"));
 	return true;
 }
 
@@ -143,19 +124,6 @@ struct str gate_parameter(const struct visit *v, const char *name)
 }
 
 /* On to the service. */
-
-static int dial(unsigned port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-				.sin_port = htons((uint16_t)port)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
 
 static bool send_head(struct visit *v, uint64_t length)
 {
@@ -184,7 +152,7 @@ static bool send_head(struct visit *v, uint64_t length)
 			buf_add(&b, arena_printf(v->a, STR_FMT "\n", STR_ARG(line)));
 	}
 	buf_add(&b, STR("\r\n"));
-	sent = gate_send(v->far, buf_str(&b));
+	sent = loopback_send(v->far, buf_str(&b));
 	buf_deinit(&b);
 	return sent;
 }
@@ -196,7 +164,7 @@ static bool up(struct visit *v, uint64_t *n)
 	ssize_t k = take(v, piece, *n < sizeof(piece) ? (size_t)*n : sizeof(piece));
 
 	*n -= k > 0 ? (uint64_t)k : 0;
-	return k > 0 && gate_send(v->far, str_make(piece, (size_t)k));
+	return k > 0 && loopback_send(v->far, str_make(piece, (size_t)k));
 }
 
 /* One piece of the answer; false at its end. */
@@ -209,7 +177,7 @@ static bool down(struct visit *v)
 		return false;
 	if (v->answer.n < HEAD_MAX)
 		buf_add(&v->answer, str_make(piece, (size_t)k));
-	return v->mute || gate_send(v->near, str_make(piece, (size_t)k));
+	return v->mute || loopback_send(v->near, str_make(piece, (size_t)k));
 }
 
 /* A body at hand, until the service has heard enough: a refusal may come early, with the end of the
@@ -233,7 +201,7 @@ bool gate_forward(struct visit *v, uint64_t n)
 {
 	bool going = true;
 
-	v->far = dial(v->g->to);
+	v->far = loopback_dial(v->g->to);
 	if (v->far < 0 && v->near >= 0)
 		gate_refuse(v, 503, arena_printf(v->a, "127.0.0.1:%u is down", v->g->to).p);
 	if (v->far < 0 || !send_head(v, v->small.p ? v->small.n : n))
@@ -356,7 +324,7 @@ static void serve(struct visit *v)
 
 	atomic_fetch_add(&v->g->requests, 1);
 	if (!lives(v)) {
-		cut(v->near);
+		loopback_harden(v->near);
 	} else if (str_eq(v->path, STR("/token"))) {
 		gate_token(v);
 	} else if (gate_parameter(v, "X-Goog-Signature").p ? !gate_is_signed(v) : !gate_bears(v)) {
@@ -385,10 +353,10 @@ static void *visit(void *ud)
 	muted = v->g->dead;
 	pthread_mutex_unlock(&v->g->lock);
 	if (v->left || muted)
-		cut(v->near);
+		loopback_harden(v->near);
 	if (v->far >= 0) {
 		if (v->left)
-			cut(v->far);
+			loopback_harden(v->far);
 		close(v->far);
 	}
 	close(v->near);
@@ -447,16 +415,9 @@ bool gcs_gate_failed(struct gcs_gate *g)
 
 void gcs_gate_start(struct gcs_gate *g, unsigned to_port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(a);
-
 	*g = (struct gcs_gate){.to = to_port, .life_ms = 3600000};
 	pthread_mutex_init(&g->lock, NULL);
-	g->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(g->fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(g->fd, 128) != 0 ||
-	    getsockname(g->fd, (struct sockaddr *)&a, &n) != 0)
-		abort();
-	g->port = ntohs(a.sin_port);
+	g->fd = loopback_listen(&g->port);
 	if (pthread_create(&g->thread, NULL, run, g) != 0)
 		abort();
 }

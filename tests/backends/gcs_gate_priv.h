@@ -23,7 +23,6 @@ struct visit {
 
 /* The next n bytes of the body, to `to` or nowhere; false: they don't come. */
 bool gate_take_all(struct visit *v, char *to, uint64_t n);
-bool gate_send(int fd, struct str s);
 /* Answers, without the service. */
 void gate_answer(struct visit *v, int status, const char *headers, struct str body);
 void gate_refuse(struct visit *v, int status, const char *message);

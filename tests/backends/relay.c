@@ -1,11 +1,11 @@
 #include "tests/backends/relay.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "tests/loopback.h"
 
 enum { PIECE = 16 * 1024 };
 
@@ -15,42 +15,14 @@ struct pipe {
 	bool cut;
 };
 
-static int dial(unsigned port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-				.sin_port = htons((uint16_t)port)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 /* Cut: by a reset, so that nothing of what is under way arrives later. */
 static void end(int fd, bool cut)
 {
-	const struct linger hard = {.l_onoff = 1};
-
 	if (fd < 0)
 		return;
 	if (cut)
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+		loopback_harden(fd);
 	close(fd);
-}
-
-static bool send_all(int fd, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t k = send(fd, p, n, MSG_NOSIGNAL);
-
-		if (k <= 0)
-			return false;
-		p += k;
-		n -= (size_t)k;
-	}
-	return true;
 }
 
 /* How many of the n bytes may pass; fewer, and the connection is to be cut. */
@@ -87,7 +59,7 @@ static bool pass(struct pipe *c, int from, int to)
 		return true;
 	may = allowed(c->r, from == c->near, (size_t)n);
 	c->cut = may < (size_t)n;
-	return send_all(to, piece, may) && !c->cut;
+	return loopback_send(to, str_make(piece, may)) && !c->cut;
 }
 
 static void *run_pipe(void *ud)
@@ -120,7 +92,7 @@ static void take(struct relay *r, int fd)
 	pthread_t t;
 
 	assert(c);
-	*c = (struct pipe){.r = r, .near = fd, .far = dial(r->to)};
+	*c = (struct pipe){.r = r, .near = fd, .far = loopback_dial(r->to)};
 	atomic_fetch_add(&r->open, 1);
 	if (pthread_create(&t, NULL, run_pipe, c) != 0)
 		abort();
@@ -159,19 +131,13 @@ void relay_clear(struct relay *r)
 
 void relay_start(struct relay *r, unsigned to_port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(a);
-
 	*r = (struct relay){0};
 	pthread_mutex_init(&r->lock, NULL);
 	relay_clear(r);
 	r->to = to_port;
-	r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(r->fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(r->fd, 64) != 0 ||
-	    getsockname(r->fd, (struct sockaddr *)&a, &n) != 0 ||
-	    pthread_create(&r->thread, NULL, run, r) != 0)
+	r->fd = loopback_listen(&r->port);
+	if (pthread_create(&r->thread, NULL, run, r) != 0)
 		abort();
-	r->port = ntohs(a.sin_port);
 }
 
 void relay_stop(struct relay *r)

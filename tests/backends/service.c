@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -6,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "http/client.h"
 #include "tests/backends/service.h"
 #include "tests/backends/stores.h"
+#include "tests/loopback.h"
 
 enum { READY_MS = 180000, PORTS = 5 };
 
@@ -39,16 +38,10 @@ char *service_program(struct service *v, const char *below_build)
 	return service_text(v, "%s/build/%s", source ? source : ".", below_build);
 }
 
-unsigned service_free_port(void)
+void service_env(struct service *v, char **env)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
-	close(fd);
-	return ntohs(a.sin_port);
+	env[0] = service_text(v, "HOME=%s", v->dir);
+	env[1] = service_text(v, "PATH=%s", getenv("PATH"));
 }
 
 void service_init(struct service *v, const char *program)
@@ -131,7 +124,7 @@ void service_start(struct service *v)
 	/* Somebody else may have been quicker to take the port. */
 	for (unsigned i = 0; i < PORTS; i++) {
 		if (first)
-			v->port = service_free_port();
+			v->port = loopback_free_port();
 		if (serve(v))
 			return;
 	}

@@ -36,6 +36,7 @@ void service_freeze(struct service *v, bool frozen);
 void service_free(struct service *v);
 /* printf into memory of the service's. */
 char *service_text(struct service *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The first two of its environment: a home of its own, and the PATH. */
+void service_env(struct service *v, char **env);
 /* A file below the source's build/, as the tools bring it there. */
 char *service_program(struct service *v, const char *below_build);
-unsigned service_free_port(void);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "backends/local.h"
+#include "backends/remote.h"
 #include "tests/backends/service.h"
 #include "tests/backends/stores.h"
 
@@ -114,6 +115,17 @@ void store_open(struct store *s, enum store_kind k, struct work_pool *pool)
 	ok(backend_local_open(&o, &s->b, &test_err));
 	((struct local *)s->b)->named = k == STORE_LOCAL_NAMED;
 	s->space = STR("local://space/of names");
+}
+
+struct remote_options store_remote(const struct store_twist *t)
+{
+	return (struct remote_options){
+		.id = STR("store"),
+		.workers = 8,
+		.max_retries = t->no_retries ? 0 : t->max_retries ? t->max_retries : 8,
+		.stall_ms = t->stall_ms,
+		.deadline_ms = t->deadline_ms,
+	};
 }
 
 void store_open_twisted(struct store *s, enum store_kind k, const struct store_twist *t)

@@ -29,6 +29,9 @@ struct store_twist {
 	bool no_retries;
 };
 
+struct remote_options;
+struct remote_options store_remote(const struct store_twist *t);
+
 struct service;
 struct store {
 	struct backend *b;

@@ -49,8 +49,7 @@ static void command(struct service *v, char **argv, char **env)
 			service_text(v, "%s/data", v->dir)};
 
 	memcpy(argv, args, sizeof(args));
-	env[0] = service_text(v, "HOME=%s", v->dir);
-	env[1] = service_text(v, "PATH=%s", getenv("PATH"));
+	service_env(v, env);
 }
 
 static void make_bucket(unsigned port)
@@ -107,13 +106,7 @@ struct backend_gcs_options store_gcs_options(enum store_kind k, const struct sto
 	service_of(k);
 	snprintf(url, 64, "http://127.0.0.1:%u", t->port ? t->port : gates[k].port);
 	return (struct backend_gcs_options){
-	    .remote = {.id = STR("store"),
-		       .workers = 8,
-		       .max_retries = t->no_retries    ? 0
-				      : t->max_retries ? t->max_retries
-						       : 8,
-		       .stall_ms = t->stall_ms,
-		       .deadline_ms = t->deadline_ms},
+	    .remote = store_remote(t),
 	    .endpoint = str_c(url),
 	    .credentials_json = str_c(accounts[k][t->wrong_key]),
 	};

@@ -24,12 +24,6 @@ static void stop_all(void)
 			service_free(&services[i]);
 }
 
-static void common_env(struct service *v, char **env)
-{
-	env[0] = service_text(v, "HOME=%s", v->dir);
-	env[1] = service_text(v, "PATH=%s", getenv("PATH"));
-}
-
 static void versitygw(struct service *v, char **argv, char **env)
 {
 	char *args[] = {service_program(v, "go/bin/versitygw"),
@@ -44,7 +38,7 @@ static void versitygw(struct service *v, char **argv, char **env)
 			service_text(v, "%s/data", v->dir)};
 
 	memcpy(argv, args, sizeof(args));
-	common_env(v, env);
+	service_env(v, env);
 	env[2] = "ROOT_ACCESS_KEY=" ACCESS_KEY;
 	env[3] = "ROOT_SECRET_KEY=" SECRET;
 }
@@ -76,7 +70,7 @@ static void s3proxy(struct service *v, char **argv, char **env)
 
 	write_properties(v);
 	memcpy(argv, args, sizeof(args));
-	common_env(v, env);
+	service_env(v, env);
 	env[2] = "LC_ALL=C.UTF-8"; /* the JVM's idea of file names */
 }
 
@@ -109,13 +103,7 @@ void store_open_s3(struct store *s, enum store_kind k, const struct store_twist 
 {
 	char url[64];
 	struct backend_s3_options o = {
-	    .remote = {.id = STR("store"),
-		       .workers = 8,
-		       .max_retries = t->no_retries    ? 0
-				      : t->max_retries ? t->max_retries
-						       : 8,
-		       .stall_ms = t->stall_ms,
-		       .deadline_ms = t->deadline_ms},
+	    .remote = store_remote(t),
 	    .credentials = {.access_key = STR(ACCESS_KEY),
 			    .secret = t->wrong_key ? STR("wrong") : STR(SECRET)},
 	    .discover_bucket_region = true,

@@ -123,6 +123,32 @@ static void test_clock__goes_on(void **state)
 	assert_true(wall_now().s > 1600000000);
 }
 
+static int64_t us_of(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void test_clock__instants(void **state)
+{
+	static const int64_t ms[] = {0, 1, 999, 1000, 1001, 59999, 86400000};
+
+	for (size_t i = 0; i < sizeof(ms) / sizeof(ms[0]); i++) {
+		int64_t before = mono_us();
+		struct timespec t = clock_in_ms(CLOCK_MONOTONIC, ms[i]);
+
+		assert_in_range(us_of(t) - ms[i] * 1000, before, mono_us());
+		assert_in_range(t.tv_nsec, 0, 999999999);
+	}
+}
+
+static void test_clock__sleep(void **state)
+{
+	int64_t before = mono_us();
+
+	sleep_us(1500);
+	assert_true(mono_us() - before >= 1500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +159,8 @@ int main(void)
 		cmocka_unit_test(test_clock__amz_exactly),
 		cmocka_unit_test(test_clock__rfc3339),
 		cmocka_unit_test(test_clock__goes_on),
+		cmocka_unit_test(test_clock__instants),
+		cmocka_unit_test(test_clock__sleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,9 +116,9 @@ def local(path):
     return f'{{type: local, local: {{path: "{path}"}}}}'
 
 
-def killed_and_resumed(pair, kill_at):
+def killed_and_resumed(pair, kill_at, look=lambda terminal: None):
     """Seconds, how often it was killed, and what the last run showed. Killed where the bar has each of these
-    per cents; the target opens nowhere meanwhile."""
+    per cents; the target opens nowhere meanwhile. look(terminal) of each run that was killed, and the one after."""
     begun, kills = time.monotonic(), 0
     for percent in kill_at:
         terminal = OnTerminal(pair)
@@ -130,9 +130,11 @@ def killed_and_resumed(pair, kill_at):
         kills += 1
         out = pair.run("migrate", "version", "--config", pair.b, code=2)
         assert "isn't complete" in out.stderr, out.stderr
+        look(terminal)
     else:
         terminal = OnTerminal(pair)
         assert terminal.wait() == 0, terminal.shown[-500:]
+        look(terminal)
     return time.monotonic() - begun, kills, terminal
 
 

@@ -3,11 +3,10 @@ the same at the end, and in memory that doesn't grow with them. SLUICE_FULL: a m
 import os
 import re
 import shutil
-import signal
 import time
 
 from harness import main
-from migrating import OnTerminal, Pair, with_staged
+from migrating import OnTerminal, Pair, killed_and_resumed, with_staged
 
 FULL = bool(os.environ.get("SLUICE_FULL"))
 MANY = 1000000 if FULL else 100000
@@ -26,27 +25,16 @@ def peak_mib(terminal):
     return terminal.usage.ru_maxrss / 1024
 
 
+def check_peak(terminal):
+    assert peak_mib(terminal) < MEMORY_MIB, peak_mib(terminal)
+
+
 def test_killed_and_resumed():
     server = with_staged(MANY)
     try:
         pair = Pair(server)
         source = pair.digest(pair.a)
-        kills = 0
-        for percent in KILL_AT:
-            terminal = OnTerminal(pair)
-            if not terminal.until_copied(percent):
-                assert terminal.wait() == 0, terminal.shown[-500:]
-                break
-            terminal.kill()
-            assert terminal.wait() == -signal.SIGKILL
-            kills += 1
-            out = pair.run("migrate", "version", "--config", pair.b, code=2)
-            assert "isn't complete" in out.stderr, out.stderr
-            assert peak_mib(terminal) < MEMORY_MIB, peak_mib(terminal)
-        else:
-            terminal = OnTerminal(pair)
-            assert terminal.wait() == 0, terminal.shown[-500:]
-            assert peak_mib(terminal) < MEMORY_MIB, peak_mib(terminal)
+        _, kills, terminal = killed_and_resumed(pair, KILL_AT, check_peak)
         assert kills, "it was never killed in the middle"
         assert pair.digest(pair.a) == source and pair.digest(pair.b) == source
         print(f"{MANY} staged objects, killed {kills} times; peak {peak_mib(terminal):.0f} MiB")

@@ -5,7 +5,7 @@ import threading
 import time
 
 from fixture_repo import DATA, place
-from harness import Server
+from harness import Server, aws_programs
 from rest import Rest
 
 LAKEFS_KEY, LAKEFS_SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -24,6 +24,14 @@ def lakefs_server(section):
     s.key, s.secret, s.encrypt = LAKEFS_KEY, LAKEFS_SECRET, LAKEFS_ENCRYPT
     place(s, os.path.join(DATA, "namespace"), "fixture")
     return s
+
+
+def copy_by_aws(s):
+    """main/from-cli is "by aws"."""
+    for aws in aws_programs():
+        s.aws(aws, "s3", "cp", "-", "s3://example/main/from-cli", stdin="by aws")
+        assert s.aws(aws, "s3", "cp", "s3://example/main/from-cli", "-").stdout == "by aws"
+        assert "from-cli" in s.aws(aws, "s3", "ls", "s3://example/main/").stdout
 
 
 def fields(data):

@@ -1,10 +1,10 @@
 #include "tests/http/fake.h"
 
-#include <arpa/inet.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "tests/loopback.h"
 
 enum { REQUEST_MAX = 8 * 1024 * 1024 };
 
@@ -78,13 +78,7 @@ static void answer(struct talk *t, const struct fake_request *q, const struct fa
 			     ? head
 			     : arena_join(q->a, (struct str[]){head, w->body}, 2);
 
-	while (all.n) {
-		ssize_t k = send(t->fd, all.p, all.n, MSG_NOSIGNAL);
-
-		if (k <= 0)
-			return;
-		all = str_skip(all, (size_t)k);
-	}
+	loopback_send(t->fd, all);
 }
 
 static void *talk(void *ud)
@@ -137,16 +131,10 @@ static void *run(void *ud)
 void fake_start(struct fake *f,
 		void (*handle)(struct fake *, const struct fake_request *, struct fake_answer *))
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(a);
-
 	*f = (struct fake){.handle = handle, .ud = f->ud};
-	f->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(f->fd, (struct sockaddr *)&a, sizeof(a)) != 0 || listen(f->fd, 64) != 0 ||
-	    getsockname(f->fd, (struct sockaddr *)&a, &n) != 0 ||
-	    pthread_create(&f->thread, NULL, run, f) != 0)
+	f->fd = loopback_listen(&f->port);
+	if (pthread_create(&f->thread, NULL, run, f) != 0)
 		abort();
-	f->port = ntohs(a.sin_port);
 }
 
 void fake_stop(struct fake *f)

@@ -1,6 +1,5 @@
 #include "tests/kv/cutter.h"
 
-#include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/kv/conformance.h"
+#include "tests/loopback.h"
 
 enum { LINKS = 160, CHUNK = 1 << 16 };
 
@@ -29,18 +29,6 @@ struct cutter {
 	struct link links[LINKS]; /* the thread's */
 	char chunk[CHUNK];
 };
-
-static int listen_anywhere(int *ret_port)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(at);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(fd, 64) == 0 &&
-	      getsockname(fd, (struct sockaddr *)&at, &n) == 0);
-	*ret_port = ntohs(at.sin_port);
-	return fd;
-}
 
 static void hurry(int fd)
 {
@@ -71,9 +59,6 @@ static void close_link(struct cutter *c, struct link *l)
 
 static void accept_one(struct cutter *c)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET,
-				 .sin_port = htons((uint16_t)c->server_port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct link *l = c->links;
 
 	while (l->fd[0] >= 0)
@@ -82,8 +67,8 @@ static void accept_one(struct cutter *c)
 	if (l->fd[0] < 0)
 		return;
 	count_live(c, 1);
-	l->fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connect(l->fd[1], (struct sockaddr *)&at, sizeof(at)) != 0) {
+	l->fd[1] = loopback_dial((unsigned)c->server_port);
+	if (l->fd[1] < 0) {
 		close_link(c, l);
 		return;
 	}
@@ -107,19 +92,6 @@ static size_t allowance(struct cutter *c, enum cutter_way way, size_t n, bool *r
 	return n;
 }
 
-static bool send_all(int fd, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t k = send(fd, p, n, MSG_NOSIGNAL);
-
-		if (k <= 0)
-			return false;
-		p += k;
-		n -= (size_t)k;
-	}
-	return true;
-}
-
 static void relay(struct cutter *c, struct link *l, enum cutter_way way)
 {
 	ssize_t n = recv(l->fd[way], c->chunk, CHUNK, 0);
@@ -131,7 +103,7 @@ static void relay(struct cutter *c, struct link *l, enum cutter_way way)
 		return;
 	}
 	pass = allowance(c, way, (size_t)n, &cut, &hang);
-	sent = send_all(l->fd[!way], c->chunk, pass);
+	sent = loopback_send(l->fd[!way], str_make(c->chunk, pass));
 	if (cut && hang)
 		l->hangs = true;
 	else if (cut || !sent)
@@ -196,10 +168,12 @@ static void *run(void *arg)
 struct cutter *cutter_new(int server_port)
 {
 	struct cutter *c = calloc(1, sizeof(*c));
+	unsigned port;
 
 	CHECK(c && pipe(c->wake) == 0 && pthread_mutex_init(&c->lock, NULL) == 0);
 	c->server_port = server_port;
-	c->listener = listen_anywhere(&c->port);
+	c->listener = loopback_listen(&port);
+	c->port = (int)port;
 	for (size_t i = 0; i < LINKS; i++)
 		c->links[i].fd[0] = c->links[i].fd[1] = -1;
 	CHECK(pthread_create(&c->thread, NULL, run, c) == 0);

@@ -1,13 +1,11 @@
 #include "tests/kv/ddb_service.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,20 +13,9 @@
 #include "base/clock.h"
 #include "http/client.h"
 #include "tests/kv/conformance.h"
+#include "tests/loopback.h"
 
 enum { START_MS = 180 * 1000 };
-
-static int free_port(void)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(at);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-	      getsockname(fd, (struct sockaddr *)&at, &n) == 0);
-	close(fd);
-	return ntohs(at.sin_port);
-}
 
 static void become(const struct ddb_service *s, const char *jars)
 {
@@ -111,7 +98,7 @@ void ddb_service_start(struct ddb_service *s)
 
 void ddb_service_new(struct ddb_service *s, bool in_memory)
 {
-	*s = (struct ddb_service){.in_memory = in_memory, .port = free_port()};
+	*s = (struct ddb_service){.in_memory = in_memory, .port = (int)loopback_free_port()};
 	scratch_new(s->folder);
 	ddb_service_start(s);
 }

@@ -1,6 +1,5 @@
 #include "tests/kv/pg_cluster.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <libpq-fe.h>
 #include <signal.h>
@@ -9,29 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/kv/conformance.h"
+#include "tests/loopback.h"
 
 #define BIN "/usr/lib/postgresql/15/bin/"
 
 enum { START_MS = 120 * 1000, WORDS = 48 };
-
-static int free_port(void)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t n = sizeof(at);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-	      getsockname(fd, (struct sockaddr *)&at, &n) == 0);
-	close(fd);
-	return ntohs(at.sin_port);
-}
 
 /* argv: as the user postgres, to be ended with us. Output goes to the folder's log. */
 static pid_t run(const struct pg_cluster *c, const char *const *words)
@@ -140,7 +127,7 @@ void pg_cluster_new(struct pg_cluster *c)
 	scratch_new(c->folder);
 	own(c);
 	init(c);
-	c->port = free_port();
+	c->port = (int)loopback_free_port();
 	pg_cluster_start(c);
 }
 
