@@ -268,6 +268,7 @@ struct kv *kv_fault_new(struct kv *next)
 		.partitions = next->ops->partitions ? fault_partitions : NULL,
 		.has_nowait = next->ops->has_nowait,
 		.sole_owner = next->ops->sole_owner,
+		.snapshots = next->ops->snapshots,
 	};
 	f->kv.ops = &f->ops;
 	f->next = next;

@@ -287,6 +287,11 @@ bool kv_has_guarded(const struct kv *kv)
 	return kv->ops->set_guarded != NULL;
 }
 
+bool kv_has_snapshots(const struct kv *kv)
+{
+	return kv->ops->snapshots;
+}
+
 rc kv_iter_next(struct kv_iter *it, struct kv_entry *ret, bool *ret_end, struct err *reterr)
 {
 	assert(!on_loop());

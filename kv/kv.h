@@ -111,6 +111,8 @@ struct kv_ops {
 	bool has_nowait;
 	/* The driver's process is the data's only owner: what it remembers can't go stale. */
 	bool sole_owner;
+	/* An iterator shows what there was when it was made, wherever in its partition it is sought. */
+	bool snapshots;
 };
 
 /* First member of each driver's struct. */
@@ -156,6 +158,7 @@ rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct st
 		  struct str guard_partition, struct str guard_key, struct str guard_value,
 		  struct err *reterr);
 bool kv_has_guarded(const struct kv *kv);
+bool kv_has_snapshots(const struct kv *kv);
 /* Several writes at the price of one, where the driver can: each as kv_set, kv_set_guarded or kv_delete
  * would have done it, with its own result, in this order (of two of the same key the last one stays). They are no
  * transaction: some may fail, and others may see some of them first. An item that is guarded by what

@@ -519,6 +519,7 @@ static const struct kv_ops ops = {
 	.partitions = rocks_partitions,
 	.has_nowait = true,
 	.sole_owner = true,
+	.snapshots = true,
 };
 
 /* Index and filter blocks live in the bounded cache, too, in its better half. */

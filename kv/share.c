@@ -294,6 +294,7 @@ struct kv *kv_share_new(struct kv *next)
 		.write_then_read = next->ops->write_then_read ? share_write_then_read : NULL,
 		.has_nowait = next->ops->has_nowait,
 		.sole_owner = next->ops->sole_owner,
+		.snapshots = next->ops->snapshots,
 	};
 	s->kv.ops = &s->ops;
 	s->next = next;

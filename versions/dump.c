@@ -1,9 +1,11 @@
-/* Dumping reads the KV in pages, which show what is written meanwhile or not. Branches and tags are therefore read
- * twice: what was the same both times was so at the moment between. Commits are read last, so that whatever a dumped
+/* Branches and tags are as they were at one moment. Where the KV's iterators show one, they are read by one. Elsewhere
+ * the KV is read in pages, which show what is written meanwhile or not: they are read twice, and what was the same both
+ * times was so at the moment between. Commits are read last, so that whatever a dumped
  * branch or tag names is in the dump; and again, if a parent was missed of one that was seen (dump_closure.c). */
 #include "versions/dump.h"
 
 #include "base/json.h"
+#include "base/log.h"
 #include "versions/commit_record.h"
 #include "versions/dump_closure.h"
 #include "versions/internal.h"
@@ -72,6 +74,7 @@ struct sink {
 	struct digest_set *seen; /* or NULL */
 	struct id_set *names;    /* or NULL: of those that were added */
 	bool only;               /* those whose names are in it already */
+	struct kv_iter *from;    /* what shows one moment, or NULL: read in pages */
 };
 
 static void note(struct digest_set *seen, struct str s)
@@ -107,11 +110,10 @@ static rc add_one(struct vcall *c, const struct kind *k, const struct kv_entry *
 	return mr_writer_record(to->w, name, buf_str(value), c->err);
 }
 
-/* One page; *from is where the next begins. */
-static rc add_page(struct vcall *c, const struct repo *r, const struct kind *k, struct buf *from,
-		   struct sink *to, size_t *ret_n)
+/* A page of the iterator's, which stands at the kind's; *from, if it isn't NULL, is where the next begins. */
+static rc add_some(struct vcall *c, const struct kind *k, struct kv_iter *it, struct buf *from, struct sink *to,
+		   size_t *ret_n)
 {
-	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
 	struct buf value = BUF_INIT(KV_VALUE_MAX + 1024);
 	struct arena_mark m = arena_mark(c->a);
 	struct kv_entry e;
@@ -119,20 +121,31 @@ static rc add_page(struct vcall *c, const struct repo *r, const struct kind *k, 
 	rc added = RC_OK;
 
 	*ret_n = 0;
-	TRY(kv_scan(c->v->kv, r->partition, buf_str(from), PAGE, &it, c->err));
 	while (rc_ok(added) && *ret_n < PAGE) {
 		added = kv_iter_next(it, &e, &end, c->err);
 		if (!rc_ok(added) || end || !str_starts(e.key, k->prefix))
 			break;
 		added = add_one(c, k, &e, &value, to);
-		buf_reset(from);
-		buf_add(from, e.key);
-		buf_add_c(from, 0);
+		if (from) {
+			buf_reset(from);
+			buf_add(from, e.key);
+			buf_add_c(from, 0);
+		}
 		++*ret_n;
 		arena_rewind(c->a, m);
 	}
 	buf_deinit(&value);
 	return added;
+}
+
+static rc add_page(struct vcall *c, const struct repo *r, const struct kind *k, struct buf *from,
+		   struct sink *to, size_t *ret_n)
+{
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+
+	*ret_n = 0;
+	TRY(kv_scan(c->v->kv, r->partition, buf_str(from), PAGE, &it, c->err));
+	return add_some(c, k, it, from, to, ret_n);
 }
 
 static rc tick(struct progress *p, int64_t done, struct err *reterr)
@@ -148,8 +161,10 @@ static rc dump_pages(struct vcall *c, const struct repo *r, const struct kind *k
 	rc result = RC_OK;
 
 	buf_add(&from, k->prefix);
+	if (to->from)
+		result = kv_iter_seek(to->from, k->prefix, c->err);
 	while (rc_ok(result) && n == PAGE) {
-		result = add_page(c, r, k, &from, to, &n);
+		result = to->from ? add_some(c, k, to->from, NULL, to, &n) : add_page(c, r, k, &from, to, &n);
 		*done += (int64_t)n;
 		if (rc_ok(result))
 			result = tick(p, *done, c->err);
@@ -171,6 +186,17 @@ static rc dump_kind(struct vcall *c, const struct repo *r, const struct kind *k,
 	TRY(mr_writer_finish(w, c->a, &sum, c->err));
 	*ret = sum.id;
 	return RC_OK;
+}
+
+static rc dump_heads_at_once(struct vcall *c, const struct repo *r, struct progress *p, int64_t *done,
+			     struct refs_dump *d)
+{
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+
+	TRY(kv_scan(c->v->kv, r->partition, branches.prefix, PAGE, &it, c->err));
+	/* In this order: of keys. */
+	TRY(dump_kind(c, r, &branches, (struct sink){.from = it}, p, done, &d->branches));
+	return dump_kind(c, r, &tags, (struct sink){.from = it}, p, done, &d->tags);
 }
 
 /* Branches and tags, and a digest of them all; d NULL: that alone. */
@@ -207,21 +233,31 @@ static rc dump_commits(struct vcall *c, const struct repo *r, struct id_set *nam
 	return dump_kind(c, r, &commits, (struct sink){.names = names, .only = true}, p, done, ret);
 }
 
+static rc dump_heads_twice(struct vcall *c, const struct repo *r, struct progress *p, int64_t *done,
+			   struct refs_dump *d)
+{
+	uint8_t before[DIGEST_MAX], now[DIGEST_MAX];
+
+	TRY(dump_heads(c, r, p, done, NULL, before));
+	for (unsigned i = 0; i < DUMP_TRIES; i++) {
+		TRY(dump_heads(c, r, p, done, d, now));
+		if (memcmp(before, now, digest_size(DIGEST_SHA256)) == 0)
+			return RC_OK;
+		memcpy(before, now, sizeof(before));
+	}
+	log_event(LOG_WARN, "versions", "branches or tags kept changing: each is dumped as of a moment of its own",
+		  F_STR("repository", r->id), F_INT("tries", DUMP_TRIES));
+	return RC_OK;
+}
+
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p, struct refs_dump *ret)
 {
 	struct id_set *names;
+	int64_t done = 0;
 	rc result;
 
-	uint8_t before[DIGEST_MAX], now[DIGEST_MAX];
-	bool same = false;
-	int64_t done = 0;
-
-	TRY(dump_heads(c, r, p, &done, NULL, before));
-	for (unsigned i = 0; !same && i < DUMP_TRIES; i++) {
-		TRY(dump_heads(c, r, p, &done, ret, now));
-		same = memcmp(before, now, digest_size(DIGEST_SHA256)) == 0;
-		memcpy(before, now, sizeof(before));
-	}
+	TRY(kv_has_snapshots(c->v->kv) ? dump_heads_at_once(c, r, p, &done, ret)
+				       : dump_heads_twice(c, r, p, &done, ret));
 	names = id_set_new(DUMP_COMMITS_MAX);
 	result = dump_commits(c, r, names, p, &done, &ret->commits);
 	id_set_free(names);

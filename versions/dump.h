@@ -19,10 +19,10 @@ rc refs_check_named(struct vcall *c, const struct refs_dump *d);
 rc refs_check_bare(struct vcall *c, const struct repo *r, bool force);
 
 /* Branches and tags as they were at one moment, the commits that they name and all others that there were, with all
- * their ancestors. Where they keep changing, so that no moment can be caught in DUMP_TRIES, each branch and tag is as
- * it was at a moment of its own. Nobody who writes is held up. Memory: a page, and up to 64 bytes a commit, to find
+ * their ancestors. Over a KV without snapshots (kv_has_snapshots), where they keep changing, so that no moment can be
+ * caught in DUMP_TRIES, each branch and tag is as it was at a moment of its own, and the log says so. Nobody who writes is held up. Memory: a page, and up to 64 bytes a commit, to find
  * ancestors that were written meanwhile; of more than DUMP_COMMITS_MAX none are looked for. */
-enum { DUMP_TRIES = 8, DUMP_COMMITS_MAX = 4 << 20 };
+enum { DUMP_TRIES = 20, DUMP_COMMITS_MAX = 4 << 20 };
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p_or_null, struct refs_dump *ret);
 /* _lakefs/refs_manifest.json in the namespace, as the synchronous dump leaves it. */
 rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_dump *d);

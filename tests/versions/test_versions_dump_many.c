@@ -1,14 +1,19 @@
-/* Dump and restore of very many commits: memory has a bound, whatever their number. SLUICE_DUMP_COMMITS says how many. */
+/* Dumps over RocksDB: of very many commits, in memory that has a bound, whatever their number (SLUICE_DUMP_COMMITS says how
+ * many); and of branches that never rest, at one moment. */
 #include "tests/versions/world.h"
 
 #include <ftw.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "versions/commit_record.h"
 #include "versions/dump.h"
+#include "versions/head.h"
 #include "versions/internal.h"
+#include "versions/metarange.h"
+#include "versions/object.h"
 
 /* Of a commit, in the set of those that were seen (half empty, and copied when it grows); and in all, for blocks, pages and
  * RocksDB's memory. */
@@ -108,6 +113,17 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 	return remove(path);
 }
 
+static void close_world(struct world *w, const char *dir)
+{
+	versions_free(w->v);
+	registry_unref(w->registry);
+	kv_free(w->kv);
+	work_pool_free(w->data);
+	work_pool_free(w->meta);
+	arena_free(w->a);
+	nftw(dir, remove_one, 10, FTW_DEPTH | FTW_PHYS);
+}
+
 static void assert_modest(size_t before, size_t n, const char *what)
 {
 	size_t peak = peak_bytes(), grown = peak > before ? peak - before : 0;
@@ -146,18 +162,104 @@ static void test_dump_many(void **state)
 	assert_ok(branch_get(&w.c, &again, STR("long"), &b));
 	assert_str(b.commit_id, str_c(head));
 	assert_int_equal(world_keys(&w, again.partition), n + 1 + 2); /* its first commit; two branches */
-	versions_free(w.v);
-	registry_unref(w.registry);
-	kv_free(w.kv);
-	work_pool_free(w.data);
-	work_pool_free(w.meta);
-	arena_free(w.a);
-	nftw(dir, remove_one, 10, FTW_DEPTH | FTW_PHYS);
+	close_world(&w, dir);
+}
+
+/* "z" follows "a" from commit to commit, round and round, until it is told to stop. */
+enum { ROUND = 50, BESIDE = 3000 };
+
+struct follower {
+	struct world *w;
+	const struct repo *r;
+	char ids[ROUND][65];
+	_Atomic unsigned moved;
+	_Atomic bool stop;
+};
+
+static void make_commits(struct follower *f)
+{
+	for (unsigned i = 0; i < ROUND; i++) {
+		struct vcall *c = &f->w->c;
+		struct entry e = some_entry(c->a, i);
+		const struct commit_request q = {.branch = STR("a"), .committer = STR("f"), .message = STR("on")};
+		struct commit made;
+		bool sent;
+
+		assert_ok(object_stage(c, f->r, STR("a"), STR("path"), &e, STAGE_ALWAYS, STR_NONE, &sent));
+		assert_ok(branch_commit(c, f->r, &q, &made));
+		memcpy(f->ids[i], made.id.p, 64);
+	}
+}
+
+static void *follow(void *arg)
+{
+	struct follower *f = arg;
+
+	while (!f->stop) {
+		struct arena *a = arena_new();
+		struct vcall c = {.v = f->w->v, .a = a, .wait = KV_BLOCK};
+		struct str to = str_c(f->ids[f->moved % ROUND]);
+
+		assert_ok(branch_hard_reset(&c, f->r, STR("a"), to, false));
+		assert_ok(branch_hard_reset(&c, f->r, STR("z"), to, false));
+		f->moved++;
+		arena_free(a);
+	}
+	return NULL;
+}
+
+static unsigned dumped_at(struct follower *f, const struct refs_dump *d, const char *branch)
+{
+	struct record record;
+
+	assert_ok(metarange_get(&f->w->c, f->r, d->branches, str_c(branch), &record));
+	for (unsigned i = 0; i < ROUND; i++)
+		if (memcmp(f->ids[i], record.identity.p, 64) == 0)
+			return i;
+	fail_msg("%s is nowhere", branch);
+	return 0;
+}
+
+static void test_dump_of_branches_that_never_rest(void **state)
+{
+	const struct repo_create in = {.id = STR("moving"), .storage_namespace = STR("local://moving")};
+	struct world w = {.a = arena_new(), .data = work_pool_new("data", 2, 100), .meta = work_pool_new("meta", 1, 10)};
+	struct follower *f = calloc(1, sizeof(*f));
+	char dir[64] = "/tmp/sluice-many-XXXXXX";
+	struct refs_dump dumps[10];
+	pthread_t thread;
+	struct repo r;
+
+	assert_non_null(f);
+	assert_non_null(mkdtemp(dir));
+	open_world(&w, dir);
+	assert_true(kv_has_snapshots(w.kv));
+	assert_ok(repo_create(&w.c, &in, &r));
+	assert_ok(branch_create(&w.c, &r, STR("a"), STR("main")));
+	f->w = &w;
+	f->r = &r;
+	make_commits(f);
+	assert_ok(branch_create(&w.c, &r, STR("z"), STR("a")));
+	for (unsigned i = 0; i < BESIDE; i++) /* so that reading takes its time */
+		assert_ok(branch_create(&w.c, &r, arena_printf(w.a, "m%u", i), STR("main")));
+	assert_int_equal(pthread_create(&thread, NULL, follow, f), 0);
+	for (unsigned i = 0; i < 10; i++)
+		assert_ok(refs_dump(&w.c, &r, NULL, &dumps[i]));
+	f->stop = true;
+	pthread_join(thread, NULL);
+	assert_true(f->moved > 20);
+	for (unsigned i = 0; i < 10; i++)
+		assert_in_range((dumped_at(f, &dumps[i], "a") + ROUND - dumped_at(f, &dumps[i], "z")) % ROUND, 0, 1);
+	free(f);
+	close_world(&w, dir);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_dump_many)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dump_many),
+		cmocka_unit_test(test_dump_of_branches_that_never_rest),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
