@@ -100,18 +100,19 @@ static bool own(struct api_req *r, struct str address, struct str *ret)
 	return true;
 }
 
-/* Nobody may have a path show other data of the repository than what they were given an address for. */
+/* Nobody may have a path show other data of the repository than what they were given an address for. The
+ * signature is part of where the client wrote to. */
 static rc place(struct api_req *r, struct link *l)
 {
 	struct link_target to = target(r);
-	struct str relative, signature;
+	struct str relative, address, signature;
 
 	if (!own(r, l->address, &relative))
 		return outside(r, l);
-	l->entry.address = str_cut(relative, ',', &signature);
+	l->entry.address = relative;
 	l->entry.address_type = ADDRESS_RELATIVE;
-	return link_address_check(r->x->o.signing_secret, &to, l->entry.address, signature, wall_now().s, r->a,
-				  &r->err);
+	address = str_cut(relative, ',', &signature);
+	return link_address_check(r->x->o.signing_secret, &to, address, signature, wall_now().s, r->a, &r->err);
 }
 
 static rc plan_link(struct api_req *r)

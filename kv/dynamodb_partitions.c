@@ -3,7 +3,9 @@
  * scanned again for those above them.
  *
  * What a scan reads is paid for, whatever it shows of it. But a page that ends inside a partition
- * is followed by the next partition, not by the rest of this one. */
+ * is followed by the next partition, not by the rest of this one. So pages have a limit: of a big
+ * partition not 1 MB is read for its name; and DynamoDB Local reads the whole table for a page
+ * that has none, which takes longer than anyone waits. */
 #include <stdlib.h>
 
 #include "kv/dynamodb.h"
@@ -76,6 +78,7 @@ static struct str scan_body(struct ddb_names *it, struct arena *a, struct str pa
 	ddb_begin(&b, it->d, a, 0);
 	jw_bool(&b.w, "ConsistentRead", true);
 	jw_str(&b.w, "ProjectionExpression", STR(DDB_PARTITION));
+	jw_int(&b.w, "Limit", (int64_t)it->d->scan_limit);
 	if (partition.n) {
 		char *end = memset(arena_alloc(a, DDB_KEY_MAX), 0xff, DDB_KEY_MAX);
 

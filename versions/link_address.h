@@ -1,5 +1,6 @@
 /* Addresses that clients are given to write to themselves, and link to a path afterwards: relative ones,
- * signed for one repository, branch and path (FORMATS.md section 1), good for a day by their own time. */
+ * signed for one repository, branch and path, good for a day by their own time. What is given out is
+ * ADDRESS,SIGNATURE, and that as a whole is where the body is, and what the entry says. */
 #pragma once
 
 #include "versions/repo.h"

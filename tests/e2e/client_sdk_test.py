@@ -549,8 +549,8 @@ def test_staging():
         assert location.presigned_url is None
         address, signature = location.physical_address.rsplit(",", 1)
         assert len(signature) == 43
-        # A client of a local store that shares its disk writes the bytes itself.
-        path = server.path("objects", "sdk", address[address.index("/data/") + 1:])
+        # A client of a local store that shares its disk writes the bytes itself: where it was told to, signature and all.
+        path = server.path("objects", "sdk", location.physical_address[address.index("/data/") + 1:])
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as f:
             f.write(b"linked bytes")
@@ -567,6 +567,7 @@ def test_staging():
         assert not repo.branch("main").object("linked").exists()
         stats = link("linked", good)
         assert (stats.size_bytes, stats.metadata, stats.content_type) == (12, {"who": "me"}, "text/plain")
+        assert stats.physical_address == good
         assert repo.branch("main").object("linked").reader().read() == b"linked bytes"
         fails(lakefs_sdk.ApiException, link, "linked", good, if_none_match="*", status=412)
         fails(lakefs_sdk.ApiException, link, "linked", good, if_match="x", status=501)

@@ -138,10 +138,10 @@ def killed_and_resumed(pair, kill_at, look=lambda terminal: None):
     return time.monotonic() - begun, kills, terminal
 
 
-def chain(server, pg, db, kill_at, told):
+def chain(server, pg, db, kill_at, told, **of_dynamodb):
     """rocksdb -> postgres -> dynamodb -> rocksdb, each killed and gone on with; equal to the source at the end. Answers the
-    configuration of the last. told(from, to, seconds, kills, terminal)."""
-    stages = [("rocksdb", server.database), ("postgres", pg.section()), ("dynamodb", db.section()),
+    configuration of the last. told(from, to, seconds, kills, terminal); of_dynamodb: its section's."""
+    stages = [("rocksdb", server.database), ("postgres", pg.section()), ("dynamodb", db.section(**of_dynamodb)),
               ("rocksdb-again", local(server.path("kv-again")))]
     configs = [config_of(server, name, database) for name, database in stages]
     source = Pair(server).digest(configs[0])

@@ -30,7 +30,8 @@ def test_chain():
     server = with_staged(MANY)
     try:
         with Postgres() as pg, DynamoDB(heap="3g") as db:
-            chain(server, pg, db, KILL_AT, told)
+            # DynamoDB Local counts what is behind a page: of a million, few big pages take a third of the time.
+            chain(server, pg, db, KILL_AT, told, **({"scan_limit": 3000} if FULL else {}))
         assert sum(kills) >= 2, kills
     finally:
         shutil.rmtree(server.folder)
