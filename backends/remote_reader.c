@@ -146,12 +146,20 @@ static rc go_on(struct backend_reader *s, struct err *reterr)
 	return done;
 }
 
+static rc broke_off(const struct backend_reader *s, struct err *reterr)
+{
+	return err_set(reterr, ERR_IO, "\"" STR_FMT "\" broke off", STR_ARG(s->p.key));
+}
+
+static rc too_short(const struct backend_reader *s, struct err *reterr)
+{
+	return err_set(reterr, ERR_IO, "\"" STR_FMT "\" ended before its end", STR_ARG(s->p.key));
+}
+
 static rc next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n, struct err *reterr)
 {
 	*ret_n = 0;
-	if (s->x)
-		return http_read(s->x, dst, n, ret_n, reterr);
-	return err_set(reterr, ERR_IO, "\"" STR_FMT "\" broke off", STR_ARG(s->p.key));
+	return s->x ? http_read(s->x, dst, n, ret_n, reterr) : broke_off(s, reterr);
 }
 
 /* A connection whose last byte was read serves others. */
@@ -175,8 +183,7 @@ static rc read_next(struct backend_reader *s, void *dst, size_t n, size_t *ret_n
 		got += k;
 		s->at += k;
 		if (rc_ok(r) && got < n)
-			r = err_set(reterr, ERR_IO, "\"" STR_FMT "\" ended before its end",
-				    STR_ARG(s->p.key));
+			r = too_short(s, reterr);
 		if (rc_ok(r))
 			break;
 		if (rc_is(r, CANCELLED) || broken++ >= s->r->o.max_retries)
@@ -196,9 +203,7 @@ static bool can_splice(struct backend_reader *s)
 static rc splice_some(struct backend_reader *s, int pipe, size_t n, size_t *ret_n, struct err *reterr)
 {
 	*ret_n = 0;
-	if (can_splice(s))
-		return http_splice(s->x, pipe, n, ret_n, reterr);
-	return err_set(reterr, ERR_IO, "\"" STR_FMT "\" broke off", STR_ARG(s->p.key));
+	return can_splice(s) ? http_splice(s->x, pipe, n, ret_n, reterr) : broke_off(s, reterr);
 }
 
 static rc splice_next(struct backend_reader *s, int pipe, size_t n, size_t *ret_n, struct err *reterr)
@@ -210,7 +215,7 @@ static rc splice_next(struct backend_reader *s, int pipe, size_t n, size_t *ret_
 
 		s->at += *ret_n;
 		if (rc_ok(r) && *ret_n == 0)
-			r = err_set(reterr, ERR_IO, "\"" STR_FMT "\" ended before its end", STR_ARG(s->p.key));
+			r = too_short(s, reterr);
 		if (rc_ok(r))
 			break;
 		if (rc_is(r, CANCELLED) || broken++ >= s->r->o.max_retries)

@@ -19,6 +19,7 @@ enum {
 	STALL_MS = 60000,
 	IDLE_S = 50,    /* servers close idle connections after a minute or more */
 	UPLOAD_BYTES = 256 * 1024,
+	BUFFER_BYTES = 128 * 1024,
 	SPILL_BYTES = CURL_MAX_WRITE_SIZE,
 	HEAD_MAX = 64 * 1024,
 	HEADERS_MAX = 200,
@@ -362,7 +363,7 @@ static void set_limits(struct http_exchange *x)
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)HTTP_BUFFER_BYTES);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
 	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)IDLE_S);
 	curl_easy_setopt(e, CURLOPT_SHARE, x->pool->share);

@@ -8,11 +8,9 @@
 #include "http/client.h"
 
 enum {
-	HTTP_SLICE_MS = 250,             /* how soon a stopped pool is noticed */
-	HTTP_BUFFER_BYTES = 128 * 1024,  /* libcurl's, of what comes */
+	HTTP_SLICE_MS = 250, /* how soon a stopped pool is noticed */
+	LINK_SOCKETS = 8,    /* more than an attempt at IPv6 and IPv4 at once leaves open */
 };
-
-enum { LINK_SOCKETS = 8 }; /* more than an attempt at IPv6 and IPv4 at once leaves open */
 
 struct link {
 	struct link *next;
