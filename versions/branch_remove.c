@@ -82,26 +82,16 @@ rc branch_reopen(struct vcall *c, const struct repo *r, struct branch *b)
 	return RC_OK;
 }
 
-static rc going(struct vcall *c, const struct repo *r)
-{
-	return err_set(c->err, ERR_NOT_FOUND, "repository %.*s was deleted", STR_ARG(r->id));
-}
-
 /* Of a repository without a default branch: a bare one, or one that is being deleted? */
 static rc check_bare(struct vcall *c, const struct repo *r)
 {
 	struct branch removed;
-	struct repo now;
 	rc res = branch_read(c, r, r->default_branch, &removed);
 
 	if (rc_ok(res))
-		return going(c, r);
-	if (!rc_is(res, NOT_FOUND))
-		return res;
-	TRY(repo_read(c, r->id, &now));
-	if (now.in_deletion || !str_eq(now.instance_uid, r->instance_uid))
-		return going(c, r);
-	return RC_OK;
+		return err_set(c->err, ERR_NOT_FOUND, "repository %.*s is being deleted",
+			       STR_ARG(r->id));
+	return rc_is(res, NOT_FOUND) ? repo_stays(c, r) : res;
 }
 
 static rc check_repo_stays(struct vcall *c, const struct repo *r)

@@ -129,21 +129,26 @@ rc commit_get(struct vcall *c, const struct repo *r, struct str id, struct commi
 	return RC_OK;
 }
 
+rc commit_named(struct vcall *c, const struct repo *r, struct str id, struct commit *ret)
+{
+	rc res = commit_get(c, r, id, ret);
+
+	if (!rc_is(res, NOT_FOUND))
+		return res;
+	TRY(repo_stays(c, r));
+	return err_set(c->err, ERR_CORRUPT, "commit " STR_FMT ", which a record names, is missing", STR_ARG(id));
+}
+
 rc commit_meta_range(struct vcall *c, const struct repo *r, struct str id, struct str *ret)
 {
 	struct str key = cache_key(c->a, r, id);
 	struct cache *cache = c->v->commits;
 	uint64_t epoch = cache_epoch(cache);
 	struct commit commit;
-	rc res;
 
 	if (cache_get(cache, key, c->a, ret))
 		return RC_OK;
-	res = commit_get(c, r, id, &commit);
-	if (rc_is(res, NOT_FOUND))
-		return err_set(c->err, ERR_CORRUPT, "commit %.*s, which a branch names, has no record",
-			       STR_ARG(id));
-	TRY(res);
+	TRY(commit_named(c, r, id, &commit));
 	*ret = commit.meta_range_id;
 	cache_put(cache, epoch, key, *ret, FOR_EVER_MS);
 	return RC_OK;

@@ -30,6 +30,9 @@ rc commit_check(const struct commit *c, struct err *reterr);
 rc commit_add(struct vcall *c, const struct repo *r, struct commit *commit);
 /* NOT_FOUND. */
 rc commit_get(struct vcall *c, const struct repo *r, struct str id, struct commit *ret);
-/* Its metarange's id, "" for none; from memory where possible, commits never change. CORRUPT when there
- * is no such commit: a branch names it. */
+/* Of one that a record names: CORRUPT when it is missing, NOT_FOUND if that is because the repository was deleted
+ * meanwhile. */
+rc commit_named(struct vcall *c, const struct repo *r, struct str id, struct commit *ret);
+/* The same, of which only the metarange's id is wanted, "" for none: from memory where possible, commits never
+ * change. */
 rc commit_meta_range(struct vcall *c, const struct repo *r, struct str id, struct str *ret);

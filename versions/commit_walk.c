@@ -128,14 +128,11 @@ rc walk_push(struct walk *w, struct str id)
 {
 	struct waiting in = {.a = arena_new()};
 	struct vcall c = {.v = w->c->v, .a = in.a, .wait = w->c->wait, .err = w->c->err};
-	rc res = commit_get(&c, w->r, id, &in.commit);
+	rc res = commit_named(&c, w->r, id, &in.commit);
 
 	if (!rc_ok(res)) {
 		arena_free(in.a);
-		return rc_is(res, NOT_FOUND)
-			       ? err_set(c.err, ERR_CORRUPT,
-					 "commit " STR_FMT ", which a record names, is missing", STR_ARG(id))
-			       : res;
+		return res;
 	}
 	in.commit.id = arena_dup(in.a, id);
 	if (w->heap_n == w->heap_cap) {

@@ -182,16 +182,6 @@ static rc no_ancestor(struct vcall *c, struct str expression)
 		       STR_ARG(str_head(expression, 200)));
 }
 
-static rc named_commit(struct vcall *c, const struct repo *r, struct str id, struct commit *ret)
-{
-	rc res = commit_get(c, r, id, ret);
-
-	if (rc_is(res, NOT_FOUND))
-		return err_set(c->err, ERR_CORRUPT, "commit " STR_FMT ", which a record names, is missing",
-			       STR_ARG(id));
-	return res;
-}
-
 static rc ancestor(struct vcall *c, const struct repo *r, struct str expression, uint32_t n,
 		   struct str *id)
 {
@@ -200,7 +190,7 @@ static rc ancestor(struct vcall *c, const struct repo *r, struct str expression,
 		char parent[COMMIT_ID_CHARS];
 		struct commit commit;
 
-		TRY(named_commit(c, r, *id, &commit));
+		TRY(commit_named(c, r, *id, &commit));
 		if (commit.parents_n == 0)
 			return no_ancestor(c, expression);
 		if (commit.parents[0].n != sizeof(parent))
@@ -220,7 +210,7 @@ static rc parent(struct vcall *c, const struct repo *r, struct str expression, u
 
 	if (n == 0)
 		return RC_OK;
-	TRY(named_commit(c, r, *id, &commit));
+	TRY(commit_named(c, r, *id, &commit));
 	if (n > commit.parents_n)
 		return err_set(c->err, ERR_INVALID,
 			       "invalid ref '" STR_FMT "': commit " STR_FMT " has %zu parents",
@@ -265,5 +255,5 @@ rc ref_commit(struct vcall *c, const struct repo *r, struct str expression, stru
 	struct ref ref;
 
 	TRY(ref_resolve(c, r, expression, &ref));
-	return named_commit(c, r, ref.commit_id, ret);
+	return commit_named(c, r, ref.commit_id, ret);
 }

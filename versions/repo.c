@@ -89,6 +89,24 @@ rc repo_read(struct vcall *c, struct str id, struct repo *ret)
 	return repo_decode(raw, c->a, ret, c->err);
 }
 
+static rc was_deleted(struct vcall *c, const struct repo *r)
+{
+	return err_set(c->err, ERR_NOT_FOUND, "repository " STR_FMT " was deleted", STR_ARG(r->id));
+}
+
+rc repo_stays(struct vcall *c, const struct repo *r)
+{
+	struct repo now;
+	rc res = repo_read(c, r->id, &now);
+
+	if (rc_is(res, NOT_FOUND))
+		return was_deleted(c, r);
+	TRY(res);
+	if (now.in_deletion || !str_eq(now.instance_uid, r->instance_uid))
+		return was_deleted(c, r);
+	return RC_OK;
+}
+
 /* Old records name no store: the one that they mean is known by its id elsewhere. */
 static void resolve_store(struct vcall *c, struct repo *r)
 {

@@ -29,6 +29,9 @@ rc repo_create(struct vcall *c, const struct repo_create *in, struct repo *ret);
 rc repo_get(struct vcall *c, struct str id, struct repo *ret);
 /* Not from the cache, and also one in deletion. NOT_FOUND. */
 rc repo_read(struct vcall *c, struct str id, struct repo *ret);
+/* For who has found r before and misses something in it: NOT_FOUND when that is because r is being deleted, was, or
+ * gave its name to another since. */
+rc repo_stays(struct vcall *c, const struct repo *r);
 /* Ascending, names > after with the prefix, at most max. */
 rc repo_list(struct vcall *c, struct str prefix, struct str after, size_t max, struct repo **ret,
 	     size_t *ret_n, bool *ret_more);

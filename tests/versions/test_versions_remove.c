@@ -559,7 +559,8 @@ static void check_round(struct thread *t)
 						: DEV;
 
 		if (!rc_ok(t[i].result)) {
-			assert_true(rc_is(t[i].result, NOT_FOUND) || rc_is(t[i].result, SlowDown));
+			if (!rc_is(t[i].result, NOT_FOUND) && !rc_is(t[i].result, SlowDown))
+				fail_msg("writer %u: %s", i, err_name(t[i].result.code));
 			continue;
 		}
 		assert_false(removed);
