@@ -44,16 +44,29 @@ static bool is_ours(const struct job *j, const struct task_record *rec)
 	return str_eq(pb_str(rec->m->task->owner_instance_id), str_c(j->engine->instance));
 }
 
-static rc try_update(struct job *j, struct vcall *c, job_change *change)
+/* Whose the record was found to be: ours, somebody else's by now or ended by somebody else, nobody's. */
+enum found_as { OURS, LOST, GONE };
+
+static rc look(struct job *j, struct vcall *c, struct task_record *ret, enum found_as *ret_as)
+{
+	rc found = task_record_read(c, j->partition, j->id, ret);
+
+	*ret_as = rc_is(found, NOT_FOUND) ? GONE
+		  : rc_ok(found) && (ret->m->task->done || !is_ours(j, ret)) ? LOST
+									     : OURS;
+	return *ret_as == GONE ? RC_OK : found;
+}
+
+static rc try_update(struct job *j, struct vcall *c, job_change *change, enum found_as *ret)
 {
 	struct task_record rec;
-	rc found = task_record_read(c, j->partition, j->id, &rec);
 
-	if (!rc_ok(found) && !rc_is(found, NOT_FOUND))
-		return found;
-	if (rc_ok(found) && rec.m->task->done && is_ours(j, &rec) && j->unsure)
-		return RC_OK; /* the end that wasn't known to have been written */
-	if (rc_is(found, NOT_FOUND) || rec.m->task->done || !is_ours(j, &rec)) {
+	TRY(look(j, c, &rec, ret));
+	if (*ret == LOST && rec.m->task->done && is_ours(j, &rec) && atomic_load(&j->unsure)) {
+		*ret = OURS; /* the end that wasn't known to have been written */
+		return RC_OK;
+	}
+	if (*ret != OURS) {
 		task_job_set_stop(j, STOP_LOST);
 		return RC_OK;
 	}
@@ -65,11 +78,11 @@ static rc try_update(struct job *j, struct vcall *c, job_change *change)
 	return task_record_write(c, j->partition, &rec);
 }
 
-/* RC_OK and STOP_LOST: it wasn't ours. change NULL: only looks. */
-static rc update(struct job *j, struct vcall *c, job_change *change)
+/* RC_OK: it was done, or the record isn't ours, and STOP_LOST is set. change NULL: only looks. */
+static rc update(struct job *j, struct vcall *c, job_change *change, enum found_as *ret)
 {
 	for (unsigned i = 0; i < BRANCH_TRIES; i++) {
-		rc r = try_update(j, c, change);
+		rc r = try_update(j, c, change, ret);
 
 		if (!rc_is(r, PREDICATE))
 			return r;
@@ -128,7 +141,7 @@ static void tell(const struct job *j)
 	static const char *const words[] = {[END_NOT] = "lost", [END_RESULT] = "done",
 					    [END_FAILURE] = "failed", [END_CANCELLED] = "cancelled",
 					    [END_RELEASE] = "given back"};
-	enum job_end how = stop_of(j) == STOP_LOST ? END_NOT : j->how;
+	enum job_end how = j->written ? j->how : END_NOT;
 	struct str operation = task_kind_ops(j->kind)->operation;
 	char labels[128];
 
@@ -140,18 +153,40 @@ static void tell(const struct job *j)
 		  F_CSTR("result", words[how]), F_CSTR("error", how == END_FAILURE ? j->err.msg : ""));
 }
 
-/* False when it must be tried again. */
+/* The entry through which it is found by who looks for lost ones: it goes with the task's end alone. Of one that was
+ * given back, or that is another process's, it must stay, or nobody would ever take it up again. */
+static void forget(struct job *j, struct vcall *c, enum found_as as)
+{
+	if (as == GONE || (as == OURS && j->how != END_RELEASE))
+		IGNORE_RC(task_index_delete(c, j->index_key)); /* who looks for lost ones does it, later */
+}
+
+/* Of one that was lost: with its repository? */
+static rc is_gone(struct job *j, struct vcall *c, enum found_as *ret)
+{
+	struct task_record rec;
+
+	TRY(look(j, c, &rec, ret));
+	if (*ret != GONE)
+		*ret = LOST;
+	return RC_OK;
+}
+
+/* False when it must be tried again. Whether it was written is told by this write alone: a heartbeat may see our own
+ * end meanwhile, and take the task for lost. */
 static bool write_end(struct job *j)
 {
 	struct arena *a = arena_new();
 	struct err err = {0};
 	struct vcall c = {.v = j->engine->v, .a = a, .wait = KV_BLOCK, .err = &err};
-	rc r = stop_of(j) == STOP_LOST ? RC_OK : update(j, &c, end);
+	enum found_as as = LOST;
+	rc r = stop_of(j) == STOP_LOST ? is_gone(j, &c, &as) : update(j, &c, end, &as);
 
-	j->unsure |= rc_is(r, UNKNOWN_OUTCOME);
-	/* What can't be forgotten is forgotten by who looks for lost ones. */
-	if (rc_ok(r) && (j->how != END_RELEASE || stop_of(j) == STOP_LOST))
-		IGNORE_RC(task_index_delete(&c, j->index_key));
+	if (rc_is(r, UNKNOWN_OUTCOME))
+		atomic_store(&j->unsure, true);
+	j->written = rc_ok(r) && as == OURS;
+	if (rc_ok(r))
+		forget(j, &c, as);
 	if (!rc_ok(r) && !atomic_load(&j->ending))
 		log_event(LOG_WARN, "tasks", "the end of a task was not written; it will be tried again",
 			  F_STR("id", j->id), F_CSTR("error", err.msg));
@@ -183,8 +218,10 @@ static rc run_kind(struct job *j, struct vcall *c)
 
 static enum job_end execute(struct job *j, struct vcall *c)
 {
+	enum found_as as;
+
 	/* Unclaimed for sure, or claimed by whom nobody else will find running it. */
-	if (stop_of(j) == STOP_SHUTDOWN || !rc_ok(update(j, c, claim)))
+	if (stop_of(j) == STOP_SHUTDOWN || !rc_ok(update(j, c, claim, &as)))
 		return END_RELEASE;
 	if (stop_of(j) == STOP_NO) {
 		j->failure = run_kind(j, c);
@@ -230,6 +267,7 @@ void task_job_beat(struct job *j, int64_t now_ms)
 	const struct tasks_options *o = &j->engine->o;
 	int64_t done = atomic_load_explicit(&j->done, memory_order_relaxed);
 	bool write = done != j->written_done || now_ms - j->written_ms >= o->heartbeat_ms;
+	enum found_as as;
 	struct arena *a;
 	struct vcall c;
 
@@ -244,7 +282,7 @@ void task_job_beat(struct job *j, int64_t now_ms)
 		return;
 	a = arena_new();
 	c = (struct vcall){.v = j->engine->v, .a = a, .wait = KV_BLOCK};
-	if (rc_ok(update(j, &c, write ? beat : NULL)) && write) {
+	if (rc_ok(update(j, &c, write ? beat : NULL, &as)) && write) {
 		j->written_ms = now_ms;
 		j->written_done = done;
 	}

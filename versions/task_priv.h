@@ -91,7 +91,8 @@ struct job {
 	/* worker; once `ending` is set: heartbeat thread, which tries to write the end again */
 	_Atomic bool ending;
 	struct str input, result;
-	bool again, unsure; /* unsure: its end may be written */
+	bool again, written; /* written: its end is in the record */
+	_Atomic bool unsure; /* its end may be written */
 	enum job_end how;
 	rc failure;
 	struct err err;

@@ -21,6 +21,7 @@ struct gate {
 	pthread_cond_t changed;
 	const char *at; /* partitions, keys, and beginnings of scans that begin with it wait; NULL: none */
 	unsigned waiting;
+	_Atomic unsigned tarry_ms; /* after each conditional write */
 	_Atomic bool cut; /* every write fails: the process is as good as dead */
 };
 
@@ -66,8 +67,11 @@ static rc gate_set(struct kv *kv, struct str partition, struct str key, struct s
 static rc gate_set_if(struct kv *kv, struct str partition, struct str key, struct str value,
 		      enum kv_cond cond, struct str current, struct err *reterr)
 {
-	return is_cut(kv) ? err_default(reterr, ERR_IO)
-			  : kv_set_if(below(kv), partition, key, value, cond, current, reterr);
+	rc res = is_cut(kv) ? err_default(reterr, ERR_IO)
+			    : kv_set_if(below(kv), partition, key, value, cond, current, reterr);
+
+	usleep(atomic_load(&((struct gate *)kv)->tarry_ms) * 1000);
+	return res;
 }
 
 static rc gate_delete(struct kv *kv, struct str partition, struct str key, struct err *reterr)
@@ -490,7 +494,8 @@ static void test_task__heartbeat(void **state)
 
 /* Servers that end. */
 
-static void test_task__stopping_gives_back(void **state)
+/* tarry_ms: so long the worker that gives back doesn't know yet that it has, while heartbeats see it. */
+static void stop_and_go_on(unsigned tarry_ms)
 {
 	struct world w;
 	struct server s, next;
@@ -511,6 +516,7 @@ static void test_task__stopping_gives_back(void **state)
 	close_gate(&s.gate, "repo1-main:");
 	commit = arena_dup(w.a, submit_commit(&s.c, &r));
 	wait_at_gate(&s.gate);
+	atomic_store(&s.gate.tarry_ms, tarry_ms);
 	versions_stop_tasks(s.v);
 	assert_rc(task_submit_dump(&s.c, &r, &id), ServiceUnavailable);
 	open_gate(&s.gate);
@@ -525,6 +531,12 @@ static void test_task__stopping_gives_back(void **state)
 	assert_str(t.error, STR(""));
 	server_close(&next);
 	world_close(&w);
+}
+
+static void test_task__stopping_gives_back(void **state)
+{
+	stop_and_go_on(0);
+	stop_and_go_on(300);
 }
 
 /* A dump goes on elsewhere, a commit that was begun doesn't. */
