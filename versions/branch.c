@@ -22,6 +22,7 @@ struct str branch_encode(const struct branch *b, struct arena *a)
 	m.hidden = b->hidden;
 	m.closed_ms = b->closed_ms;
 	m.removed_ms = b->removed_ms;
+	m.resets = b->resets;
 	return pb_pack(&m.base, a);
 }
 
@@ -40,6 +41,7 @@ rc branch_decode(struct str bytes, struct arena *a, struct branch *ret, struct e
 		.hidden = m->hidden,
 		.closed_ms = m->closed_ms,
 		.removed_ms = m->removed_ms,
+		.resets = m->resets,
 		.raw = bytes,
 	};
 	return RC_OK;

@@ -10,6 +10,9 @@ struct branch {
 	bool hidden;
 	/* Unix time, 0: not so. It is being removed, it was removed: branch_remove.h. */
 	int64_t closed_ms, removed_ms;
+	/* How often something sealed was undone by staging over it (reset.c): whoever sealed before that, and moves the
+	 * head to a commit with what was undone in it, must begin anew. */
+	int64_t resets;
 	struct str raw; /* the record's bytes as read: what compare-and-set compares */
 };
 

@@ -28,6 +28,7 @@
 
 #include "versions/internal.h"
 #include "versions/listing.h"
+#include "versions/staging.h"
 
 /* So long a removed record may be deleted; so long must who replaces it wait: twice as long, for clocks. */
 enum { FORGET_MS = 30 * 1000, REMOVED_MS = 2 * FORGET_MS };
@@ -51,16 +52,13 @@ static rc changed(struct vcall *c)
  * remove the branch would make the list longer. Nothing can have been acknowledged under it since. */
 static rc drop_empty_seal(struct vcall *c, struct branch *b, struct str *ret)
 {
-	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
-	struct kv_entry e;
-	bool end;
+	bool empty;
 
 	*ret = STR_NONE;
 	if (!b->sealed_n)
 		return RC_OK;
-	TRY(kv_scan(c->v->kv, b->sealed[0], STR(""), 1, &it, c->err));
-	TRY(kv_iter_next(it, &e, &end, c->err));
-	if (!end)
+	TRY(staging_is_empty(c, b->sealed[0], &empty));
+	if (!empty)
 		return RC_OK;
 	*ret = b->sealed[0];
 	b->sealed++;

@@ -71,7 +71,9 @@ rc branch_cherry_pick(struct vcall *c, const struct repo *r, const struct pick_r
 /* The branch onto the ref's commit. */
 rc branch_hard_reset(struct vcall *c, const struct repo *r, struct str branch, struct str ref, bool force);
 
-/* What is staged goes: of the whole branch, of a prefix, of one object. */
+/* What is staged goes: of the whole branch, of a prefix, of one object. The first is one compare-and-set, of all tokens for
+ * a fresh one. The others stage over what is to go what the commit has there, or a tombstone, and then count that in
+ * the branch's record (branch.h, resets), so that a commit that has sealed before begins anew. */
 rc branch_reset(struct vcall *c, const struct repo *r, struct str branch, bool force);
 rc branch_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix,
 		       bool force);

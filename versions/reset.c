@@ -23,13 +23,24 @@ static rc keeps_changing(struct vcall *c)
 	return err_set(c->err, ERR_SlowDown, "the branch keeps changing; try again");
 }
 
-/* Sealed first: what a writer stages from then on isn't what was asked to go. */
+/* All tokens at once, for a fresh one: who has written under the old one and isn't answered yet writes again. */
 static rc try_reset(struct vcall *c, const struct repo *r, struct str branch)
 {
-	struct branch b;
+	struct vcall quiet = {.v = c->v, .a = c->a};
+	struct branch b, clean;
+	bool empty;
 
-	TRY(branch_seal(c, r, branch, &b));
-	return branch_move(c, r, &b, b.commit_id, b.sealed_n);
+	TRY(branch_get_open(c, r, branch, &b));
+	TRY(staging_is_empty(c, b.staging_token, &empty));
+	if (empty && b.sealed_n == 0)
+		return RC_OK;
+	clean = b;
+	clean.staging_token = branch_new_token(c->a, r, branch);
+	clean.sealed_n = 0;
+	TRY(branch_replace(c, r, &b, &clean));
+	/* It is done, whatever becomes of this: at worst staged records are left behind. */
+	IGNORE_RC(branch_drop_tokens(&quiet, &b));
+	return RC_OK;
 }
 
 rc branch_reset(struct vcall *c, const struct repo *r, struct str branch, bool force)
@@ -58,6 +69,17 @@ static rc undoing(struct vcall *c, const struct repo *r, const struct branch *b,
 	else if (rc_ok(found))
 		*ret = staged_encode(path, &e, c->a);
 	return rc_is(found, NOT_FOUND) ? RC_OK : found;
+}
+
+/* After the last undoing entry is staged. PREDICATE: the branch is another one than when it was looked what undoes, and
+ * all is to be done again, over what was staged so far. Else whoever has sealed before, and is about to commit
+ * what was undone, learns of it, and begins anew: the entries would undo his commit. */
+static rc announce(struct vcall *c, const struct repo *r, const struct branch *b)
+{
+	struct branch undone = *b;
+
+	undone.resets++;
+	return branch_replace(c, r, b, &undone);
 }
 
 /* One path of a branch that was sealed before: an entry that was staged since then is newer, and stays. */
@@ -106,16 +128,13 @@ static rc undo_prefix(struct vcall *c, const struct repo *r, const struct branch
 	return res;
 }
 
-/* What undoes an entry depends on the commit: should that be another one afterwards, all is done again, over
- * what was staged by it. */
 static rc try_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix)
 {
-	struct branch b, now;
+	struct branch b;
 
 	TRY(branch_seal(c, r, branch, &b));
 	TRY(undo_prefix(c, r, &b, prefix));
-	TRY(branch_get(c, r, branch, &now));
-	return str_eq(now.commit_id, b.commit_id) ? RC_OK : RC(PREDICATE);
+	return announce(c, r, &b);
 }
 
 rc branch_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix,
@@ -133,17 +152,6 @@ rc branch_reset_prefix(struct vcall *c, const struct repo *r, struct str branch,
 	return res;
 }
 
-/* The same for one path, where the KV can't guard the write by the branch. */
-static rc confirm(struct vcall *c, const struct repo *r, const struct branch *b)
-{
-	struct branch now;
-
-	if (kv_has_guarded(c->v->kv))
-		return RC_OK;
-	TRY(branch_get(c, r, b->id, &now));
-	return str_eq(now.commit_id, b->commit_id) ? RC_OK : RC(PREDICATE);
-}
-
 rc branch_reset_object(struct vcall *c, const struct repo *r, struct str branch, struct str path,
 		       bool force)
 {
@@ -159,7 +167,7 @@ rc branch_reset_object(struct vcall *c, const struct repo *r, struct str branch,
 		TRY(undoing(c, r, &b, path, &value));
 		res = staging_write(c, r, &b, path, value, &sent);
 		if (rc_ok(res))
-			res = confirm(c, r, &b);
+			res = announce(c, r, &b);
 		if (!rc_is(res, PREDICATE))
 			return res;
 	}

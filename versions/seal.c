@@ -4,19 +4,11 @@
 #include "versions/head.h"
 #include "versions/internal.h"
 #include "versions/staged_changes.h"
+#include "versions/staging.h"
 
 static rc keeps_changing(struct vcall *c)
 {
 	return err_set(c->err, ERR_SlowDown, "the branch keeps changing; try again");
-}
-
-static rc is_empty(struct vcall *c, struct str token, bool *ret)
-{
-	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
-	struct kv_entry e;
-
-	TRY(kv_scan(c->v->kv, token, STR(""), 1, &it, c->err));
-	return kv_iter_next(it, &e, ret, c->err);
 }
 
 static rc replace(struct vcall *c, const struct repo *r, const struct branch *b, struct str raw)
@@ -128,7 +120,7 @@ rc branch_seal(struct vcall *c, const struct repo *r, struct str name, struct br
 		rc res;
 
 		TRY(branch_get_open(c, r, name, ret));
-		TRY(is_empty(c, ret->staging_token, &empty));
+		TRY(staging_is_empty(c, ret->staging_token, &empty));
 		if (empty)
 			return RC_OK;
 		if (ret->sealed_n >= SEALED_MAX) {
@@ -147,7 +139,7 @@ static bool without(const struct branch *from, size_t dropped, struct branch *no
 {
 	const struct str *oldest = from->sealed + (from->sealed_n - dropped);
 
-	if (!str_eq(now->commit_id, from->commit_id) || now->sealed_n < dropped)
+	if (!str_eq(now->commit_id, from->commit_id) || now->resets != from->resets || now->sealed_n < dropped)
 		return false;
 	now->sealed_n -= dropped;
 	for (size_t i = 0; i < dropped; i++)

@@ -21,6 +21,15 @@ rc staging_get(struct vcall *c, struct str token, struct str path, struct staged
 	return RC_OK;
 }
 
+rc staging_is_empty(struct vcall *c, struct str token, bool *ret)
+{
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct kv_entry e;
+
+	TRY(kv_scan(c->v->kv, token, STR(""), 1, &it, c->err));
+	return kv_iter_next(it, &e, ret, c->err);
+}
+
 static bool maybe_written(rc r)
 {
 	return !surely_unwritten(r);

@@ -15,6 +15,8 @@ struct staged {
 
 rc staging_get(struct vcall *c, struct str token, struct str path, struct staged *ret);
 
+rc staging_is_empty(struct vcall *c, struct str token, bool *ret);
+
 /* What counts for a path in the branch as it was read (NOTHING, also for a tombstone, or an entry); top:
  * what its own token says. In object.c. */
 rc object_find(struct vcall *c, const struct repo *r, const struct branch *b, struct str path,

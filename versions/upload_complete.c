@@ -233,25 +233,14 @@ static rc begin(struct vcall *c, const struct repo *r, struct upload_record *u, 
 	return err_set(c->err, ERR_SlowDown, "the upload's record keeps changing; try again");
 }
 
-/* An abort took the parts away: the upload is gone, the list wasn't wrong. */
-static rc join_failed(struct vcall *c, const struct repo *r, const struct upload *u, rc why)
-{
-	struct upload_record now;
-
-	if (rc_is(why, InvalidPart))
-		TRY(upload_read(c, r, u->branch, u->path, u->id, &now));
-	return rc_is(why, InvalidPart) ? err_default(c->err, ERR_InvalidPart) : why;
-}
-
-static rc join(struct vcall *c, const struct repo *r, struct backend *b, const struct upload *u,
-	       const struct plan *p)
+static rc join(struct vcall *c, struct backend *b, const struct upload *u, const struct plan *p)
 {
 	struct backend_stat stat;
 	rc res = b->blocking->mpu_complete(b, &u->to, u->store_upload_id, p->store_parts, p->n, c->a,
 					   &stat, c->err);
 
 	if (!rc_is(res, NOT_FOUND))
-		return join_failed(c, r, u, res);
+		return res;
 	res = backend_head_now(b, &u->to, c->a, &stat, c->err);
 	if (rc_ok(res) && stat.size == (uint64_t)p->entry.size)
 		return RC_OK;
@@ -301,13 +290,23 @@ static rc complete(struct vcall *c, const struct repo *r, struct upload_record *
 	TRY(check_condition(c, r, u, how->cond, how->etag, ret, &visible));
 	TRY(begin(c, r, u, p.entry.etag));
 	if (!visible) {
-		TRY(join(c, r, b, &u->u, &p));
+		TRY(join(c, b, &u->u, &p));
 		TRY(object_stage(c, r, u->u.branch, u->u.path, &p.entry, how->cond, how->etag,
 				 &sent));
 		*ret = p.entry;
 	}
 	end_upload(c, &u->u);
 	return RC_OK;
+}
+
+/* Parts that aren't there, or an object that is, may be what another Complete of it, or an abort, has done since the upload
+ * was read: then it is gone, and neither list nor condition was wrong. */
+static bool is_gone(struct vcall *c, const struct repo *r, const struct upload *u)
+{
+	struct vcall quiet = {.v = c->v, .a = c->a};
+	struct upload_record now;
+
+	return rc_is(upload_read(&quiet, r, u->branch, u->path, u->id, &now), NoSuchUpload);
 }
 
 rc upload_complete(struct vcall *c, const struct repo *r, struct str branch, struct str path,
@@ -320,6 +319,8 @@ rc upload_complete(struct vcall *c, const struct repo *r, struct str branch, str
 	res = upload_read(c, r, branch, path, id, &u);
 	if (rc_ok(res))
 		res = complete(c, r, &u, how, ret);
+	if ((rc_is(res, InvalidPart) || rc_is(res, PREDICATE)) && is_gone(c, r, &u.u))
+		res = err_default(c->err, ERR_NoSuchUpload);
 	/* Gone before, or by another Complete of it while this one was under way. */
 	return rc_is(res, NoSuchUpload) ? repeated(c, r, branch, path, id, how, ret) : res;
 }

@@ -1,5 +1,5 @@
-/* A repository that is deleted while somebody works on what he has found of it before: he is told that it is
- * gone, and never that something is damaged. */
+/* A repository that is deleted while somebody works on what he has found of it before: he is told
+ * that it is gone, and never that something is damaged. */
 #include "tests/versions/rich_repo.h"
 
 #include "versions/dump.h"
@@ -85,7 +85,8 @@ static rc create_tag(struct vcall *c, const struct repo *r)
 
 static rc commit(struct vcall *c, const struct repo *r)
 {
-	const struct commit_request q = {.branch = STR("dev"), .committer = STR("x"), .message = STR("m")};
+	const struct commit_request q = {
+	    .branch = STR("dev"), .committer = STR("x"), .message = STR("m")};
 	struct commit made;
 
 	return branch_commit(c, r, &q, &made);
@@ -93,7 +94,8 @@ static rc commit(struct vcall *c, const struct repo *r)
 
 static rc merge(struct vcall *c, const struct repo *r)
 {
-	const struct merge_request q = {.source = STR("v2-ünï"), .destination = STR("old"), .committer = STR("x")};
+	const struct merge_request q = {
+	    .source = STR("v2-ünï"), .destination = STR("old"), .committer = STR("x")};
 	struct commit made;
 
 	return branch_merge(c, r, &q, &made);
@@ -101,7 +103,8 @@ static rc merge(struct vcall *c, const struct repo *r)
 
 static rc revert(struct vcall *c, const struct repo *r)
 {
-	const struct pick_request q = {.branch = STR("main"), .ref = STR("main"), .parent = 1, .committer = STR("x")};
+	const struct pick_request q = {
+	    .branch = STR("main"), .ref = STR("main"), .parent = 1, .committer = STR("x")};
 	struct commit made;
 
 	return branch_revert(c, r, &q, &made);
@@ -114,7 +117,8 @@ static rc reset(struct vcall *c, const struct repo *r)
 
 static rc look_at_log(struct vcall *c, const struct repo *r)
 {
-	struct log_request q = {.max = PAGE, .after = STR_NONE, .since = INT64_MIN, .stop_at = STR_NONE};
+	struct log_request q = {
+	    .max = PAGE, .after = STR_NONE, .since = INT64_MIN, .stop_at = STR_NONE};
 	struct log_page page;
 	struct ref at;
 
@@ -141,22 +145,22 @@ static const struct use {
 	const char *name;
 	rc (*run)(struct vcall *c, const struct repo *r);
 } uses[] = {
-	{"list a branch", list_branch},
-	{"list a tag", list_tag},
-	{"stat", stat_branch},
-	{"stat in an ancestor", stat_ancestor},
-	{"put", put_always},
-	{"put if absent", put_if_absent},
-	{"delete", delete_one},
-	{"create a branch", create_branch},
-	{"create a tag", create_tag},
-	{"commit", commit},
-	{"merge", merge},
-	{"revert", revert},
-	{"reset", reset},
-	{"log", look_at_log},
-	{"commit's record", look_at_commit},
-	{"dump", dump},
+    {"list a branch", list_branch},
+    {"list a tag", list_tag},
+    {"stat", stat_branch},
+    {"stat in an ancestor", stat_ancestor},
+    {"put", put_always},
+    {"put if absent", put_if_absent},
+    {"delete", delete_one},
+    {"create a branch", create_branch},
+    {"create a tag", create_tag},
+    {"commit", commit},
+    {"merge", merge},
+    {"revert", revert},
+    {"reset", reset},
+    {"log", look_at_log},
+    {"commit's record", look_at_commit},
+    {"dump", dump},
 };
 
 struct meeting {
@@ -190,7 +194,8 @@ static bool goes_before(const struct use *u, unsigned nth)
 	seen = u->run(&w.c, &r);
 	world_hook(&w, 0, NULL, NULL);
 	if (!rc_ok(seen) && !rc_is(seen, NOT_FOUND))
-		fail_msg("%s, gone before read %u: %s: %s", u->name, nth, err_name(seen.code), w.err.msg);
+		fail_msg("%s, gone before read %u: %s: %s", u->name, nth, err_name(seen.code),
+			 w.err.msg);
 	world_close(&w);
 	return m.came;
 }
@@ -209,7 +214,7 @@ static void test_gone__between_reads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gone__between_reads),
+	    cmocka_unit_test(test_gone__between_reads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

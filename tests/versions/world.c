@@ -101,7 +101,7 @@ static struct kv *plain_new(struct kv *next)
 
 enum { LEASE_MS = 300 };
 
-static struct versions *process_new(struct world *w, bool first)
+static struct versions *process_new(struct world *w, bool cached, int64_t lease_ms)
 {
 	const struct versions_options o = {
 		.kv = w->kv,
@@ -116,10 +116,10 @@ static struct versions *process_new(struct world *w, bool first)
 		.max_range_bytes = 4096,
 		.range_raggedness = 10,
 		.ranges = w->ranges,
-		.lease_ms = first ? 0 : LEASE_MS,
+		.lease_ms = lease_ms,
 	};
 	const struct tables_options tables = {
-		.cache_dir = first ? str_c(w->cache) : STR_NONE,
+		.cache_dir = cached ? str_c(w->cache) : STR_NONE,
 		.cache_bytes = 256 * 1024,
 		.block_cache_bytes = 64 * 1024,
 		.open_max = 20,
@@ -133,7 +133,7 @@ static struct versions *process_new(struct world *w, bool first)
 
 static void start(struct world *w)
 {
-	w->v = process_new(w, true);
+	w->v = process_new(w, true, 0);
 	w->c = (struct vcall){.v = w->v, .a = w->a, .wait = KV_BLOCK, .err = &w->err};
 }
 
@@ -242,14 +242,24 @@ void world_close(struct world *w)
 	arena_free(w->a);
 }
 
-struct versions *world_other(struct world *w)
+static struct versions *two_processes(struct world *w, int64_t lease_ms)
 {
 	if (!w->second) {
-		w->second = process_new(w, false);
+		w->second = process_new(w, false, lease_ms);
 		versions_free(w->v);
-		w->v = w->c.v = process_new(w, false);
+		w->v = w->c.v = process_new(w, false, lease_ms);
 	}
 	return w->second;
+}
+
+struct versions *world_other(struct world *w)
+{
+	return two_processes(w, LEASE_MS);
+}
+
+struct versions *world_peer(struct world *w)
+{
+	return two_processes(w, 0);
 }
 
 void world_restart(struct world *w)

@@ -39,6 +39,8 @@ void world_close(struct world *w);
 void world_restart(struct world *w);
 /* Another process on the same KV and store, from then on; both with leases on heads. */
 struct versions *world_other(struct world *w);
+/* The same of two that look at no leases, and so never wait for each other. */
+struct versions *world_peer(struct world *w);
 /* The KV is lost, the stores are all that is left. */
 void world_lose_kv(struct world *w);
 /* Frees all results so far. */
