@@ -9,7 +9,7 @@
 #include "versions/staging.h"
 #include "versions/turn.h"
 
-enum { PAGE = 1000 };
+enum { PAGE = 1000, STRICT_TRIES = 8 };
 
 static rc allowed(struct vcall *c, const struct repo *r, struct str branch, bool force)
 {
@@ -82,27 +82,30 @@ static rc announce(struct vcall *c, const struct repo *r, const struct branch *b
 	return branch_replace(c, r, b, &undone);
 }
 
-/* One path of a branch that was sealed before: an entry that was staged since then is newer, and stays. */
+/* One path of a branch that was sealed before. PREDICATE: something was staged there since then, perhaps made of what is to
+ * go (a change of tags, a conditional write). */
 static rc undo_sealed(struct vcall *c, const struct repo *r, const struct branch *b, struct str path)
 {
 	struct str value;
 	bool sent = false;
-	rc res;
 
 	TRY(undoing(c, r, b, path, &value));
-	res = staging_replace(c, r, b, path, value, KV_IF_ABSENT, STR_NONE, &sent);
-	return rc_is(res, PREDICATE) ? RC_OK : res;
+	return staging_replace(c, r, b, path, value, KV_IF_ABSENT, STR_NONE, &sent);
 }
 
 /* A page of what differs; `after` has the text of where the next one begins. */
 static rc undo_page(struct vcall *c, const struct repo *r, const struct branch *b, struct compare_request *q,
-		    struct buf *after, bool *ret_more)
+		    bool strict, struct buf *after, bool *ret_more)
 {
 	struct compare_page page;
 
 	TRY(compare_uncommitted(c, r, b->id, q, &page));
-	for (size_t i = 0; i < page.n; i++)
-		TRY(undo_sealed(c, r, b, page.items[i].path));
+	for (size_t i = 0; i < page.n; i++) {
+		rc res = undo_sealed(c, r, b, page.items[i].path);
+
+		if (strict || !rc_is(res, PREDICATE))
+			TRY(res);
+	}
 	buf_reset(after);
 	buf_add(after, page.next);
 	q->after = buf_str(after);
@@ -111,7 +114,7 @@ static rc undo_page(struct vcall *c, const struct repo *r, const struct branch *
 }
 
 /* What was sealed, path by path; each page has memory of its own. */
-static rc undo_prefix(struct vcall *c, const struct repo *r, const struct branch *b, struct str prefix)
+static rc undo_prefix(struct vcall *c, const struct repo *r, const struct branch *b, struct str prefix, bool strict)
 {
 	struct compare_request q = {.prefix = prefix, .max = PAGE};
 	struct buf after = BUF_INIT(KV_KEY_MAX);
@@ -121,19 +124,21 @@ static rc undo_prefix(struct vcall *c, const struct repo *r, const struct branch
 	while (rc_ok(res) && more) {
 		struct vcall page = {.v = c->v, .a = arena_new(), .wait = c->wait, .err = c->err};
 
-		res = undo_page(&page, r, b, &q, &after, &more);
+		res = undo_page(&page, r, b, &q, strict, &after, &more);
 		arena_free(page.a);
 	}
 	buf_deinit(&after);
 	return res;
 }
 
-static rc try_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix)
+/* What is staged under the prefix when the branch is sealed goes, what comes later stays. strict: PREDICATE when something
+ * comes before the path was undone, so that it goes, too, the next time. Where writers never rest, it stays at last. */
+static rc try_reset_prefix(struct vcall *c, const struct repo *r, struct str branch, struct str prefix, bool strict)
 {
 	struct branch b;
 
 	TRY(branch_seal(c, r, branch, &b));
-	TRY(undo_prefix(c, r, &b, prefix));
+	TRY(undo_prefix(c, r, &b, prefix, strict));
 	return announce(c, r, &b);
 }
 
@@ -141,12 +146,13 @@ rc branch_reset_prefix(struct vcall *c, const struct repo *r, struct str branch,
 		       bool force)
 {
 	struct turn turn;
+	unsigned tries = 0;
 	rc res;
 
 	TRY(allowed(c, r, branch, force));
 	TRY(turn_begin(&turn, c, r, branch));
 	do
-		res = try_reset_prefix(c, r, branch, prefix);
+		res = try_reset_prefix(c, r, branch, prefix, tries++ < STRICT_TRIES);
 	while (rc_is(res, PREDICATE) && rc_ok(res = turn_again(&turn)));
 	turn_end(&turn);
 	return res;

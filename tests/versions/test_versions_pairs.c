@@ -193,6 +193,22 @@ static rc copy_y(struct vcall *c, const struct repo *r, struct buf *out)
 	return stage(c, r, MAIN, "copy", (unsigned)e.size, STAGE_ALWAYS);
 }
 
+/* As a change of tags does it: of what is there, and once more if that has changed. */
+static rc replace_x(struct vcall *c, const struct repo *r, struct buf *out)
+{
+	struct entry was, e;
+	rc res;
+
+	do {
+		TRY(object_stat(c, r, MAIN, STR("x"), &was));
+		e = was;
+		e.size += 1000;
+		res = object_replace(c, r, MAIN, STR("x"), &was, &e);
+	} while (rc_is(res, PREDICATE) || rc_is(res, NOT_FOUND) ||
+		 rc_is(res, ConditionalRequestConflict));
+	return res;
+}
+
 static rc stat_x(struct vcall *c, const struct repo *r, struct buf *out)
 {
 	struct entry e;
@@ -360,6 +376,7 @@ static const struct operation {
     {"delete x", delete_x},
     {"delete x if there", delete_if_there},
     {"copy y of dev", copy_y},
+    {"replace x", replace_x},
     {"stat x", stat_x},
     {"list", list_main},
     {"uncommitted", uncommitted_of_main},
