@@ -13,7 +13,7 @@
 #include "base/metrics.h"
 #include "tests/backends/stores.h"
 
-enum { THREADS = 32, PUTS = 20 };
+enum { THREADS = 32, PUTS = 20, ROUNDS = 20 };
 
 static struct store s;
 static _Atomic unsigned failures;
@@ -107,6 +107,7 @@ static void test_threads__store_syncs_are_shared(void **state)
 {
 	struct local *l;
 	int64_t whole, files;
+	bool shared;
 	char key[64];
 
 	store_open(&s, STORE_LOCAL, NULL);
@@ -119,14 +120,19 @@ static void test_threads__store_syncs_are_shared(void **state)
 	});
 	atomic_store(&l->whole.again_ms, 0);
 	assert_true(rc_ok(put_mem("data/folder/first", STR("x"), false)));
-	whole = store_syncs();
-	files = file_syncs();
-	in_threads(put_many);
-	whole = store_syncs() - whole;
-	files = file_syncs() - files;
-	print_message("  %d puts: %d store syncs, %d file syncs\n", THREADS * PUTS, (int)whole,
-		      (int)files);
-	assert_true(whole + files < THREADS * PUTS);
+	shared = false;
+	for (int round = 0; round < ROUNDS && !shared; round++) {
+		atomic_store(&l->whole.again_ms, 0); /* a busy disk's slow sync has them go alone for a while */
+		whole = store_syncs();
+		files = file_syncs();
+		in_threads(put_many);
+		whole = store_syncs() - whole;
+		files = file_syncs() - files;
+		print_message("  %d puts: %d store syncs, %d file syncs\n", THREADS * PUTS, (int)whole,
+			      (int)files);
+		shared = whole + files < THREADS * PUTS;
+	}
+	assert_true(shared);
 	for (int t = 0; t < THREADS; t++)
 		for (int i = 0; i < PUTS; i++) {
 			snprintf(key, sizeof(key), "data/folder/%d-%d", t, i);
@@ -165,6 +171,17 @@ static void test_threads__if_absent_has_one_winner(void **state)
 	}
 }
 
+/* A store that keeps objects as files may answer 409 where a folder goes at that moment; the adapter says of it that
+ * it is to be tried again. */
+static rc put_at_last(const char *key)
+{
+	rc r = put_mem(key, str_c(key), false);
+
+	for (int i = 0; i < ROUNDS && rc_is(r, SlowDown); i++)
+		r = put_mem(key, str_c(key), false);
+	return r;
+}
+
 /* Removing empties folders that others are about to put into. */
 static void *put_and_remove(void *arg)
 {
@@ -176,7 +193,7 @@ static void *put_and_remove(void *arg)
 
 		snprintf(key, sizeof(key), "a/b%d/%zu", i % 3, (size_t)arg);
 		p = at(&s, key);
-		if (!rc_ok(put_mem(key, str_c(key), false)) || !holds(&s, key, str_c(key)))
+		if (!rc_ok(put_at_last(key)) || !holds(&s, key, str_c(key)))
 			atomic_fetch_add(&failures, 1);
 		if (!rc_ok(backend_remove_now(s.b, &p, &e))) {
 			print_error("%s\n", e.msg);
