@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "http/client.h"
+#include "tests/backends/presigned.h"
 #include "tests/backends/relay.h"
 #include "tests/backends/service.h"
 #include "tests/backends/stores.h"
@@ -316,22 +317,22 @@ static void test_remote__presigned(void **state)
 		open_kind(k, &(struct store_twist){0});
 		p = at(&s, "presigned key");
 		if (!(s.b->caps & BACKEND_CAP_PRESIGN)) {
-			fails(s.b->presign(s.b, &p, STR("GET"), until, a, &url, &test_err),
+			fails(presign(s.b, &p, STR("GET"), until, a, &url, &test_err),
 			      UNSUPPORTED);
 			close_kind();
 			continue;
 		}
 		ok(put_bytes(&s, "presigned key", STR("hello")));
-		ok(s.b->presign(s.b, &p, STR("GET"), until, a, &url, &test_err));
+		ok(presign(s.b, &p, STR("GET"), until, a, &url, &test_err));
 		assert_int_equal(fetch("GET", url, STR_NONE, &got), 200);
 		assert_true(str_eq(got, STR("hello")));
 		assert_true(fetch("GET", str_head(url, url.n - 1), STR_NONE, &got) >= 400);
-		ok(s.b->presign(s.b, &p, STR("HEAD"), until, a, &url, &test_err));
+		ok(presign(s.b, &p, STR("HEAD"), until, a, &url, &test_err));
 		assert_int_equal(fetch("HEAD", url, STR_NONE, &got), 200);
-		ok(s.b->presign(s.b, &p, STR("PUT"), until, a, &url, &test_err));
+		ok(presign(s.b, &p, STR("PUT"), until, a, &url, &test_err));
 		assert_in_range(fetch("PUT", url, STR("put by the bearer"), &got), 200, 201);
 		assert_true(holds(&s, "presigned key", STR("put by the bearer")));
-		fails(s.b->presign(s.b, &p, STR("GET"), until - 100000, a, &url, &test_err),
+		fails(presign(s.b, &p, STR("GET"), until - 100000, a, &url, &test_err),
 		      INVALID);
 		close_kind();
 	}

@@ -14,6 +14,7 @@
 #include "base/digest.h"
 #include "base/encode.h"
 #include "sigv4/sigv4.h"
+#include "tests/backends/presigned.h"
 #include "tests/backends/stores.h"
 #include "tests/http/fake.h"
 
@@ -713,18 +714,85 @@ static void test_s3__presigned(void **state)
 					      .credentials = {.token = STR("t/t")},
 					      .force_path_style = true});
 	p = at(&s, "k k");
-	ok(s.b->presign(s.b, &p, STR("PUT"), now + 60, a, &url, &test_err));
+	ok(presign(s.b, &p, STR("PUT"), now + 60, a, &url, &test_err));
 	assert_true(
 	    str_starts(url, STR("https://public.example.test/s3/bucket/a%20prefix/k%20k?")));
 	assert_true(str_find(url, STR("X-Amz-Security-Token=t%2Ft")) < url.n);
 	assert_true(str_find(url, STR("X-Amz-Expires=")) < url.n);
 	assert_true(str_find(url, STR("&X-Amz-Signature=")) < url.n);
-	fails(s.b->presign(s.b, &p, STR("DELETE"), now + 60, a, &url, &test_err), UNSUPPORTED);
-	fails(s.b->presign(s.b, &p, STR("GET"), now + 8 * 86400, a, &url, &test_err), INVALID);
+	fails(presign(s.b, &p, STR("DELETE"), now + 60, a, &url, &test_err), UNSUPPORTED);
+	fails(presign(s.b, &p, STR("GET"), now + 8 * 86400, a, &url, &test_err), INVALID);
 	close_store();
 	open_with((struct backend_s3_options){.disable_pre_signed = true});
-	assert_false(s.b->caps & BACKEND_CAP_PRESIGN);
-	fails(s.b->presign(s.b, &p, STR("GET"), now + 60, a, &url, &test_err), UNSUPPORTED);
+	assert_false(s.b->caps & (BACKEND_CAP_PRESIGN | BACKEND_CAP_PRESIGN_PART));
+	fails(presign(s.b, &p, STR("GET"), now + 60, a, &url, &test_err), UNSUPPORTED);
+}
+
+static void test_s3__presigned_parts(void **state)
+{
+	struct backend_presign q = {.method = STR("PUT"),
+				    .expires_s = wall_now().s + 60,
+				    .upload_id = STR("an id/+"),
+				    .part = 10000};
+	struct backend_presigned got;
+	struct object_ptr p;
+
+	open_with((struct backend_s3_options){.force_path_style = true});
+	p = at(&s, "k");
+	assert_true(s.b->caps & BACKEND_CAP_PRESIGN_PART);
+	ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+	assert_true(str_find(got.url, STR("?partNumber=10000&uploadId=an%20id%2F%2B&X-Amz-Algorithm=")) <
+		    got.url.n);
+	assert_int_equal(got.expires_s, q.expires_s);
+	q.part = 10001;
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), INVALID);
+	q.part = 0;
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), INVALID);
+	q.part = 1;
+	q.method = STR("GET");
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), INVALID);
+	q.method = STR("PUT");
+	q.upload_id = STR("");
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), INVALID);
+	close_store();
+	open_with((struct backend_s3_options){.disable_pre_signed_multipart = true});
+	q.upload_id = STR("id");
+	assert_true(s.b->caps & BACKEND_CAP_PRESIGN);
+	assert_false(s.b->caps & BACKEND_CAP_PRESIGN_PART);
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), UNSUPPORTED);
+}
+
+/* What a browser saves it as; of reads only. */
+static void test_s3__presigned_names(void **state)
+{
+	static const struct {
+		const char *path, *disposition;
+	} cases[] = {
+		{"plain.csv", "attachment%3B%20filename%3Dplain.csv&"},
+		{"a/b/plain.csv", "attachment%3B%20filename%3Dplain.csv&"},
+		{"a b\"c\\d", "attachment%3B%20filename%3D%22a%20b%5C%22c%5C%5Cd%22&"},
+		{"x/\xc3\xa4;1", "attachment%3B%20filename%2A%3Dutf-8%27%27%25C3%25A4%253B1&"},
+		{"new\nline", "attachment%3B%20filename%2A%3Dutf-8%27%27new%250Aline&"},
+		{"a/b/", "attachment&"},
+	};
+	struct backend_presign q = {
+		.method = STR("GET"), .expires_s = wall_now().s + 60, .upload_id = STR_NONE};
+	struct backend_presigned got;
+	struct object_ptr p;
+
+	open_with((struct backend_s3_options){.force_path_style = true});
+	p = at(&s, "k");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct str want = arena_printf(a, "?response-content-disposition=%s", cases[i].disposition);
+
+		q.filename = str_c(cases[i].path);
+		ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+		if (str_find(got.url, want) == got.url.n)
+			fail_msg("%s: %.*s", cases[i].path, STR_ARG(got.url));
+	}
+	q.method = STR("PUT");
+	ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+	assert_true(str_find(got.url, STR("disposition")) == got.url.n);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_s3__##name, setup, teardown)
@@ -748,6 +816,8 @@ int main(void)
 	    TEST(listing),
 	    TEST(versitygw_gets_frames),
 	    TEST(presigned),
+	    TEST(presigned_parts),
+	    TEST(presigned_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
