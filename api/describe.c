@@ -310,7 +310,7 @@ static bool below_repository(const struct api_route *o)
 static void show_responses(struct api_req *r, const struct api_route *o, const struct description *d)
 {
 	struct str more = str_c(d->errors), status;
-	bool refused = str_eq(more, STR("501"));
+	bool refused = str_eq(more, STR("501")) && !*d->answer && !*d->body; /* whatever is asked */
 
 	jw_object(&r->w, "responses");
 	if (!refused)

@@ -19,6 +19,7 @@ import urllib.request
 from harness import KEY, SECRET, SOURCE, Server, clean_env, main
 from rest import Rest
 from services import Azurite, FakeGcs, Local, S3Proxy, Versitygw
+from sluicectl import Ctl
 
 MIB = 1 << 20
 PART = 5 * MIB
@@ -336,6 +337,44 @@ def whole_day(kind, id):
         if store.kind == "s3":
             parts(store, api)
         by_sdk(store, server)
+        by_sluicectl(store, server)
+
+
+def by_sluicectl(store, server):
+    """As lakectl: past the server where it may, unless it is told not to."""
+    begun = server.log_text().count('"operation":"uploadObject"')
+    small, big = os.urandom(1000), os.urandom(40 * MIB if store.kind == "s3" else 3 * MIB)
+    with Ctl(server.url, files={"small": small, "big": big, "tree/a": b"a", "tree/sub/b": b""}) as ctl:
+        for name in ("small", "big"):
+            ctl("fs", "upload", "-s", name, f"lakefs://repo/main/ctl/{name}", "--no-progress")
+            stat = ctl("fs", "stat", f"lakefs://repo/main/ctl/{name}").stdout
+            assert store.url in stat and "Physical Address Expires: " in stat, stat
+            ctl("fs", "download", f"lakefs://repo/main/ctl/{name}", f"down-{name}", "--no-progress")
+        for name, data in (("small", small), ("big", big)):
+            with open(ctl.path(f"down-{name}"), "rb") as f:
+                assert f.read() == data, name
+            assert ctl("fs", "cat", f"lakefs://repo/main/ctl/{name}", text=False).stdout == data
+        ctl("fs", "upload", "-r", "-s", "tree", "lakefs://repo/main/ctl/tree/", "--no-progress")
+        ctl("fs", "download", "-r", "lakefs://repo/main/ctl/tree/", "tree-down", "--no-progress")
+        with open(ctl.path("tree-down", "a"), "rb") as f:
+            assert f.read() == b"a"
+        assert os.path.getsize(ctl.path("tree-down", "sub", "b")) == 0
+        url = ctl("fs", "presign", "lakefs://repo/main/ctl/small").stdout.strip()
+        assert web("GET", url).body == small, url
+        log = server.log_text()
+        before = log.count('"operation":"uploadObject"')
+        assert before == begun, "bytes went through the server"
+        assert log.count('"operation":"linkPhysicalAddress"') > 3
+        assert ('"operation":"completePresignMultipartUpload"' in log) is (store.kind == "s3")
+        ctl("fs", "upload", "-s", "small", "lakefs://repo/main/ctl/through", "--pre-sign=false", "--no-progress")
+        stat = ctl("fs", "stat", "lakefs://repo/main/ctl/through", "--pre-sign=false").stdout
+        assert store.namespace("repo") in stat and "Expires" not in stat, stat
+        assert ctl("fs", "cat", "lakefs://repo/main/ctl/through", "--pre-sign=false", text=False).stdout == small
+        ctl("fs", "upload", "-s", "-", "lakefs://repo/main/ctl/stdin", stdin="of a pipe")  # of no known length
+        assert ctl("fs", "cat", "lakefs://repo/main/ctl/stdin").stdout == "of a pipe"
+        assert server.log_text().count('"operation":"uploadObject"') == before + 2
+        done = ctl("fs", "cat", "lakefs://repo/main/ctl/nosuch", code=1)
+        assert "not found" in done.stderr, done.stderr
 
 
 # Multipart uploads.
@@ -543,8 +582,6 @@ def short(api):
     assert web("GET", url).status in (400, 403)
     assert web("PUT", place["presigned_url"], b"late").status in (400, 403)
 
-
-# sluicectl.
 
 if sys.argv[1:2] == ["sdk"]:
     sdk(*sys.argv[2:])

@@ -17,7 +17,7 @@ from harness import SLUICE, Server, main
 from rest import Rest
 from rest_cases import CASES, ERRORS, Site
 
-# Answered with 501 by a row, whatever is asked.
+# Answered with 501 whatever is asked: by a row, or of a local store.
 REFUSED = {
     "importStart", "importStatus", "importCancel", "createPresignMultipartUpload", "completePresignMultipartUpload",
     "abortPresignMultipartUpload", "uploadPart", "uploadPartCopy", "listPullRequests", "createPullRequest",
