@@ -183,7 +183,8 @@ struct backend_blocking_ops {
 		   struct arena *a, struct backend_stat *ret, struct err *reterr);
 	/* Multipart: parts of an upload to `to`; a part put again leaves the old one to whoever has
 	 * its etag until the upload ends. complete joins the parts in the given order into `to`, and
-	 * is repeatable after a crash until it has answered RC_OK once; abort is idempotent.
+	 * is repeatable after a crash until it has answered RC_OK once; abort is idempotent. Of parts whose
+	 * sizes aren't known it answers the whole object's stat, as head would.
 	 * NOT_FOUND: no such upload; InvalidPart: no such part in it. */
 	rc (*mpu_create)(struct backend *b, const struct object_ptr *to,
 			 const struct backend_put_options *o, struct arena *a,

@@ -1,4 +1,5 @@
 /* Signing, and the regions that it needs. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "backends/remote_frames.h"
@@ -11,7 +12,7 @@
 
 #define EMPTY_SHA256 STR("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 
-enum { BUCKETS_MAX = 1000 };
+enum { BUCKETS_MAX = 1000, UNSURE_MS = 5000 };
 
 /* Regions. */
 
@@ -204,6 +205,32 @@ rc s3_sign(struct remote *r, struct remote_call *c, struct err *reterr)
 	return RC_OK;
 }
 
+/* A listing has a thousand to presign: where nobody knows the bucket's region, one of them has asked. */
+static rc region_to_presign(struct s3 *s, struct str bucket, struct arena *a, struct str *ret,
+			    struct err *reterr)
+{
+	bool unsure;
+
+	*ret = known(s, bucket, a);
+	if (ret->n)
+		return RC_OK;
+	pthread_mutex_lock(&s->regions.lock);
+	unsure = str_eq(str_c(s->regions.unsure), bucket) &&
+		 mono_ms() - s->regions.unsure_ms < UNSURE_MS;
+	pthread_mutex_unlock(&s->regions.lock);
+	*ret = s->o.region;
+	if (unsure)
+		return RC_OK;
+	TRY(s3_region(s, bucket, a, ret, reterr));
+	if (known(s, bucket, a).n)
+		return RC_OK;
+	pthread_mutex_lock(&s->regions.lock);
+	snprintf(s->regions.unsure, sizeof(s->regions.unsure), STR_FMT, STR_ARG(bucket));
+	s->regions.unsure_ms = mono_ms();
+	pthread_mutex_unlock(&s->regions.lock);
+	return RC_OK;
+}
+
 /* What is asked beside the object. */
 static struct str presigned_query(const struct backend_presign *q, struct arena *a)
 {
@@ -237,7 +264,7 @@ static rc presign_url(struct s3 *s, struct s3_target *t, const struct backend_pr
 	struct str pieces[4];
 	int64_t keys_end_s;
 
-	TRY(s3_region(s, t->bucket, a, &t->region, reterr));
+	TRY(region_to_presign(s, t->bucket, a, &t->region, reterr));
 	TRY(aws_credentials_until(s->keys, a, &keys, &keys_end_s, reterr));
 	ret->expires_s = end_of(q, keys_end_s, now);
 	pieces[0] = s3_base(&s->presigned, t->bucket, t->region, a, &host.value);

@@ -26,6 +26,9 @@ struct s3 {
 	struct {
 		pthread_mutex_t lock;
 		struct lru buckets;
+		/* The bucket of which presigning last found that nobody knows, and when. */
+		char unsure[64];
+		int64_t unsure_ms;
 	} regions;
 };
 

@@ -30,7 +30,7 @@ ssize_t source_more(void *ud, char *dst, size_t n, struct fault *ret_fault)
 	if (!n)
 		return 0;
 	do
-		got = read(s->fd, dst, n);
+		got = s->at < 0 ? read(s->fd, dst, n) : pread(s->fd, dst, n, s->at);
 	while (got < 0 && errno == EINTR);
 	if (got < 0 || (got == 0 && s->left > 0)) {
 		*ret_fault = own(s->a, got < 0 ? strerror(errno) : "it became shorter while it was read", STR("read"));
@@ -38,18 +38,20 @@ ssize_t source_more(void *ud, char *dst, size_t n, struct fault *ret_fault)
 	}
 	digest_set_update(s->digests, dst, (size_t)got);
 	s->sent += got;
+	if (s->at >= 0)
+		s->at += got;
 	if (s->left > 0)
 		s->left -= got;
 	progress_bytes(s->progress, got);
 	return got;
 }
 
-bool source_rewind(struct source *s, int64_t offset, int64_t length)
+void source_rewind(struct source *s, int64_t offset, int64_t length)
 {
 	s->sent = 0;
+	s->at = offset;
 	s->left = length;
 	s->digests = digest_set_new(s->a, 1u << DIGEST_MD5);
-	return length == 0 || lseek(s->fd, offset, SEEK_SET) == offset;
 }
 
 /* The server says what it has stored. */
@@ -102,7 +104,7 @@ static bool send_file(struct ctl *c, struct arena *a, const struct presigned *ho
 		      const struct uri *u, struct str local, struct str key, struct answer *ret,
 		      struct fault *ret_fault)
 {
-	struct source s = {.a = a, .progress = p};
+	struct source s = {.a = a, .at = -1, .progress = p};
 	struct stat st;
 	bool good = false;
 
@@ -206,7 +208,7 @@ static bool upload_tree(struct ctl *c, struct uri *u, struct presigned presigned
 static bool upload_one(struct ctl *c, struct uri *u, struct presigned presigned, struct str source)
 {
 	struct progress *p = progress_new("upload", args_bool(c->args, "no-progress") || str_eq(source, STR("-")));
-	struct source in = {.a = c->a, .fd = STDIN_FILENO, .progress = p};
+	struct source in = {.a = c->a, .fd = STDIN_FILENO, .at = -1, .progress = p};
 	struct answer w;
 	struct stat st;
 	bool good;

@@ -1,15 +1,15 @@
 /* An upload past the server: an address of the store's is asked for, the bytes are put there, and the address is linked
  * to the path; or a multipart upload is begun, its parts are put, and it is completed. What isn't linked is nobody's. */
-#include <errno.h>
-#include <unistd.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/encode.h"
 #include "cli/ctl/upload.h"
 
 #define PARTS_FROM ((int64_t)5 << 20) /* lakectl's */
-#define PART_BYTES ((int64_t)16 << 20)
+#define PART_BYTES ((int64_t)8 << 20)
 
-enum { DOC_MAX = 2 << 20, PARTS_MAX = 10000, MD5_HEX = 32 };
+enum { DOC_MAX = 2 << 20, PARTS_MAX = 10000, MD5_HEX = 32, AT_ONCE = 5 /* parts, as lakectl */ };
 
 struct sending {
 	struct ctl *c;
@@ -75,8 +75,7 @@ static bool put(struct sending *g, struct target *t)
 	for (;;) {
 		if (!t->url(g, t, &up.path))
 			return false;
-		if (!source_rewind(g->s, t->offset, t->length))
-			return own(g, arena_printf(g->a, "read: %s", strerror(errno)));
+		source_rewind(g->s, t->offset, t->length);
 		if (client_put(g->c->client, g->a, &up, g->how->azure, &t->etag, &again, g->fault))
 			return is_what_was_sent(g, t->etag);
 		progress_bytes(g->s->progress, -g->s->sent);
@@ -169,17 +168,71 @@ static bool begin(struct sending *g, struct target *t)
 	return true;
 }
 
-static bool put_parts(struct sending *g, struct target *t, int64_t size, struct str *etags, unsigned n)
+/* Several parts at once, each with memory of its own; the first failure ends it. */
+struct parts {
+	struct sending *g;
+	const struct target *upload;
+	struct part {
+		unsigned number;
+		int64_t offset, length;
+	} *list;
+	struct str *etags; /* in g->a, under the lock */
+	pthread_mutex_t lock;
+	atomic_bool failed;
+};
+
+static void part_failed(struct parts *p, const struct fault *f)
 {
-	for (unsigned i = 0; i < n; i++) {
-		t->part = i + 1;
-		t->offset = size * i;
-		t->length = i + 1 < n ? size : g->length - t->offset;
-		if (!put(g, t))
-			return false;
-		etags[i] = t->etag;
+	pthread_mutex_lock(&p->lock);
+	if (!atomic_exchange(&p->failed, true))
+		*p->g->fault = (struct fault){f->kind, f->status, arena_dup(p->g->a, f->text)};
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void put_part(void *ud, void *item)
+{
+	struct parts *p = ud;
+	struct part *one = item;
+	struct arena *a = arena_new();
+	struct source s = {.a = a, .fd = p->g->s->fd, .progress = p->g->s->progress};
+	struct fault f = {0};
+	struct sending g = *p->g;
+	struct target t = *p->upload;
+
+	g.a = a;
+	g.s = &s;
+	g.fault = &f;
+	t.part = one->number;
+	t.offset = one->offset;
+	t.length = one->length;
+	if (atomic_load(&p->failed)) {
+		/* nothing: the upload is given up */
+	} else if (!put(&g, &t)) {
+		part_failed(p, &f);
+	} else {
+		pthread_mutex_lock(&p->lock);
+		p->etags[one->number - 1] = arena_dup(p->g->a, t.etag);
+		pthread_mutex_unlock(&p->lock);
 	}
-	return true;
+	arena_free(a);
+}
+
+static bool put_parts(struct sending *g, const struct target *t, int64_t size, struct str *etags, unsigned n)
+{
+	struct parts p = {.g = g, .upload = t, .list = arena_zalloc(g->a, n * sizeof(*p.list)), .etags = etags};
+	struct crew *crew;
+
+	pthread_mutex_init(&p.lock, NULL);
+	crew = crew_new(AT_ONCE, put_part, &p);
+	for (unsigned i = 0; i < n; i++) {
+		int64_t offset = size * i;
+
+		p.list[i] = (struct part){i + 1, offset, i + 1 < n ? size : g->length - offset};
+		crew_add(crew, &p.list[i]);
+	}
+	crew_end(crew);
+	pthread_mutex_destroy(&p.lock);
+	return !atomic_load(&p.failed);
 }
 
 static bool complete(struct sending *g, const struct target *t, const struct str *etags, unsigned n,

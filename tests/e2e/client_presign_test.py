@@ -373,6 +373,11 @@ def by_sluicectl(store, server):
         ctl("fs", "upload", "-s", "-", "lakefs://repo/main/ctl/stdin", stdin="of a pipe")  # of no known length
         assert ctl("fs", "cat", "lakefs://repo/main/ctl/stdin").stdout == "of a pipe"
         assert server.log_text().count('"operation":"uploadObject"') == before + 2
+        for command in (("cat", "lakefs://repo/main/ctl/small"),
+                        ("upload", "-s", "small", "lakefs://repo/main/ctl/logged", "--no-progress")):
+            done = ctl("fs", *command, "--log-level", "trace", "--log-output", "-", text=False)
+            said = done.stderr.decode(errors="replace")
+            assert store.url in said and not any(mark in said for mark in SIGNATURES), said
         done = ctl("fs", "cat", "lakefs://repo/main/ctl/nosuch", code=1)
         assert "not found" in done.stderr, done.stderr
 
