@@ -299,7 +299,10 @@ static void show_error(struct json_out *w, struct str status)
 
 	if (schema.p)
 		snprintf(name, sizeof(name), STR_FMT, STR_ARG(schema));
-	show_answer(w, number, name, "an error");
+	if (str_starts(number, STR("3")))
+		show_answer(w, number, "", "it is at the Location");
+	else
+		show_answer(w, number, name, "an error");
 }
 
 static bool below_repository(const struct api_route *o)
@@ -310,7 +313,7 @@ static bool below_repository(const struct api_route *o)
 static void show_responses(struct api_req *r, const struct api_route *o, const struct description *d)
 {
 	struct str more = str_c(d->errors), status;
-	bool refused = str_eq(more, STR("501"));
+	bool refused = str_eq(more, STR("501")) && !*d->answer && !*d->body; /* whatever is asked */
 
 	jw_object(&r->w, "responses");
 	if (!refused)

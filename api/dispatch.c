@@ -167,6 +167,19 @@ static void submit_run(struct api_req *r)
 	api_submit(r, heavy ? r->x->o.heavy : r->x->o.meta, op_run, op_done);
 }
 
+static void later_run(struct work *w)
+{
+	struct api_req *r = api_req_of(w);
+
+	r->result = http_admit_begin(&r->admit) ? r->later(r) : too_late(r);
+}
+
+void api_on_worker(struct api_req *r, rc (*later)(struct api_req *r))
+{
+	r->later = later;
+	api_submit(r, r->x->o.meta, later_run, op_done);
+}
+
 static void carry_on(struct api_req *r, rc result)
 {
 	const struct api_handlers *h = r->route->handlers;

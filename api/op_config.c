@@ -36,9 +36,9 @@ static void show_store(struct api_req *r, const char *key, const struct store_in
 	jw_str(&r->w, "default_namespace_prefix", s->namespace_prefix.p ? s->namespace_prefix : STR(""));
 	jw_bool(&r->w, "import_support", false);
 	jw_str(&r->w, "import_validity_regex", regex);
-	jw_bool(&r->w, "pre_sign_multipart_upload", false);
-	jw_bool(&r->w, "pre_sign_support", false);
-	jw_bool(&r->w, "pre_sign_support_ui", false);
+	jw_bool(&r->w, "pre_sign_multipart_upload", s->presign_parts);
+	jw_bool(&r->w, "pre_sign_support", s->presign);
+	jw_bool(&r->w, "pre_sign_support_ui", s->presign_pages);
 	jw_end_object(&r->w);
 }
 
@@ -56,7 +56,7 @@ static struct stores stores_of(struct api_req *r)
 	return s;
 }
 
-/* Clients die without one (API.md 1.4): of several, the first stands for those without a default. */
+/* Clients die without one: of several, the first stands for those without a default. */
 static const struct store_info *standing(const struct stores *s)
 {
 	const struct store_info *d = stores_default(s->list, s->n);
@@ -64,14 +64,35 @@ static const struct store_info *standing(const struct stores *s)
 	return d ? d : &s->list[0];
 }
 
+static bool is_azure(const struct store_info *s)
+{
+	return str_eq(s->type, STR("azure"));
+}
+
+/* The one that clients take for all, who look no further (lakeFS's Python SDK): it can what each of them can. And
+ * Azure wants a header with what is put by a presigned URL, which they send where they take the store for one. */
+static struct store_info common(const struct stores *s)
+{
+	struct store_info all = *standing(s);
+
+	for (size_t i = 0; i < s->n; i++) {
+		all.presign &= s->list[i].presign && (is_azure(&all) || !is_azure(&s->list[i]));
+		all.presign_pages &= s->list[i].presign_pages;
+		all.presign_parts &= s->list[i].presign_parts;
+	}
+	all.presign_pages &= all.presign;
+	all.presign_parts &= all.presign;
+	return all;
+}
+
 /* The list is empty with a single store. With several the default is first: clients that look no further
  * take it. */
 static void show_stores(struct api_req *r)
 {
 	struct stores s = stores_of(r);
-	const struct store_info *first = standing(&s);
+	const struct store_info *first = standing(&s), all = common(&s);
 
-	show_store(r, "storage_config", first);
+	show_store(r, "storage_config", &all);
 	jw_array(&r->w, "storage_config_list");
 	if (s.n > 1)
 		show_store(r, NULL, first);
@@ -114,8 +135,9 @@ const struct api_handlers handlers_getLakeFSVersion = {.reply = get_version};
 static void get_storage(struct api_req *r)
 {
 	struct stores s = stores_of(r);
+	struct store_info all = common(&s);
 
-	show_store(r, NULL, standing(&s));
+	show_store(r, NULL, &all);
 	api_reply_json(r, r->route->status);
 }
 

@@ -4,12 +4,28 @@
 #include "versions/gc_uncommitted.h"
 #include "versions/task.h"
 
-/* No link to the file is given out: no store that is there so far can make one. */
+/* Without it the collector reads the file as it reads the others. */
+static void show_link(struct api_req *r, const struct gc_run *run)
+{
+	const struct object_ptr p = {.store_id = r->repo.storage_id,
+				     .space = r->repo.storage_namespace,
+				     .key = run->commits,
+				     .type = ADDRESS_FULL};
+	struct backend_presigned link;
+	struct vcall c = api_vcall(r);
+	struct backend *b;
+
+	if (rc_ok(repo_backend(&c, &r->repo, &b)) && (b->caps & BACKEND_CAP_PRESIGN) &&
+	    rc_ok(api_presign_read(r, b, &p, STR_NONE, &link)))
+		jw_str(&r->w, "gc_commits_presigned_url", link.url);
+}
+
 static void show_run(struct api_req *r, const char *key, const struct gc_run *run)
 {
 	jw_object(&r->w, key);
 	jw_str(&r->w, "gc_addresses_location", run->addresses);
 	jw_str(&r->w, "gc_commits_location", run->commits);
+	show_link(r, run);
 	jw_str(&r->w, "run_id", run->id);
 	jw_end_object(&r->w);
 }

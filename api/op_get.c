@@ -1,4 +1,5 @@
-/* getObject and headObject: resolve, check the condition, clip the range, then send the file or stream. */
+/* getObject and headObject: resolve, check the condition, clip the range, then send the file or stream, or tell
+ * where in the store the bytes can be had. */
 #include "api/rest.h"
 
 struct get {
@@ -10,6 +11,8 @@ struct get {
 	struct object_ptr ptr;
 	int fd; /* -1: none */
 	struct backend_op op;
+	bool presign;
+	struct backend_presigned link;
 };
 
 static rc parse(struct api_req *r)
@@ -17,9 +20,7 @@ static rc parse(struct api_req *r)
 	struct str range = api_header(r, "range"), rest;
 	bool presign;
 
-	TRY(api_query_bool(r, "presign", false, &presign));
-	if (presign)
-		return err_set(&r->err, ERR_INVALID, "presigned URL: operation not supported by the store");
+	TRY(api_wants_presign(r, &presign));
 	if (!range.p)
 		return RC_OK;
 	rest = str_starts(range, STR("bytes=")) ? str_skip(range, 6) : STR("");
@@ -144,6 +145,9 @@ static rc find(struct api_req *r, struct get **ret)
 	r->op_state = *ret = g;
 	g->r = r;
 	g->fd = -1;
+	TRY(api_wants_presign(r, &g->presign));
+	if (g->presign)
+		TRY(api_can_presign(r, &g->backend));
 	found = object_stat(&c, &r->repo, r->ref, r->path, &g->entry);
 	if (rc_is(found, NOT_FOUND))
 		return err_set(&r->err, ERR_NOT_FOUND, "not found");
@@ -165,6 +169,8 @@ static rc plan_get(struct api_req *r)
 	TRY(find(r, &g));
 	if (unchanged(r, g))
 		return err_default(&r->err, ERR_NotModified);
+	if (g->presign)
+		return RC_OK;
 	object_headers(r, &g->entry, false);
 	TRY(select_range(r, g));
 	return g->backend->caps & BACKEND_CAP_FILE ? open_file(r, g) : RC_OK;
@@ -204,11 +210,20 @@ static struct backend_op *operation(struct api_req *r, struct get *g)
 	return &g->op;
 }
 
+static rc presign(struct api_req *r)
+{
+	struct get *g = r->op_state;
+
+	return api_presign_read(r, g->backend, &g->ptr, r->path, &g->link);
+}
+
 static void start_get(struct api_req *r)
 {
 	struct get *g = r->op_state;
 
-	if (g->fd >= 0 || g->length == 0)
+	if (g->presign)
+		api_on_worker(r, presign);
+	else if (g->fd >= 0 || g->length == 0)
 		api_done(r, RC_OK);
 	else
 		backend_get(g->backend, operation(r, g));
@@ -230,8 +245,13 @@ static int finish_headers(struct api_req *r, struct get *g)
 static void reply_get(struct api_req *r)
 {
 	struct get *g = r->op_state;
-	int status = finish_headers(r, g);
+	int status;
 
+	if (g->presign) {
+		api_redirect(r, g->link.url);
+		return;
+	}
+	status = finish_headers(r, g);
 	if (g->fd >= 0)
 		http_respond_file(r->http, status, r->out, r->out_n, g->fd, g->offset, g->length, r->x->o.data);
 	else if (g->op.got)

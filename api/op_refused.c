@@ -21,14 +21,3 @@ static rc no_import(struct api_req *r)
 const struct api_handlers handlers_importStart = {.plan = no_import};
 const struct api_handlers handlers_importStatus = {.plan = no_import};
 const struct api_handlers handlers_importCancel = {.plan = no_import};
-
-static rc no_presign(struct api_req *r)
-{
-	return err_set(&r->err, ERR_UNSUPPORTED, "presign multipart upload API is not supported");
-}
-
-const struct api_handlers handlers_createPresignMultipartUpload = {.plan = no_presign};
-const struct api_handlers handlers_uploadPart = {.plan = no_presign};
-const struct api_handlers handlers_uploadPartCopy = {.plan = no_presign};
-const struct api_handlers handlers_completePresignMultipartUpload = {.plan = no_presign};
-const struct api_handlers handlers_abortPresignMultipartUpload = {.plan = no_presign};

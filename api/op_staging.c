@@ -9,33 +9,80 @@ static struct link_target target(struct api_req *r)
 	return (struct link_target){.repository = r->repository, .branch = r->branch, .path = r->path};
 }
 
+struct str api_link_address(struct api_req *r)
+{
+	struct str address = object_new_address(r->x->o.versions, r->a);
+	struct link_target to = target(r);
+	const struct str pieces[] = {address, STR(","),
+				     link_address_sign(r->x->o.signing_secret, &to, address, r->a)};
+
+	return arena_join(r->a, pieces, 3);
+}
+
 /* getPhysicalAddress. */
+
+struct place {
+	struct str address; /* relative, with its signature: what is written to, and linked */
+	bool presign;
+	struct backend *backend; /* with presign */
+	struct backend_presigned link;
+};
 
 static rc parse_get(struct api_req *r)
 {
-	bool presign;
+	struct place *p = ARENA_NEW(r->a, struct place);
 
-	TRY(api_query_bool(r, "presign", false, &presign));
-	if (presign)
-		return err_set(&r->err, ERR_INVALID, "presigned URL: operation not supported by the store");
-	return RC_OK;
+	r->op_state = p;
+	return api_wants_presign(r, &p->presign);
+}
+
+static rc plan_get(struct api_req *r)
+{
+	struct place *p = r->op_state;
+
+	return p->presign ? api_can_presign(r, &p->backend) : RC_OK;
+}
+
+static rc presign(struct api_req *r)
+{
+	struct place *p = r->op_state;
+	const struct object_ptr to = {.store_id = r->repo.storage_id,
+				      .space = r->repo.storage_namespace,
+				      .key = p->address,
+				      .type = ADDRESS_RELATIVE};
+
+	return api_presign(r, p->backend, &to, (struct backend_presign){.method = STR("PUT")}, &p->link);
+}
+
+static void start_get(struct api_req *r)
+{
+	struct place *p = r->op_state;
+
+	p->address = api_link_address(r);
+	if (p->presign)
+		api_on_worker(r, presign);
+	else
+		api_done(r, RC_OK);
 }
 
 static void reply_get(struct api_req *r)
 {
-	struct str address = object_new_address(r->x->o.versions, r->a);
-	struct link_target to = target(r);
-	const struct str pieces[] = {repo_address(&r->repo, address, r->a), STR(","),
-				     link_address_sign(r->x->o.signing_secret, &to, address, r->a)};
+	struct place *p = r->op_state;
 
 	api_begin(r);
-	jw_str(&r->w, "physical_address", arena_join(r->a, pieces, 3));
-	jw_null(&r->w, "presigned_url");
+	jw_str(&r->w, "physical_address", repo_address(&r->repo, p->address, r->a));
+	if (p->presign) {
+		jw_str(&r->w, "presigned_url", p->link.url);
+		jw_int(&r->w, "presigned_url_expiry", p->link.expires_s);
+	} else {
+		jw_null(&r->w, "presigned_url");
+	}
 	api_end(r);
 	api_reply_json(r, r->route->status);
 }
 
-const struct api_handlers handlers_getPhysicalAddress = {.parse = parse_get, .reply = reply_get};
+const struct api_handlers handlers_getPhysicalAddress = {
+	.parse = parse_get, .plan = plan_get, .start = start_get, .reply = reply_get};
 
 /* linkPhysicalAddress and stageObject: an entry is told, with its address. */
 
@@ -44,6 +91,15 @@ struct link {
 	struct str address; /* as given */
 	enum stage_cond cond;
 };
+
+rc api_entry_metadata(struct api_req *r, const char *schema, const char *key, struct entry *e)
+{
+	TRY(api_json_metadata(r, r->doc, key, &e->metadata, &e->metadata_n));
+	for (size_t i = 0; i < e->metadata_n; i++)
+		if (str_starts(e->metadata[i].key, STR("::sluice::")))
+			return api_bad_body(r, schema, key, "keys that begin with ::sluice:: are reserved");
+	return RC_OK;
+}
 
 static rc read_entry(struct api_req *r, const char *schema, const char *metadata_key, struct link *l)
 {
@@ -56,10 +112,7 @@ static rc read_entry(struct api_req *r, const char *schema, const char *metadata
 	if (e->size < 0)
 		return api_bad_body(r, schema, "size_bytes", "number must be at least 0");
 	TRY(api_body_str(r, schema, "content_type", false, &e->content_type));
-	TRY(api_json_metadata(r, r->doc, metadata_key, &e->metadata, &e->metadata_n));
-	for (size_t i = 0; i < e->metadata_n; i++)
-		if (str_starts(e->metadata[i].key, STR("::sluice::")))
-			return api_bad_body(r, schema, metadata_key, "keys that begin with ::sluice:: are reserved");
+	TRY(api_entry_metadata(r, schema, metadata_key, e));
 	e->modified = wall_now();
 	TRY(api_body_int(r, schema, "mtime", false, &mtime, &there));
 	if (there && mtime < 0)
@@ -102,17 +155,31 @@ static bool own(struct api_req *r, struct str address, struct str *ret)
 
 /* Nobody may have a path show other data of the repository than what they were given an address for. The
  * signature is part of where the client wrote to. */
-static rc place(struct api_req *r, struct link *l)
+static rc check_signed(struct api_req *r, struct str relative)
 {
 	struct link_target to = target(r);
-	struct str relative, address, signature;
+	struct str signature, address = str_cut(relative, ',', &signature);
+
+	return link_address_check(r->x->o.signing_secret, &to, address, signature, wall_now().s, r->a, &r->err);
+}
+
+rc api_check_link_address(struct api_req *r, struct str address, struct str *ret)
+{
+	if (!own(r, address, ret))
+		return err_set(&r->err, ERR_INVALID,
+			       "physical address must be relative to the storage namespace");
+	return check_signed(r, *ret);
+}
+
+static rc place(struct api_req *r, struct link *l)
+{
+	struct str relative;
 
 	if (!own(r, l->address, &relative))
 		return outside(r, l);
 	l->entry.address = relative;
 	l->entry.address_type = ADDRESS_RELATIVE;
-	address = str_cut(relative, ',', &signature);
-	return link_address_check(r->x->o.signing_secret, &to, address, signature, wall_now().s, r->a, &r->err);
+	return check_signed(r, relative);
 }
 
 static rc plan_link(struct api_req *r)

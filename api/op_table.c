@@ -6,20 +6,21 @@ struct table {
 	struct api_req *r;
 	struct backend *backend;
 	struct backend_op op;
+	bool presign;
+	struct backend_presigned link;
 };
 
-static rc check(struct api_req *r)
+static rc check(struct api_req *r, struct table *t)
 {
 	struct str raw;
-	bool presign;
 
 	if (!str_eq(r->sub, STR("range")) && !str_eq(r->sub, STR("meta_range")))
 		return err_set(&r->err, ERR_INVALID,
 			       "parameter \"type\" in path has an error: value is not one of the allowed values "
 			       "[\"range\",\"meta_range\"]");
-	TRY(api_query_bool(r, "presign", false, &presign));
-	if (presign)
-		return err_set(&r->err, ERR_INVALID, "presigned URL: operation not supported by the store");
+	TRY(api_wants_presign(r, &t->presign));
+	if (t->presign)
+		TRY(api_can_presign(r, &t->backend));
 	/* Nothing else lies there that a client may name. */
 	if (r->id.n != 64 || !hex_decode(r->a, r->id, &raw))
 		return err_set(&r->err, ERR_INVALID, "object_id is no id of a range or metarange");
@@ -31,7 +32,7 @@ static rc plan(struct api_req *r)
 	struct table *t = ARENA_NEW(r->a, struct table);
 	struct vcall c = api_vcall(r);
 
-	TRY(check(r));
+	TRY(check(r, t));
 	r->op_state = t;
 	t->r = r;
 	return repo_backend(&c, &r->repo, &t->backend);
@@ -49,19 +50,37 @@ static void got(struct backend_op *op)
 		api_done(r, op->result);
 }
 
+static struct object_ptr pointer(struct api_req *r)
+{
+	struct vcall c = api_vcall(r);
+
+	return (struct object_ptr){.store_id = r->repo.storage_id,
+				   .space = r->repo.storage_namespace,
+				   .key = metadata_address(&c, r->id),
+				   .type = ADDRESS_RELATIVE};
+}
+
+static rc presign(struct api_req *r)
+{
+	struct table *t = r->op_state;
+	struct object_ptr p = pointer(r);
+
+	return api_presign_read(r, t->backend, &p, r->id, &t->link);
+}
+
 static void start(struct api_req *r)
 {
 	struct table *t = r->op_state;
-	struct vcall c = api_vcall(r);
 
+	if (t->presign) {
+		api_on_worker(r, presign);
+		return;
+	}
 	t->op = (struct backend_op){
 		.done = got,
 		.home = loop_mailbox(http_req_loop(r->http)),
 		.a = r->a,
-		.from = {.store_id = r->repo.storage_id,
-			 .space = r->repo.storage_namespace,
-			 .key = metadata_address(&c, r->id),
-			 .type = ADDRESS_RELATIVE},
+		.from = pointer(r),
 		.length = UINT64_MAX,
 	};
 	backend_get(t->backend, &t->op);
@@ -71,6 +90,10 @@ static void reply(struct api_req *r)
 {
 	struct table *t = r->op_state;
 
+	if (t->presign) {
+		api_redirect(r, t->link.url);
+		return;
+	}
 	api_add_request_id(r);
 	api_add_header(r, "content-type", STR("application/octet-stream"));
 	api_add_header(r, "content-security-policy", STR("default-src 'none'; sandbox"));

@@ -69,6 +69,16 @@ bool api_allows_repo(struct api_req *r, const char *action, const struct repo *r
 	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
 }
 
+rc api_allows_object_of(struct api_req *r, const char *action, const struct repo *repo, struct str path)
+{
+	const struct str arn[] = {repo_arn(r, repo->id), STR("/object/"), path};
+	struct auth_need need = {
+		.kind = NEED_PERMISSION, .action = str_c(action), .resource = arena_join(r->a, arn, 3)};
+	struct auth_context ctx = {.source_ip = api_source(r), .storage_id = repo->storage_id};
+
+	return auth_allows(r->user, &need, &ctx, &r->err);
+}
+
 static rc allowed_somewhere(struct api_req *r, const char *action)
 {
 	if (auth_allows_somewhere(r->user, str_c(action)))

@@ -130,6 +130,7 @@ struct api_req {
 	struct http_admit admit;
 	uint64_t lane; /* of the work that is submitted next (base/work.h) */
 	struct work work;
+	rc (*later)(struct api_req *r);
 	rc result;
 
 	struct buf body; /* the request's JSON text */
@@ -153,6 +154,8 @@ struct api_req *api_req_new(struct api *x, struct http_req *http);
 /* Runs run(&r->work) on the pool, then done(&r->work) on the loop, with KV_BLOCK; or answers SlowDown. */
 void api_submit(struct api_req *r, struct work_pool *pool, void (*run)(struct work *), void (*done)(struct work *));
 struct api_req *api_req_of(struct work *w);
+/* For `start`: api_done() with what `later` answers, which a worker is asked for. */
+void api_on_worker(struct api_req *r, rc (*later)(struct api_req *r));
 
 /* sts.c: the answer to a failure of one of its queries. */
 void api_sts_refuse(struct api_req *r);
@@ -183,6 +186,18 @@ rc api_allows_object(struct api_req *r, const char *action, struct str path);
 rc api_allows_all(struct api_req *r, const char *action, const char *below);
 rc api_allows_namespace(struct api_req *r, const char *action, struct str space);
 bool api_allows_repo(struct api_req *r, const char *action, const struct repo *repo);
+/* On an object of another repository. */
+rc api_allows_object_of(struct api_req *r, const char *action, const struct repo *repo, struct str path);
+
+/* presign.c: whether the query asks for a URL of the store; INVALID where the repository's store gives out none; one
+ * that works for as long as its store is configured to (on workers). */
+rc api_wants_presign(struct api_req *r, bool *ret);
+rc api_can_presign(struct api_req *r, struct backend **ret);
+rc api_presign(struct api_req *r, struct backend *b, const struct object_ptr *p, struct backend_presign how,
+	       struct backend_presigned *ret);
+rc api_presign_read(struct api_req *r, struct backend *b, const struct object_ptr *p, struct str filename,
+		    struct backend_presigned *ret);
+void api_redirect(struct api_req *r, struct str url);
 
 /* query.c: INVALID in lakeFS's words for what is wrong. */
 struct str api_query(const struct api_req *r, const char *key); /* the first; STR_NONE */
@@ -228,6 +243,11 @@ struct fsck_finding; /* versions/fsck.h */
 /* op_fsck.c: the array "findings". */
 void api_show_findings(struct json_out *w, const struct fsck_finding *list, size_t n);
 void api_show_dump(struct api_req *r, const char *key, const struct refs_dump *d);
+/* op_staging.c: a new address, relative and signed for r's repository, branch and path; whether a whole one is such
+ * a one, and the relative one that it is; metadata of the body's member `key`, without what is sluice's own. */
+struct str api_link_address(struct api_req *r);
+rc api_check_link_address(struct api_req *r, struct str address, struct str *ret);
+rc api_entry_metadata(struct api_req *r, const char *schema, const char *key, struct entry *e);
 /* op_config.c: what a namespace on a store of this type begins with, before "://". */
 const char *api_scheme(struct str type);
 /* op_commits.c: an expression that has what is staged with it names no commit. INVALID. */
@@ -247,6 +267,9 @@ void api_show_repo(struct json_out *w, const struct repo *r);
 struct str api_content_type(const struct entry *e); /* or what stands for none */
 enum { SHOW_METADATA = 1, SHOW_EMPTY_METADATA = 2 };
 void api_show_entry(struct api_req *r, struct str path, const struct entry *e, unsigned flags);
+/* With a presigned URL in the address's place; NULL: none. */
+void api_show_entry_at(struct api_req *r, struct str path, const struct entry *e, unsigned flags,
+		       const struct backend_presigned *at);
 
 /* reply.c */
 void api_add_header(struct api_req *r, const char *name, struct str value);

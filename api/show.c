@@ -93,6 +93,12 @@ struct str api_content_type(const struct entry *e)
 
 void api_show_entry(struct api_req *r, struct str path, const struct entry *e, unsigned flags)
 {
+	api_show_entry_at(r, path, e, flags, NULL);
+}
+
+void api_show_entry_at(struct api_req *r, struct str path, const struct entry *e, unsigned flags,
+		       const struct backend_presigned *at)
+{
 	struct json_out *w = &r->w;
 	size_t n = flags & SHOW_METADATA ? e->metadata_n : 0;
 
@@ -104,7 +110,9 @@ void api_show_entry(struct api_req *r, struct str path, const struct entry *e, u
 	jw_int(w, "mtime", e->modified.s);
 	jw_str(w, "path", path);
 	jw_str(w, "path_type", STR("object"));
-	jw_str(w, "physical_address", address(r, e));
+	jw_str(w, "physical_address", at ? at->url : address(r, e));
+	if (at)
+		jw_int(w, "physical_address_expiry", at->expires_s);
 	jw_int(w, "size_bytes", e->size);
 	jw_end_object(w);
 }

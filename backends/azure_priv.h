@@ -90,11 +90,13 @@ rc azure_remove_place(struct azure *s, const struct azure_place *at, struct err 
 /* azure_shared_key.c: signatures with the account's key. Pure. */
 struct str azure_string_to_sign(const struct remote_call *c, struct str account);
 struct str azure_authorization(const struct remote_call *c, struct str account, struct str key);
-/* The query of a service SAS for one blob. */
+/* The query of a service SAS for one blob. disposition: the Content-Disposition of its answers;
+ * STR_NONE: the blob's own. */
 struct str azure_sas(struct arena *a, const struct azure_place *at, struct str key,
-		     struct str permissions, bool tls_only, int64_t expires_s);
-rc azure_presign(struct backend *b, const struct object_ptr *p, struct str method,
-		 int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr);
+		     struct str permissions, bool tls_only, int64_t expires_s,
+		     struct str disposition);
+rc azure_presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+		 struct arena *a, struct backend_presigned *ret, struct err *reterr);
 
 /* azure_errors.c */
 rc azure_refuse(struct remote *r, const struct remote_call *c, const struct http_answer *w,

@@ -102,50 +102,55 @@ struct str azure_authorization(const struct remote_call *c, struct str account, 
 }
 
 struct str azure_sas(struct arena *a, const struct azure_place *at, struct str key,
-		     struct str permissions, bool tls_only, int64_t expires_s)
+		     struct str permissions, bool tls_only, int64_t expires_s,
+		     struct str disposition)
 {
-	struct str protocol = tls_only ? STR("https") : STR("https,http"), text;
+	struct str protocol = tls_only ? STR("https") : STR("https,http"), rscd = STR(""), text;
 	char until[25];
 
 	time_iso_ms((struct timestamp){.s = expires_s}, until);
 	until[19] = 'Z'; /* without the fraction, which the service doesn't take */
 	until[20] = 0;
+	if (disposition.n)
+		rscd = arena_printf(a, "&rscd=" STR_FMT, STR_ARG(uri_encode(a, disposition, false)));
 	/* permissions, start, expiry, resource, identifier, IP, protocol, version, kind, snapshot,
-	 * encryption scope, and five headers that answers would have. */
+	 * encryption scope, and five headers that answers would have: of these the second is
+	 * Content-Disposition. */
 	text = arena_printf(a,
 			    STR_FMT "\n\n%s\n/blob/" STR_FMT "/" STR_FMT "/" STR_FMT
-				    "\n\n\n" STR_FMT "\n" AZURE_VERSION "\nb\n\n\n\n\n\n\n",
+				    "\n\n\n" STR_FMT "\n" AZURE_VERSION "\nb\n\n\n\n" STR_FMT
+				    "\n\n\n",
 			    STR_ARG(permissions), until, STR_ARG(at->account),
-			    STR_ARG(at->container), STR_ARG(at->blob), STR_ARG(protocol));
+			    STR_ARG(at->container), STR_ARG(at->blob), STR_ARG(protocol),
+			    STR_ARG(disposition.p ? disposition : STR("")));
 	return arena_printf(a,
 			    "sv=" AZURE_VERSION "&sr=b&sp=" STR_FMT "&se=" STR_FMT "&spr=" STR_FMT
-			    "&sig=" STR_FMT,
+			    STR_FMT "&sig=" STR_FMT,
 			    STR_ARG(permissions), STR_ARG(uri_encode(a, str_c(until), false)),
-			    STR_ARG(uri_encode(a, protocol, false)),
+			    STR_ARG(uri_encode(a, protocol, false)), STR_ARG(rscd),
 			    STR_ARG(uri_encode(a, signature(a, key, text), false)));
 }
 
-rc azure_presign(struct backend *b, const struct object_ptr *p, struct str method,
-		 int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr)
+rc azure_presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+		 struct arena *a, struct backend_presigned *ret, struct err *reterr)
 {
 	struct azure *s = azure_of(b);
-	bool put = str_eq(method, STR("PUT"));
+	bool put = str_eq(q->method, STR("PUT"));
+	struct str disposition = STR_NONE, pieces[3];
 	struct azure_place at;
 	struct remote_call c;
 
 	TRY(azure_object(s, a, p, &at, reterr));
-	if (!put && !str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD")))
-		return err_set(reterr, ERR_UNSUPPORTED, "no addresses are signed for " STR_FMT,
-			       STR_ARG(method));
-	if (expires_s <= wall_now().s)
-		return err_set(reterr, ERR_INVALID, "a signed address that has ended already");
+	TRY(backend_presign_check(b, q, wall_now().s, 0, reterr));
+	if (q->filename.n && !put)
+		disposition = backend_attachment(a, q->filename);
 	remote_call_init(&c, a, "GET");
 	azure_address(s, &c, &at, true);
-	*ret_url =
-	    arena_join(a,
-		       (struct str[]){remote_url(&c), STR("?"),
-				      azure_sas(a, &at, s->key, put ? STR("cw") : STR("r"),
-						str_starts(c.base, STR("https:")), expires_s)},
-		       3);
+	pieces[0] = remote_url(&c);
+	pieces[1] = STR("?");
+	pieces[2] = azure_sas(a, &at, s->key, put ? STR("cw") : STR("r"),
+			      str_starts(c.base, STR("https:")), q->expires_s, disposition);
+	ret->url = arena_join(a, pieces, 3);
+	ret->expires_s = q->expires_s;
 	return RC_OK;
 }

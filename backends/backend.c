@@ -7,6 +7,8 @@
 #include "backends/impl.h"
 #include "base/log.h"
 
+enum { PRESIGNED_S = 15 * 60 };
+
 void backend_init(struct backend *b, const char *type, struct str id, struct work_pool *pool,
 		  const struct backend_blocking_ops *ops)
 {
@@ -15,6 +17,7 @@ void backend_init(struct backend *b, const char *type, struct str id, struct wor
 	b->pool = pool;
 	b->blocking = ops;
 	b->presign = backend_no_presign;
+	b->presigning.life_s = PRESIGNED_S;
 	atomic_init(&b->refs, 1);
 	atomic_init(&b->orphans, NULL);
 }
@@ -488,8 +491,8 @@ void backend_health(struct backend *b, struct backend_health *ret)
 		b->health(b, ret);
 }
 
-rc backend_no_presign(struct backend *b, const struct object_ptr *p, struct str method,
-		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr)
+rc backend_no_presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+		      struct arena *a, struct backend_presigned *ret, struct err *reterr)
 {
 	return err_set(reterr, ERR_UNSUPPORTED,
 		       "store \"" STR_FMT "\" (%s) has no presigned addresses", STR_ARG(b->id),

@@ -40,6 +40,29 @@ enum {
 	BACKEND_CAP_PRESIGN = 8,
 	BACKEND_CAP_MULTIPART = 16,
 	BACKEND_CAP_NOWAIT = 32,  /* get_file_nowait may succeed */
+	BACKEND_CAP_PRESIGN_PART = 64, /* also for parts of its uploads, and those are as the store has them:
+					* whoever wrote them knows their ETags */
+};
+
+/* What a presigned URL gives its bearer. */
+struct backend_presign {
+	struct str method; /* GET, HEAD, PUT */
+	int64_t expires_s; /* since 1970; S3's and Google's work for seven days at most */
+	struct str filename;  /* GET: what a browser saves it as: of a path what follows its last slash;
+			       * STR_NONE: nothing is said of that */
+	struct str upload_id; /* PUT, of a part of this upload (CAP_PRESIGN_PART); STR_NONE: of the object */
+	unsigned part;
+};
+
+struct backend_presigned {
+	struct str url;    /* a secret */
+	int64_t expires_s; /* as asked for, or earlier: the store's own credentials end then */
+};
+
+/* Of the presigned URLs that clients of this store are given; as configured (open.c). */
+struct backend_presigning {
+	int64_t life_s;
+	bool pages; /* also to those of a browser */
 };
 
 struct backend;
@@ -61,12 +84,14 @@ struct backend_put_options {
 	uint64_t size;
 };
 
+#define BACKEND_SIZE_UNKNOWN UINT64_MAX
+
 struct backend_part {
 	unsigned number; /* 1 to 10,000 */
 	/* As put_part answered, and required: of a part that was put twice it names the one that is
 	 * meant. */
 	struct str etag;
-	uint64_t size;
+	uint64_t size; /* BACKEND_SIZE_UNKNOWN: the bearer of a presigned URL wrote it */
 };
 
 struct backend_list_entry {
@@ -158,7 +183,8 @@ struct backend_blocking_ops {
 		   struct arena *a, struct backend_stat *ret, struct err *reterr);
 	/* Multipart: parts of an upload to `to`; a part put again leaves the old one to whoever has
 	 * its etag until the upload ends. complete joins the parts in the given order into `to`, and
-	 * is repeatable after a crash until it has answered RC_OK once; abort is idempotent.
+	 * is repeatable after a crash until it has answered RC_OK once; abort is idempotent. Of parts whose
+	 * sizes aren't known it answers the whole object's stat, as head would.
 	 * NOT_FOUND: no such upload; InvalidPart: no such part in it. */
 	rc (*mpu_create)(struct backend *b, const struct object_ptr *to,
 			 const struct backend_put_options *o, struct arena *a,
@@ -171,6 +197,11 @@ struct backend_blocking_ops {
 			   struct backend_stat *ret, struct err *reterr);
 	rc (*mpu_abort)(struct backend *b, const struct object_ptr *to, struct str upload_id,
 			struct err *reterr);
+	/* Optional: the bytes [offset, offset + part->size) of `from`, in this store, as the part of
+	 * that number; the size UNKNOWN: all of it. Sets its etag. */
+	rc (*mpu_copy_part)(struct backend *b, const struct object_ptr *from,
+			    const struct object_ptr *to, struct str upload_id, uint64_t offset,
+			    struct arena *a, struct backend_part *part, struct err *reterr);
 	/* Optional, NULL: this kind of store leaves nothing behind that it could find. Several at once
 	 * do no harm. A failure doesn't end it; the first one is the answer. */
 	rc (*sweep)(struct backend *b, struct backend_sweep *s);
@@ -236,10 +267,11 @@ struct backend {
 	struct work_pool *pool;                      /* where derived asynchronous calls run */
 	/* Whether a namespace may live in this store ("local://..."); the reason in reterr. */
 	rc (*check_space)(struct backend *b, struct str space, struct err *reterr);
-	/* A URL that gives the bearer this one access until `expires_s` (seconds since 1970); UNSUPPORTED
-	 * without CAP_PRESIGN. May ask for keys, so on workers. */
-	rc (*presign)(struct backend *b, const struct object_ptr *p, struct str method,
-		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr);
+	/* A URL that gives the bearer this one access; UNSUPPORTED without CAP_PRESIGN. May ask for keys, so
+	 * on workers. */
+	rc (*presign)(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+		      struct arena *a, struct backend_presigned *ret, struct err *reterr);
+	struct backend_presigning presigning;
 	/* Optional, also on loops, never blocks: whether it makes sense to ask the store for anything just now;
 	 * ServiceUnavailable with the reason. Asked before a job is queued. */
 	rc (*admit)(struct backend *b, struct err *reterr);

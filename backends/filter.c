@@ -369,6 +369,17 @@ static rc mpu_abort(struct backend *b, const struct object_ptr *to, struct str u
 	return GUARDED(f, &c, reterr, true, NEXT(f, mpu_abort)(f->next, to, upload_id, e));
 }
 
+static rc mpu_copy_part(struct backend *b, const struct object_ptr *from, const struct object_ptr *to,
+			struct str upload_id, uint64_t offset, struct arena *a, struct backend_part *part,
+			struct err *reterr)
+{
+	struct filter *f = filter_of(b);
+	struct filter_call c = {.op = FILTER_MPU_COPY_PART};
+
+	return GUARDED(f, &c, reterr, true,
+		       NEXT(f, mpu_copy_part)(f->next, from, to, upload_id, offset, a, part, e));
+}
+
 static rc sweep(struct backend *b, struct backend_sweep *s)
 {
 	struct filter *f = filter_of(b);
@@ -408,6 +419,7 @@ static const struct backend_blocking_ops all_ops = {
 	.mpu_open_part = mpu_open_part,
 	.mpu_complete = mpu_complete,
 	.mpu_abort = mpu_abort,
+	.mpu_copy_part = mpu_copy_part,
 	.sweep = sweep,
 	.probe = probe,
 };
@@ -432,6 +444,7 @@ static void mask(struct backend_blocking_ops *ops, const struct backend_blocking
 	MASK(mpu_open_part);
 	MASK(mpu_complete);
 	MASK(mpu_abort);
+	MASK(mpu_copy_part);
 	MASK(sweep);
 	MASK(probe);
 #undef MASK
@@ -446,12 +459,13 @@ static rc check_space(struct backend *b, struct str space, struct err *reterr)
 	return next->check_space(next, space, reterr);
 }
 
-static rc presign(struct backend *b, const struct object_ptr *p, struct str method, int64_t expires_s,
-		  struct arena *a, struct str *ret_url, struct err *reterr)
+static rc presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+		  struct arena *a, struct backend_presigned *ret, struct err *reterr)
 {
-	struct backend *next = filter_of(b)->next;
+	struct filter *f = filter_of(b);
+	struct filter_call c = {.op = FILTER_PRESIGN};
 
-	return next->presign(next, p, method, expires_s, a, ret_url, reterr);
+	return GUARDED(f, &c, reterr, false, f->next->presign(f->next, p, q, a, ret, e));
 }
 
 static rc admit(struct backend *b, struct err *reterr)
@@ -483,6 +497,7 @@ void filter_init(struct filter *f, struct backend *next, const struct filter_hoo
 	f->b.caps = next->caps;
 	f->b.check_space = check_space;
 	f->b.presign = presign;
+	f->b.presigning = next->presigning;
 	f->b.admit = admit;
 	f->b.health = health;
 	f->b.free = filter_free;

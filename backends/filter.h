@@ -28,8 +28,10 @@ enum filter_op {
 	FILTER_MPU_CREATE,
 	FILTER_MPU_COMPLETE,
 	FILTER_MPU_ABORT,
+	FILTER_MPU_COPY_PART,
 	FILTER_SWEEP,
 	FILTER_PROBE,
+	FILTER_PRESIGN, /* needs keys, not the store: no news of how it is doing */
 	FILTER_OPS
 };
 

@@ -21,6 +21,7 @@ enum {
 struct gcs_identity {
 	struct arena *a;
 	struct gcs_credentials is;
+	struct rsa_key *key; /* GCS_SERVICE_ACCOUNT */
 	struct bearer token;
 };
 
@@ -35,6 +36,8 @@ rc gcs_identity_new(struct str file, struct str json, bool anonymous, struct gcs
 	i->a = arena_new();
 	bearer_init(&i->token, FAILED_MS, AGAIN_MS);
 	r = gcs_credentials_find(file, json, anonymous, i->a, &i->is, reterr);
+	if (rc_ok(r) && i->is.kind == GCS_SERVICE_ACCOUNT)
+		r = rsa_key_new(i->is.key, &i->key, reterr);
 	if (rc_ok(r))
 		*ret = i;
 	else
@@ -47,6 +50,7 @@ void gcs_identity_free(struct gcs_identity *i)
 	if (!i)
 		return;
 	bearer_deinit(&i->token);
+	rsa_key_free(i->key);
 	arena_free(i->a);
 	free(i);
 }
@@ -93,7 +97,7 @@ static rc assertion(const struct gcs_identity *i, struct arena *a, struct str *r
 	pieces[2] = base64url_encode(a, buf_str(&b));
 	buf_deinit(&b);
 	pieces[0] = arena_join(a, pieces, 3);
-	TRY(rsa_sha256_sign(a, i->is.key, pieces[0], &signature, reterr));
+	TRY(rsa_key_sign(i->key, a, pieces[0], &signature, reterr));
 	pieces[2] = base64url_encode(a, signature);
 	*ret = arena_join(a, pieces, 3);
 	return RC_OK;
@@ -231,5 +235,5 @@ rc gcs_identity_sign(const struct gcs_identity *i, struct arena *a, struct str d
 		return err_set(
 		    reterr, ERR_UNSUPPORTED,
 		    "only a service account's key can sign addresses: set gs.credentials_file");
-	return rsa_sha256_sign(a, i->is.key, data, ret, reterr);
+	return rsa_key_sign(i->key, a, data, ret, reterr);
 }

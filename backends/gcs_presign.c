@@ -5,16 +5,23 @@
 #include "base/digest.h"
 #include "base/encode.h"
 
+enum { LIFE_MAX_S = 7 * 24 * 3600 };
+
+/* In the order of the names' bytes. */
 static struct str canonical_query(const struct gcs *s, struct arena *a, struct str scope,
-				  const char *date, int64_t life_s)
+				  const char *date, int64_t life_s, struct str disposition)
 {
-	struct str who = arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(gcs_identity_email(s->data)),
+	struct str save = STR(""), who = arena_printf(a, STR_FMT "/" STR_FMT, STR_ARG(gcs_identity_email(s->data)),
 				      STR_ARG(scope));
 
+	if (disposition.n)
+		save = arena_printf(a, "&response-content-disposition=" STR_FMT,
+				    STR_ARG(uri_encode(a, disposition, false)));
 	return arena_printf(a,
 			    "X-Goog-Algorithm=GOOG4-RSA-SHA256&X-Goog-Credential=" STR_FMT
-			    "&X-Goog-Date=%s&X-Goog-Expires=%lld&X-Goog-SignedHeaders=host",
-			    STR_ARG(uri_encode(a, who, false)), date, (long long)life_s);
+			    "&X-Goog-Date=%s&X-Goog-Expires=%lld&X-Goog-SignedHeaders=host" STR_FMT,
+			    STR_ARG(uri_encode(a, who, false)), date, (long long)life_s,
+			    STR_ARG(save));
 }
 
 static struct str to_sign(struct arena *a, struct str method, struct str path, struct str query,
@@ -30,29 +37,30 @@ static struct str to_sign(struct arena *a, struct str method, struct str path, s
 			    STR_ARG(hex_encode(a, str_make(hash, sizeof(hash)))));
 }
 
-rc gcs_presign(struct backend *b, const struct object_ptr *p, struct str method, int64_t expires_s,
-	       struct arena *a, struct str *ret_url, struct err *reterr)
+rc gcs_presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+	       struct arena *a, struct backend_presigned *ret, struct err *reterr)
 {
 	struct gcs *s = gcs_of(b);
 	int64_t now = wall_now().s;
-	struct str path, query, scope, host, signature;
+	struct str path, query, scope, host, signature, disposition = STR_NONE;
 	struct gcs_target *t;
 	char date[17];
 
 	TRY(gcs_aim(a, p, &t, reterr));
-	if (expires_s <= now || expires_s - now > 7 * 24 * 3600)
-		return err_set(reterr, ERR_INVALID,
-			       "a signed address lasts from a second to seven days");
+	TRY(backend_presign_check(b, q, now, LIFE_MAX_S, reterr));
+	if (q->filename.n && str_eq(q->method, STR("GET")))
+		disposition = backend_attachment(a, q->filename);
 	time_amz(now, date);
 	scope = arena_printf(a, "%.8s/auto/storage/goog4_request", date);
 	path = arena_printf(a, "/" STR_FMT "/" STR_FMT, STR_ARG(t->bucket),
 			    STR_ARG(uri_encode(a, t->key, true)));
-	query = canonical_query(s, a, scope, date, expires_s - now);
+	query = canonical_query(s, a, scope, date, q->expires_s - now, disposition);
 	host = str_skip(s->base, str_find(s->base, STR("://")) + 3);
-	TRY(gcs_identity_sign(s->data, a, to_sign(a, method, path, query, host, scope, date),
+	TRY(gcs_identity_sign(s->data, a, to_sign(a, q->method, path, query, host, scope, date),
 			      &signature, reterr));
-	*ret_url = arena_printf(a, STR_FMT STR_FMT "?" STR_FMT "&X-Goog-Signature=" STR_FMT,
+	ret->url = arena_printf(a, STR_FMT STR_FMT "?" STR_FMT "&X-Goog-Signature=" STR_FMT,
 				STR_ARG(s->base), STR_ARG(path), STR_ARG(query),
 				STR_ARG(hex_encode(a, signature)));
+	ret->expires_s = q->expires_s;
 	return RC_OK;
 }

@@ -86,8 +86,8 @@ rc gcs_copy(struct backend *b, const struct object_ptr *from, const struct objec
 	    struct arena *a, struct backend_stat *ret, struct err *reterr);
 rc gcs_remove(struct backend *b, const struct object_ptr *p, struct err *reterr);
 rc gcs_remove_key(struct gcs *s, struct str bucket, struct str key, struct err *reterr);
-rc gcs_presign(struct backend *b, const struct object_ptr *p, struct str method, int64_t expires_s,
-	       struct arena *a, struct str *ret_url, struct err *reterr);
+rc gcs_presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+	       struct arena *a, struct backend_presigned *ret, struct err *reterr);
 
 rc gcs_session_open(struct remote *r, const struct object_ptr *to,
 		    const struct backend_put_options *o, struct arena *a, struct str *ret,

@@ -139,7 +139,7 @@ static rc before(struct filter *f, struct filter_call *c, struct err *reterr)
 	rc r = RC_OK;
 
 	c->mark = ORDINARY;
-	if (atomic_load_explicit(&h->fine, memory_order_relaxed))
+	if (c->op == FILTER_PRESIGN || atomic_load_explicit(&h->fine, memory_order_relaxed))
 		return RC_OK;
 	pthread_mutex_lock(&h->lock);
 	if (h->locked.h.state == BACKEND_DOWN) {
@@ -157,7 +157,7 @@ static rc before(struct filter *f, struct filter_call *c, struct err *reterr)
 static rc after(struct filter *f, struct filter_call *c, rc result, struct err *reterr)
 {
 	struct health *h = CONTAINER(f, struct health, f);
-	enum verdict v = judge(h, result);
+	enum verdict v = c->op == FILTER_PRESIGN ? NO_NEWS : judge(h, result);
 
 	if (v == NO_NEWS && c->mark == ORDINARY)
 		return result;

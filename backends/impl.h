@@ -57,5 +57,12 @@ void backend_size_from(struct backend_put_options *o, const struct body *body);
 void backend_derived_put(struct backend *b, struct backend_op *op, bool part);
 void backend_derived_get(struct backend *b, struct backend_op *op);
 
-rc backend_no_presign(struct backend *b, const struct object_ptr *p, struct str method,
-		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr);
+rc backend_no_presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+		      struct arena *a, struct backend_presigned *ret, struct err *reterr);
+
+/* presign.c. INVALID, UNSUPPORTED: what no store can sign, or this one not for parts. most_s: for how long
+ * at most; 0: for ever. */
+rc backend_presign_check(const struct backend *b, const struct backend_presign *q, int64_t now_s,
+			 int64_t most_s, struct err *reterr);
+/* A Content-Disposition that has a browser save what comes under this name. */
+struct str backend_attachment(struct arena *a, struct str path);

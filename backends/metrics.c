@@ -7,11 +7,12 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 
-enum kind { PUT, PART, GET, HEAD, REMOVE, LIST, COPY, MULTIPART, SWEEP, PROBE, KINDS };
+enum kind { PUT, PART, GET, HEAD, REMOVE, LIST, COPY, MULTIPART, SWEEP, PROBE, PRESIGN, KINDS };
 
 static const char *const names[KINDS] = {
 	[PUT] = "put",	 [PART] = "part", [GET] = "get",	       [HEAD] = "head",	  [REMOVE] = "remove",
 	[LIST] = "list", [COPY] = "copy", [MULTIPART] = "multipart", [SWEEP] = "sweep", [PROBE] = "probe",
+	[PRESIGN] = "presign",
 };
 
 static const enum kind kinds[FILTER_OPS] = {
@@ -24,7 +25,8 @@ static const enum kind kinds[FILTER_OPS] = {
 	[FILTER_REMOVE] = REMOVE,	 [FILTER_LIST] = LIST,
 	[FILTER_COPY] = COPY,		 [FILTER_MPU_CREATE] = MULTIPART,
 	[FILTER_MPU_COMPLETE] = MULTIPART, [FILTER_MPU_ABORT] = MULTIPART,
-	[FILTER_SWEEP] = SWEEP,		 [FILTER_PROBE] = PROBE,
+	[FILTER_MPU_COPY_PART] = PART,	 [FILTER_SWEEP] = SWEEP,
+	[FILTER_PROBE] = PROBE,		 [FILTER_PRESIGN] = PRESIGN,
 };
 
 struct counted {

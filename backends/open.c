@@ -45,6 +45,13 @@ static struct remote_options remote_options(const struct opening *o, unsigned ma
 	};
 }
 
+/* The filters above have it from the store. */
+static void presigning(struct backend *b, int64_t expiry_ms, bool no_pages)
+{
+	b->presigning.life_s = expiry_ms / 1000;
+	b->presigning.pages = !no_pages;
+}
+
 static rc open_s3(const struct opening *o, struct backend **ret, struct err *reterr)
 {
 	const struct conf_store *s = o->s;
@@ -53,7 +60,7 @@ static rc open_s3(const struct opening *o, struct backend **ret, struct err *ret
 	remote.insecure = s->s3.skip_verify_certificate_test_only;
 	remote.log_retries = s->s3.client_log_retries;
 	remote.log_requests = s->s3.client_log_request;
-	return backend_s3_open(
+	TRY(backend_s3_open(
 		&(struct backend_s3_options){
 			.remote = remote,
 			.credentials = {.access_key = s->s3.credentials.access_key_id,
@@ -72,15 +79,18 @@ static rc open_s3(const struct opening *o, struct backend **ret, struct err *ret
 			.force_path_style = s->s3.force_path_style,
 			.discover_bucket_region = s->s3.discover_bucket_region,
 			.disable_pre_signed = s->s3.disable_pre_signed,
+			.disable_pre_signed_multipart = s->s3.disable_pre_signed_multipart,
 		},
-		ret, reterr);
+		ret, reterr));
+	presigning(*ret, s->s3.pre_signed_expiry, s->s3.disable_pre_signed_ui);
+	return RC_OK;
 }
 
 static rc open_azure(const struct opening *o, struct backend **ret, struct err *reterr)
 {
 	const struct conf_store *s = o->s;
 
-	return backend_azure_open(
+	TRY(backend_azure_open(
 		&(struct backend_azure_options){
 			.remote = remote_options(o, REMOTE_RETRIES),
 			.account = s->azure.storage_account,
@@ -92,14 +102,16 @@ static rc open_azure(const struct opening *o, struct backend **ret, struct err *
 			.try_ms = (unsigned)s->azure.try_timeout,
 			.no_presign = s->azure.disable_pre_signed,
 		},
-		ret, reterr);
+		ret, reterr));
+	presigning(*ret, s->azure.pre_signed_expiry, s->azure.disable_pre_signed_ui);
+	return RC_OK;
 }
 
 static rc open_gs(const struct opening *o, struct backend **ret, struct err *reterr)
 {
 	const struct conf_store *s = o->s;
 
-	return backend_gcs_open(
+	TRY(backend_gcs_open(
 		&(struct backend_gcs_options){
 			.remote = remote_options(o, REMOTE_RETRIES),
 			.endpoint = s->gs.endpoint,
@@ -111,7 +123,9 @@ static rc open_gs(const struct opening *o, struct backend **ret, struct err *ret
 			.customer_key = s->gs.server_side_encryption_customer_supplied,
 			.disable_pre_signed = s->gs.disable_pre_signed,
 		},
-		ret, reterr);
+		ret, reterr));
+	presigning(*ret, s->gs.pre_signed_expiry, s->gs.disable_pre_signed_ui);
+	return RC_OK;
 }
 
 static const struct {

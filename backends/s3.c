@@ -142,6 +142,7 @@ static const struct backend_blocking_ops blocking_ops = {
 	.mpu_create = s3_mpu_create,
 	.mpu_complete = s3_mpu_complete,
 	.mpu_abort = s3_mpu_abort,
+	.mpu_copy_part = s3_mpu_copy_part,
 	.probe = s3_probe,
 };
 
@@ -190,10 +191,15 @@ static rc prepare(struct s3 *s, struct arena *a, struct err *reterr)
 rc backend_s3_open(const struct backend_s3_options *o, struct backend **ret, struct err *reterr)
 {
 	struct s3 *s = calloc(1, sizeof(*s));
+	unsigned caps = BACKEND_CAP_COPY | BACKEND_CAP_MULTIPART;
 	rc r;
 
 	if (!s)
 		abort();
+	if (!o->disable_pre_signed)
+		caps |= BACKEND_CAP_PRESIGN;
+	if (!o->disable_pre_signed && !o->disable_pre_signed_multipart)
+		caps |= BACKEND_CAP_PRESIGN_PART;
 	s->a = arena_new();
 	s->o = *o;
 	r = prepare(s, s->a, reterr);
@@ -203,9 +209,7 @@ rc backend_s3_open(const struct backend_s3_options *o, struct backend **ret, str
 		return r;
 	}
 	s3_regions_init(s);
-	remote_init(&s->r, "s3", &o->remote, &remote_ops, &blocking_ops,
-		    BACKEND_CAP_COPY | BACKEND_CAP_MULTIPART |
-			(o->disable_pre_signed ? 0 : BACKEND_CAP_PRESIGN));
+	remote_init(&s->r, "s3", &o->remote, &remote_ops, &blocking_ops, caps);
 	s->r.b.check_space = check_space;
 	s->r.b.presign = s3_presign;
 	s->r.b.free = s3_free;

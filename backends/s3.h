@@ -25,7 +25,7 @@ struct backend_s3_options {
 	struct str pre_signed_endpoint; /* a URL; STR_NONE: endpoint */
 	struct str server_side_encryption, server_side_encryption_kms_key_id;
 	bool force_path_style, discover_bucket_region;
-	bool disable_pre_signed;
+	bool disable_pre_signed, disable_pre_signed_multipart;
 	/* 0: S3's own limit, 5 GiB, above which copies are made of parts of 1 GiB; tests have
 	 * others. */
 	uint64_t copy_max, copy_part;

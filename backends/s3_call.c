@@ -1,4 +1,5 @@
 /* Signing, and the regions that it needs. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "backends/remote_frames.h"
@@ -11,7 +12,7 @@
 
 #define EMPTY_SHA256 STR("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 
-enum { BUCKETS_MAX = 1000 };
+enum { BUCKETS_MAX = 1000, UNSURE_MS = 5000 };
 
 /* Regions. */
 
@@ -204,32 +205,82 @@ rc s3_sign(struct remote *r, struct remote_call *c, struct err *reterr)
 	return RC_OK;
 }
 
-static rc presign_url(struct s3 *s, struct s3_target *t, struct str method, int64_t now,
-		      int64_t expires_s, struct arena *a, struct str *ret_url, struct err *reterr)
+/* A listing has a thousand to presign: where nobody knows the bucket's region, one of them has asked. */
+static rc region_to_presign(struct s3 *s, struct str bucket, struct arena *a, struct str *ret,
+			    struct err *reterr)
 {
-	struct sigv4_request q = {.method = method, .query = STR(""), .headers_n = 1};
-	struct sigv4_header host = {.name = STR("host")};
-	struct aws_keys keys;
-	struct str base;
+	bool unsure;
 
-	TRY(s3_region(s, t->bucket, a, &t->region, reterr));
-	TRY(aws_credentials_get(s->keys, a, &keys, reterr));
-	base = s3_base(&s->presigned, t->bucket, t->region, a, &host.value);
-	q.path = s3_path(&s->presigned, t, a);
-	q.headers = &host;
-	*ret_url = arena_join(
-	    a,
-	    (struct str[]){
-		base, q.path, STR("?"),
-		sigv4_presign(&q,
-			      &(struct sigv4_credentials){keys.access_key, keys.secret, keys.token},
-			      t->region, STR("s3"), now, expires_s - now, a)},
-	    4);
+	*ret = known(s, bucket, a);
+	if (ret->n)
+		return RC_OK;
+	pthread_mutex_lock(&s->regions.lock);
+	unsure = str_eq(str_c(s->regions.unsure), bucket) &&
+		 mono_ms() - s->regions.unsure_ms < UNSURE_MS;
+	pthread_mutex_unlock(&s->regions.lock);
+	*ret = s->o.region;
+	if (unsure)
+		return RC_OK;
+	TRY(s3_region(s, bucket, a, ret, reterr));
+	if (known(s, bucket, a).n)
+		return RC_OK;
+	pthread_mutex_lock(&s->regions.lock);
+	snprintf(s->regions.unsure, sizeof(s->regions.unsure), STR_FMT, STR_ARG(bucket));
+	s->regions.unsure_ms = mono_ms();
+	pthread_mutex_unlock(&s->regions.lock);
 	return RC_OK;
 }
 
-rc s3_presign(struct backend *b, const struct object_ptr *p, struct str method, int64_t expires_s,
-	      struct arena *a, struct str *ret_url, struct err *reterr)
+/* What is asked beside the object. */
+static struct str presigned_query(const struct backend_presign *q, struct arena *a)
+{
+	struct remote_call c;
+
+	remote_call_init(&c, a, "GET");
+	c.base = c.path = STR("");
+	if (q->upload_id.p) {
+		remote_query(&c, "partNumber", arena_printf(a, "%u", q->part));
+		remote_query(&c, "uploadId", q->upload_id);
+	} else if (q->filename.n && str_eq(q->method, STR("GET"))) {
+		remote_query(&c, "response-content-disposition",
+			     backend_attachment(a, q->filename));
+	}
+	return query_of(&c);
+}
+
+/* Keys that end earlier take the URL with them. */
+static int64_t end_of(const struct backend_presign *q, int64_t keys_end_s, int64_t now)
+{
+	return keys_end_s > now && keys_end_s < q->expires_s ? keys_end_s : q->expires_s;
+}
+
+static rc presign_url(struct s3 *s, struct s3_target *t, const struct backend_presign *q,
+		      int64_t now, struct arena *a, struct backend_presigned *ret,
+		      struct err *reterr)
+{
+	struct sigv4_request r = {.method = q->method, .headers_n = 1};
+	struct sigv4_header host = {.name = STR("host")};
+	struct aws_keys keys;
+	struct str pieces[4];
+	int64_t keys_end_s;
+
+	TRY(region_to_presign(s, t->bucket, a, &t->region, reterr));
+	TRY(aws_credentials_until(s->keys, a, &keys, &keys_end_s, reterr));
+	ret->expires_s = end_of(q, keys_end_s, now);
+	pieces[0] = s3_base(&s->presigned, t->bucket, t->region, a, &host.value);
+	pieces[1] = r.path = s3_path(&s->presigned, t, a);
+	pieces[2] = STR("?");
+	r.query = presigned_query(q, a);
+	r.headers = &host;
+	pieces[3] = sigv4_presign(
+	    &r, &(struct sigv4_credentials){keys.access_key, keys.secret, keys.token}, t->region,
+	    STR("s3"), now, ret->expires_s - now, a);
+	ret->url = arena_join(a, pieces, 4);
+	return RC_OK;
+}
+
+rc s3_presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+	      struct arena *a, struct backend_presigned *ret, struct err *reterr)
 {
 	struct s3 *s = s3_of(b);
 	struct remote_call c;
@@ -238,12 +289,7 @@ rc s3_presign(struct backend *b, const struct object_ptr *p, struct str method, 
 	if (s->o.disable_pre_signed)
 		return err_set(reterr, ERR_UNSUPPORTED, STR_FMT ": s3.disable_pre_signed is set",
 			       STR_ARG(s->r.title));
-	if (!str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD")) &&
-	    !str_eq(method, STR("PUT")))
-		return err_set(reterr, ERR_UNSUPPORTED,
-			       "URLs are presigned for GET, HEAD and PUT only");
-	if (expires_s <= now || expires_s - now > SIGV4_MAX_EXPIRES_S)
-		return err_set(reterr, ERR_INVALID, "a presigned URL works for 1 second to 7 days");
+	TRY(backend_presign_check(b, q, now, SIGV4_MAX_EXPIRES_S, reterr));
 	TRY(s3_call(s, &c, a, "GET", p, reterr));
-	return presign_url(s, c.ud, method, now, expires_s, a, ret_url, reterr);
+	return presign_url(s, c.ud, q, now, a, ret, reterr);
 }

@@ -100,12 +100,16 @@ static bool expected_etag(struct arena *a, const struct backend_part *parts, siz
 	return true;
 }
 
+/* BACKEND_SIZE_UNKNOWN where that of one part is. */
 static uint64_t sum(const struct backend_part *parts, size_t n)
 {
 	uint64_t size = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i].size == BACKEND_SIZE_UNKNOWN)
+			return BACKEND_SIZE_UNKNOWN;
 		size += parts[i].size;
+	}
 	return size;
 }
 
@@ -114,6 +118,7 @@ static rc was_completed(struct backend *b, const struct object_ptr *to,
 			const struct backend_part *parts, size_t n, struct arena *a,
 			struct backend_stat *ret, struct err *reterr)
 {
+	uint64_t size = sum(parts, n);
 	struct backend_stat st;
 	struct err e;
 	struct str etag;
@@ -127,7 +132,7 @@ static rc was_completed(struct backend *b, const struct object_ptr *to,
 		return r;
 	}
 	known = expected_etag(a, parts, n, &etag) && str_find(st.etag, STR("-")) < st.etag.n;
-	if (st.size != sum(parts, n) || (known && !str_eq(st.etag, etag)))
+	if ((size != BACKEND_SIZE_UNKNOWN && st.size != size) || (known && !str_eq(st.etag, etag)))
 		return err_set(reterr, ERR_NOT_FOUND,
 			       "the upload has ended, and what is there was not made by it");
 	*ret = st;
@@ -181,7 +186,7 @@ rc s3_mpu_complete(struct backend *b, const struct object_ptr *to, struct str up
 		return was_completed(b, to, parts, n, a, ret, e);
 	TRY(r);
 	ret->size = sum(parts, n);
-	return RC_OK;
+	return ret->size == BACKEND_SIZE_UNKNOWN ? b->blocking->head(b, to, a, ret, e) : RC_OK;
 }
 
 /* Copies. */
@@ -228,12 +233,24 @@ static rc copy_part(struct s3 *s, const struct object_ptr *to, struct str upload
 	TRY(copy_call(s, &c, a, to, source, reterr));
 	remote_query(&c, "partNumber", arena_printf(a, "%u", part->number));
 	remote_query(&c, "uploadId", upload_id);
-	remote_header(&c, "x-amz-copy-source-range",
-		      arena_printf(a, "bytes=%llu-%llu", (unsigned long long)offset,
-				   (unsigned long long)(offset + part->size - 1)));
+	if (part->size != BACKEND_SIZE_UNKNOWN)
+		remote_header(&c, "x-amz-copy-source-range",
+			      arena_printf(a, "bytes=%llu-%llu", (unsigned long long)offset,
+					   (unsigned long long)(offset + part->size - 1)));
 	TRY(ask(s, &c, &root, reterr));
 	part->etag = s3_unquote(xml_child_text(root, "ETag"));
 	return RC_OK;
+}
+
+rc s3_mpu_copy_part(struct backend *b, const struct object_ptr *from, const struct object_ptr *to,
+		    struct str upload_id, uint64_t offset, struct arena *a,
+		    struct backend_part *part, struct err *reterr)
+{
+	struct s3 *s = s3_of(b);
+	struct remote_call source;
+
+	TRY(s3_call(s, &source, a, "HEAD", from, reterr));
+	return copy_part(s, to, upload_id, source_of(&source), offset, a, part, reterr);
 }
 
 static rc copy_in_parts(struct backend *b, const struct object_ptr *to, struct str source,

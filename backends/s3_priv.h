@@ -26,6 +26,9 @@ struct s3 {
 	struct {
 		pthread_mutex_t lock;
 		struct lru buckets;
+		/* The bucket of which presigning last found that nobody knows, and when. */
+		char unsure[64];
+		int64_t unsure_ms;
 	} regions;
 };
 
@@ -61,8 +64,8 @@ struct str s3_path(const struct s3_endpoint *e, const struct s3_target *t, struc
 
 /* Signing. */
 rc s3_sign(struct remote *r, struct remote_call *c, struct err *reterr);
-rc s3_presign(struct backend *b, const struct object_ptr *p, struct str method, int64_t expires_s,
-	      struct arena *a, struct str *ret_url, struct err *reterr);
+rc s3_presign(struct backend *b, const struct object_ptr *p, const struct backend_presign *q,
+	      struct arena *a, struct backend_presigned *ret, struct err *reterr);
 
 /* Regions. */
 void s3_regions_init(struct s3 *s);
@@ -97,3 +100,6 @@ rc s3_mpu_complete(struct backend *b, const struct object_ptr *to, struct str up
 		   struct backend_stat *ret, struct err *reterr);
 rc s3_mpu_abort(struct backend *b, const struct object_ptr *to, struct str upload_id,
 		struct err *reterr);
+rc s3_mpu_copy_part(struct backend *b, const struct object_ptr *from, const struct object_ptr *to,
+		    struct str upload_id, uint64_t offset, struct arena *a,
+		    struct backend_part *part, struct err *reterr);

@@ -5,11 +5,6 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-static void key_freep(EVP_PKEY **k)
-{
-	EVP_PKEY_free(*k);
-}
-
 static void md_freep(EVP_MD_CTX **c)
 {
 	EVP_MD_CTX_free(*c);
@@ -25,16 +20,45 @@ static EVP_PKEY *key_of(struct str pem)
 	return key;
 }
 
-static rc sign(struct arena *a, struct str pem, struct str data, struct str *ret,
+/* An EVP_PKEY, which counts its users itself and may be used by several threads. */
+static EVP_PKEY *pkey(struct rsa_key *k)
+{
+	return (EVP_PKEY *)k;
+}
+
+/* Or the thread's next TLS connection would take it for its own. */
+static rc forgotten(rc r)
+{
+	if (!rc_ok(r))
+		ERR_clear_error();
+	return r;
+}
+
+rc rsa_key_new(struct str pem, struct rsa_key **ret, struct err *reterr)
+{
+	EVP_PKEY *key = key_of(pem);
+
+	if (key && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {
+		*ret = (struct rsa_key *)key;
+		return RC_OK;
+	}
+	EVP_PKEY_free(key);
+	return forgotten(
+	    err_set(reterr, ERR_CONFIG, "the private key is no RSA key in PEM form"));
+}
+
+void rsa_key_free(struct rsa_key *k)
+{
+	EVP_PKEY_free(pkey(k));
+}
+
+static rc sign(EVP_PKEY *key, struct arena *a, struct str data, struct str *ret,
 	       struct err *reterr)
 {
-	CLEANUP(key_freep) EVP_PKEY *key = key_of(pem);
 	CLEANUP(md_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
 	size_t n = 0;
 	char *out;
 
-	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
-		return err_set(reterr, ERR_CONFIG, "the private key is no RSA key in PEM form");
 	if (!md || EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) != 1 ||
 	    EVP_DigestSign(md, NULL, &n, (const unsigned char *)data.p, data.n) != 1)
 		return err_set(reterr, ERR_CONFIG, "the private key can't sign");
@@ -46,13 +70,20 @@ static rc sign(struct arena *a, struct str pem, struct str data, struct str *ret
 	return RC_OK;
 }
 
+rc rsa_key_sign(struct rsa_key *k, struct arena *a, struct str data, struct str *ret,
+		struct err *reterr)
+{
+	return forgotten(sign(pkey(k), a, data, ret, reterr));
+}
+
 rc rsa_sha256_sign(struct arena *a, struct str pem, struct str data, struct str *ret,
 		   struct err *reterr)
 {
-	rc r = sign(a, pem, data, ret, reterr);
+	struct rsa_key *k;
+	rc r;
 
-	if (!rc_ok(r))
-		ERR_clear_error(); /* or the thread's next TLS connection would take it for its own
-				    */
+	TRY(rsa_key_new(pem, &k, reterr));
+	r = rsa_key_sign(k, a, data, ret, reterr);
+	rsa_key_free(k);
 	return r;
 }

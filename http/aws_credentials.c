@@ -238,20 +238,29 @@ static rc ready(struct aws_credentials *c, struct arena *a, struct err *reterr)
 	return failed(k, reterr);
 }
 
-rc aws_credentials_get(struct aws_credentials *c, struct arena *a, struct aws_keys *ret,
-		       struct err *reterr)
+rc aws_credentials_until(struct aws_credentials *c, struct arena *a, struct aws_keys *ret,
+			 int64_t *ret_expires_s, struct err *reterr)
 {
 	struct aws_cache *k = c->cache;
 	rc r;
 
 	pthread_mutex_lock(&k->lock);
 	r = ready(c, a, reterr);
+	*ret_expires_s = k->expires_s;
 	if (rc_ok(r))
 		*ret = (struct aws_keys){arena_dup(a, k->keys.access_key),
 					 arena_dup(a, k->keys.secret),
 					 k->keys.token.n ? arena_dup(a, k->keys.token) : STR_NONE};
 	pthread_mutex_unlock(&k->lock);
 	return r;
+}
+
+rc aws_credentials_get(struct aws_credentials *c, struct arena *a, struct aws_keys *ret,
+		       struct err *reterr)
+{
+	int64_t ignored;
+
+	return aws_credentials_until(c, a, ret, &ignored, reterr);
 }
 
 bool aws_credentials_refused(struct aws_credentials *c, struct str access_key)

@@ -48,6 +48,9 @@ void aws_credentials_free(struct aws_credentials *c);
  * ServiceUnavailable: no source has any, with what was looked at and what can be done. */
 rc aws_credentials_get(struct aws_credentials *c, struct arena *a, struct aws_keys *ret,
 		       struct err *reterr);
+/* And when they end; 0: nobody has said. */
+rc aws_credentials_until(struct aws_credentials *c, struct arena *a, struct aws_keys *ret,
+			 int64_t *ret_expires_s, struct err *reterr);
 /* A service refused this key: it is asked for again at the next get, unless that was done a moment
  * ago or the key is another by now. Whether another attempt is worth it. */
 bool aws_credentials_refused(struct aws_credentials *c, struct str access_key);

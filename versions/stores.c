@@ -20,6 +20,7 @@ static struct str copied(struct arena *a, struct str s)
 
 static struct store_info info_of(struct arena *a, const struct registry_store *s, bool is_default)
 {
+	unsigned caps = s->b->caps;
 	struct backend_health h;
 
 	backend_health(s->b, &h);
@@ -28,6 +29,9 @@ static struct store_info info_of(struct arena *a, const struct registry_store *s
 		.type = str_c(s->b->type),
 		.description = copied(a, s->description),
 		.namespace_prefix = s->namespace_prefix.p ? arena_dup(a, s->namespace_prefix) : STR_NONE,
+		.presign = caps & BACKEND_CAP_PRESIGN,
+		.presign_pages = (caps & BACKEND_CAP_PRESIGN) && s->b->presigning.pages,
+		.presign_parts = caps & BACKEND_CAP_PRESIGN_PART,
 		.is_default = is_default,
 		.state = state_name(h.state),
 		.since_s = h.since_s,

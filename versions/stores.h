@@ -9,6 +9,7 @@ enum { STORE_REPOS_TOLD = 1000 };
 struct store_info {
 	struct str id, type, description; /* type "" where missing; description "" without */
 	struct str namespace_prefix;      /* namespaces are made below it; STR_NONE: none is known */
+	bool presign, presign_pages, presign_parts; /* presigned URLs: at all, also for pages, also for parts */
 	bool is_default;  /* single or backward compatible: of repositories without an id, and of those that
 			   * name neither a store nor a namespace */
 	bool missing;     /* repositories are on it, and the configuration lacks it */

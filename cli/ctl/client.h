@@ -58,7 +58,8 @@ struct client_stream {
 	int64_t length; /* of a download; -1 unknown */
 };
 
-/* Opens the answer's body for http_read; the caller closes it (http_close). Retried as above. */
+/* Opens the answer's body for http_read; the caller closes it (http_close). Retried as above. Where the server says that
+ * the store has it, from there. */
 bool client_open(struct client *c, struct arena *a, struct str path, struct client_stream *ret,
 		 struct fault *ret_fault);
 /* One attempt to send a body of `length` bytes (-1: chunked) that `more` brings: up to n bytes, 0 at the end, -1 a
@@ -71,6 +72,10 @@ struct upload {
 };
 bool client_upload(struct client *c, struct arena *a, const struct upload *u, struct answer *ret, bool *ret_again,
 		   struct fault *ret_fault);
+/* One attempt to put such a body to a presigned URL (u->path), without credentials of ours. azure: that is the store's
+ * kind. *ret_etag: hex of the body's MD5, where the store tells it, else its ETag. */
+bool client_put(struct client *c, struct arena *a, const struct upload *u, bool azure, struct str *ret_etag,
+		bool *ret_again, struct fault *ret_fault);
 /* Sleeps before the next attempt; false when there shall be none. *attempt begins as 0. */
 bool client_wait(struct client *c, unsigned *attempt);
 /* A fault that says what happened to an exchange. */

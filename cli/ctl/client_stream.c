@@ -2,16 +2,76 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "cli/ctl/client_priv.h"
 
 enum { SEND_BYTES = 256 * 1024, STATS_MAX = 64 * 1024 };
+
+/* "http://host:port/path": what is signed is a secret. */
+static struct str without_query(struct str url)
+{
+	return str_head(url, str_index(url, '?'));
+}
+
+static struct str site_of(struct str url)
+{
+	size_t host = str_find(url, STR("://")) + 3;
+
+	return str_head(url, host + str_index(str_skip(url, host), '/'));
+}
+
+static void store_fault(struct client *c, struct arena *a, struct str url, const struct err *e, struct fault *ret)
+{
+	client_fault(c, a, e, ret);
+	if (e->code != ERR_CANCELLED)
+		ret->text = arena_printf(a,
+					 "the exchange with the store at " STR_FMT " failed (%s): with --pre-sign=false "
+					 "the bytes go through the server",
+					 STR_ARG(site_of(url)), err_text(e->code));
+}
+
+static void store_refused(struct arena *a, struct str url, int status, struct fault *ret)
+{
+	*ret = (struct fault){FAULT_ANSWER, status,
+			      arena_printf(a,
+					   "the store at " STR_FMT " answered %d %s to a presigned URL: with "
+					   "--pre-sign=false the bytes go through the server",
+					   STR_ARG(site_of(url)), status, status_text(status))};
+}
+
+/* Whose address the server gave instead of the bytes. */
+static bool open_store(struct client *c, struct arena *a, struct str url, struct client_stream *ret, bool *ret_again,
+		       struct fault *ret_fault)
+{
+	const struct http_header headers[] = {{STR("User-Agent"), STR("sluicectl/" SLUICE_VERSION)}};
+	struct http_request r = {.method = STR("GET"), .url = url, .headers = headers, .headers_n = 1};
+	struct http_answer w;
+	struct err e = {0};
+	int64_t since = mono_ms();
+
+	ret->x = http_open(c->pool, &r);
+	if (!rc_ok(http_answer(ret->x, a, &w, &e))) {
+		store_fault(c, a, url, &e, ret_fault);
+		*ret_again = true;
+		http_close(ret->x);
+		return false;
+	}
+	client_told("GET", without_query(url), w.status, since);
+	ret->length = w.length;
+	if (w.status == 200)
+		return true;
+	http_close(ret->x);
+	store_refused(a, url, w.status, ret_fault);
+	*ret_again = client_busy(w.status);
+	return false;
+}
 
 static bool open_once(struct client *c, struct arena *a, struct str path, struct client_stream *ret, bool *ret_again,
 		      struct fault *ret_fault)
 {
 	const struct call q = {"GET", path, STR_NONE, STR_NONE, true};
 	struct http_header headers[CLIENT_HEADERS];
-	struct str url = arena_join(a, (const struct str[]){c->api, path}, 2);
+	struct str url = arena_join(a, (const struct str[]){c->api, path}, 2), location;
 	struct http_request r = {
 		.method = STR("GET"), .url = url, .headers = headers, .headers_n = client_headers(c, &q, headers)};
 	struct http_answer w;
@@ -30,6 +90,11 @@ static bool open_once(struct client *c, struct arena *a, struct str path, struct
 	ret->length = w.length;
 	if (w.status == 200)
 		return true;
+	location = http_answer_header(&w, "location");
+	if (w.status == 302 && location.n) {
+		http_close(ret->x);
+		return open_store(c, a, location, ret, ret_again, ret_fault);
+	}
 	told_us.status = w.status;
 	told_us.body = (struct str){arena_alloc(a, CLIENT_TEXT_SHOWN), 0};
 	if (!rc_ok(http_read(ret->x, (char *)told_us.body.p, CLIENT_TEXT_SHOWN, &told_us.body.n, &e)) ||
@@ -112,5 +177,56 @@ bool client_upload(struct client *c, struct arena *a, const struct upload *u, st
 		return ret->doc ? true : client_not_json(c, a, ret_fault);
 	*ret_again = client_busy(ret->status);
 	client_answer_fault(a, ret, c->site, ret_fault);
+	return false;
+}
+
+/* As lakectl: Content-MD5 where it is told, else the ETag. */
+static struct str etag_of(struct arena *a, const struct http_answer *w)
+{
+	struct str md5 = http_answer_header(w, "content-md5"), etag = http_answer_header(w, "etag"), raw;
+
+	if (md5.n && base64_decode(a, md5, &raw) && raw.n == 16)
+		return hex_encode(a, raw);
+	if (etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"')
+		etag = str_make(etag.p + 1, etag.n - 2);
+	return etag.p ? etag : STR("");
+}
+
+bool client_put(struct client *c, struct arena *a, const struct upload *u, bool azure, struct str *ret_etag,
+		bool *ret_again, struct fault *ret_fault)
+{
+	const struct http_header headers[] = {{STR("User-Agent"), STR("sluicectl/" SLUICE_VERSION)},
+					      {STR("Content-Type"), u->content_type},
+					      {STR("x-ms-blob-type"), STR("BlockBlob")}};
+	const struct http_request r = {.method = STR("PUT"),
+				       .url = u->path,
+				       .headers = headers,
+				       .headers_n = azure ? 3 : 2,
+				       .body = HTTP_SENT,
+				       .length = u->length,
+				       .answer_ms = CLIENT_ANSWER_MS};
+	struct http_exchange *x = http_open(c->pool, &r);
+	struct http_answer w = {0};
+	struct err e = {0};
+	int64_t since = mono_ms();
+	bool good;
+
+	*ret_fault = (struct fault){0};
+	*ret_again = false;
+	good = send_all(x, u, &e, ret_fault) && rc_ok(http_answer(x, a, &w, &e));
+	http_close(x);
+	if (!good) {
+		*ret_again = ret_fault->kind == FAULT_NONE; /* nobody has linked it */
+		if (ret_fault->kind == FAULT_NONE)
+			store_fault(c, a, u->path, &e, ret_fault);
+		return false;
+	}
+	client_told("PUT", without_query(u->path), w.status, since);
+	if (w.status == 200 || w.status == 201) {
+		*ret_etag = etag_of(a, &w);
+		return true;
+	}
+	store_refused(a, u->path, w.status, ret_fault);
+	*ret_again = client_busy(w.status) || w.status == 500;
 	return false;
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/ctl/cmd.h"
+#include "cli/ctl/presign.h"
 
 enum { DOC_MAX = 16 << 20, PIECE = 256 * 1024, BATCH = 1000 };
 
@@ -135,33 +135,17 @@ void show_stats(struct ctl *c, const struct answer *w)
 	}
 }
 
-/* Of the storage that stands for all; where there are several, of the first that can. */
-static bool can_presign(struct ctl *c, bool *ret)
-{
-	struct json *list;
-	size_t n;
-
-	*ret = false;
-	if (!storages(c, &list, &n))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		*ret |= json_bool(
-			json_member(json_type(list) == JSON_ARRAY ? json_at(list, i) : list, "pre_sign_support"));
-	return true;
-}
-
 bool cmd_fs_stat(struct ctl *c)
 {
-	bool presign = false;
+	struct presigned mode;
 	struct answer w;
 	struct uri u;
 	struct str path;
 
-	if (!path_word(c, &u) ||
-	    (args_given(c->args, "pre-sign") && args_bool(c->args, "pre-sign") && !can_presign(c, &presign)))
+	if (!path_word(c, &u) || !presigned_mode(c, u.repo, &mode))
 		return false;
 	path = object_path(c, &u, "/stat");
-	if (presign)
+	if (mode.on)
 		path = path_query(c->a, path, "presign", STR("true"));
 	if (!ctl_get(c, c->a, path, &w))
 		return false;
@@ -171,13 +155,13 @@ bool cmd_fs_stat(struct ctl *c)
 
 bool cmd_fs_presign(struct ctl *c)
 {
+	struct presigned can;
 	struct answer w;
 	struct uri u;
-	bool can;
 
-	if (!path_word(c, &u) || !can_presign(c, &can))
+	if (!path_word(c, &u) || !presigned_support(c, u.repo, &can))
 		return false;
-	if (!can)
+	if (!can.on)
 		return ctl_fail(c, "Pre-signed URL support is currently disabled for this lakeFS server");
 	if (!ctl_get(c, c->a, path_query(c->a, object_path(c, &u, "/stat"), "presign", STR("true")), &w))
 		return false;
@@ -218,11 +202,18 @@ static bool copy_out(struct ctl *c, struct client_stream *s)
 
 bool cmd_fs_cat(struct ctl *c)
 {
+	struct presigned mode;
 	struct client_stream s;
+	struct str path;
 	struct uri u;
 	bool good;
 
-	if (!path_word(c, &u) || !client_open(c->client, c->a, object_path(c, &u, ""), &s, &c->fault))
+	if (!path_word(c, &u) || !presigned_mode(c, u.repo, &mode))
+		return false;
+	path = object_path(c, &u, "");
+	if (mode.on)
+		path = path_query(c->a, path, "presign", STR("true"));
+	if (!client_open(c->client, c->a, path, &s, &c->fault))
 		return false;
 	good = copy_out(c, &s);
 	http_close(s.x);

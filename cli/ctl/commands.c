@@ -46,7 +46,7 @@ static const struct flag storage_of[] = {
 };
 static const struct flag quiet[] = {{"no-progress", 0, FLAG_BOOL, NULL, "no line of progress", false}, END};
 static const struct flag presign[] = {
-	{"pre-sign", 0, FLAG_BOOL, "true", "taken for lakectl's sake: bytes always go through the server", false},
+	{"pre-sign", 0, FLAG_BOOL, "true", "bytes go between here and the store, by URLs that the server signs, where it offers that", false},
 	END,
 };
 static const struct flag copying[] = {

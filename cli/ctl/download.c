@@ -102,14 +102,16 @@ static bool into_file(struct ctl *c, struct arena *a, struct client_stream *s, c
 }
 
 /* Again where the exchange broke off. */
-static bool fetch(struct ctl *c, struct arena *a, const struct uri *u, const struct job *j, struct progress *p,
-		  struct fault *ret_fault)
+static bool fetch(struct ctl *c, struct arena *a, const struct uri *u, const struct job *j, bool presign,
+		  struct progress *p, struct fault *ret_fault)
 {
 	struct str path = path_query(a, PATH(a, "/repositories/{}/refs/{}/objects", u->repo, u->ref), "path", j->key);
 	struct client_stream s;
 	unsigned attempt = 0;
 	bool good;
 
+	if (presign)
+		path = path_query(a, path, "presign", STR("true"));
 	do {
 		*ret_fault = (struct fault){0};
 		if (!client_open(c->client, a, path, &s, ret_fault))
@@ -140,7 +142,7 @@ static void run_job(void *ud, void *item)
 	else if (str_ends(j->key, STR("/")))
 		good = own(a, &f, shown, "it is named like a folder, and isn't empty: download it by itself");
 	else
-		good = fetch(t->c, a, &t->u, j, t->progress, &f);
+		good = fetch(t->c, a, &t->u, j, t->presigned.on, t->progress, &f);
 	if (good)
 		transfer_done(t, "download", shown);
 	else
@@ -164,9 +166,9 @@ static bool add_object(struct ctl *c, struct arena *a, const struct json *o, voi
 	return true;
 }
 
-static bool download_tree(struct ctl *c, struct uri *u)
+static bool download_tree(struct ctl *c, struct uri *u, struct presigned presigned)
 {
-	struct transfer t = {.c = c, .u = *u, .root = c->args->words_n > 1 ? ctl_word(c, 1) : STR(".")};
+	struct transfer t = {.c = c, .u = *u, .presigned = presigned, .root = c->args->words_n > 1 ? ctl_word(c, 1) : STR(".")};
 
 	if (t.u.path.n)
 		t.u.path = files_join(c->a, u->path, STR(""));
@@ -204,7 +206,7 @@ static bool destination(struct ctl *c, const struct uri *u, struct str *ret)
 	return true;
 }
 
-static bool download_one(struct ctl *c, struct uri *u)
+static bool download_one(struct ctl *c, struct uri *u, struct presigned presigned)
 {
 	struct progress *p;
 	struct answer w;
@@ -221,7 +223,7 @@ static bool download_one(struct ctl *c, struct uri *u)
 	j = job_new(to, u->path, member_str(w.doc, "checksum"), json_int(json_member(w.doc, "size_bytes")));
 	p = progress_new("download", args_bool(c->args, "no-progress"));
 	progress_expect(p, 1, (uint64_t)j->size);
-	good = fetch(c, c->a, u, j, p, &c->fault);
+	good = fetch(c, c->a, u, j, presigned.on, p, &c->fault);
 	if (good)
 		progress_file(p);
 	progress_end(p);
@@ -235,11 +237,12 @@ static bool download_one(struct ctl *c, struct uri *u)
 
 bool cmd_fs_download(struct ctl *c)
 {
+	struct presigned presigned;
 	struct uri u;
 
 	if (args_number(c->args, "part-size") < PART_MIN)
 		return ctl_fail(c, "part size must be at least %d bytes", PART_MIN);
-	if (!ctl_uri(c, URI_PATH, 0, &u))
+	if (!ctl_uri(c, URI_PATH, 0, &u) || !presigned_mode(c, u.repo, &presigned))
 		return false;
-	return args_bool(c->args, "recursive") ? download_tree(c, &u) : download_one(c, &u);
+	return args_bool(c->args, "recursive") ? download_tree(c, &u, presigned) : download_one(c, &u, presigned);
 }

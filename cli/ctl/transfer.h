@@ -3,14 +3,15 @@
 
 #include <pthread.h>
 
-#include "cli/ctl/cmd.h"
 #include "cli/ctl/crew.h"
+#include "cli/ctl/presign.h"
 #include "cli/ctl/progress.h"
 
 struct transfer {
 	struct ctl *c;
 	struct uri u;
 	struct str root; /* the local folder */
+	struct presigned presigned;
 	struct progress *progress;
 	struct crew *crew;
 	pthread_mutex_t lock;

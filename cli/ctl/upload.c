@@ -7,30 +7,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/digest.h"
 #include "base/encode.h"
 #include "cli/ctl/files.h"
-#include "cli/ctl/transfer.h"
+#include "cli/ctl/upload.h"
 
 enum { DEPTH_MAX = 128 };
 
 /* One body. */
-
-struct source {
-	struct arena *a;
-	int fd;
-	int64_t left; /* -1: to the end, whenever that is */
-	int64_t sent;
-	struct digest_set *digests;
-	struct progress *progress;
-};
 
 static struct fault own(struct arena *a, const char *what, struct str name)
 {
 	return (struct fault){FAULT_OWN, 0, arena_printf(a, STR_FMT ": %s", STR_ARG(name), what)};
 }
 
-static ssize_t more(void *ud, char *dst, size_t n, struct fault *ret_fault)
+ssize_t source_more(void *ud, char *dst, size_t n, struct fault *ret_fault)
 {
 	struct source *s = ud;
 	ssize_t got;
@@ -40,7 +30,7 @@ static ssize_t more(void *ud, char *dst, size_t n, struct fault *ret_fault)
 	if (!n)
 		return 0;
 	do
-		got = read(s->fd, dst, n);
+		got = s->at < 0 ? read(s->fd, dst, n) : pread(s->fd, dst, n, s->at);
 	while (got < 0 && errno == EINTR);
 	if (got < 0 || (got == 0 && s->left > 0)) {
 		*ret_fault = own(s->a, got < 0 ? strerror(errno) : "it became shorter while it was read", STR("read"));
@@ -48,10 +38,20 @@ static ssize_t more(void *ud, char *dst, size_t n, struct fault *ret_fault)
 	}
 	digest_set_update(s->digests, dst, (size_t)got);
 	s->sent += got;
+	if (s->at >= 0)
+		s->at += got;
 	if (s->left > 0)
 		s->left -= got;
 	progress_bytes(s->progress, got);
 	return got;
+}
+
+void source_rewind(struct source *s, int64_t offset, int64_t length)
+{
+	s->sent = 0;
+	s->at = offset;
+	s->left = length;
+	s->digests = digest_set_new(s->a, 1u << DIGEST_MD5);
 }
 
 /* The server says what it has stored. */
@@ -81,7 +81,7 @@ static bool send_source(struct ctl *c, struct source *s, const struct uri *u, st
 				   key),
 		.content_type = kind.n ? kind : STR("application/octet-stream"),
 		.length = length,
-		.more = more,
+		.more = source_more,
 		.ud = s,
 	};
 	unsigned attempt = 0;
@@ -100,10 +100,11 @@ static bool send_source(struct ctl *c, struct source *s, const struct uri *u, st
 	}
 }
 
-static bool send_file(struct ctl *c, struct arena *a, struct progress *p, const struct uri *u, struct str local,
-		      struct str key, struct answer *ret, struct fault *ret_fault)
+static bool send_file(struct ctl *c, struct arena *a, const struct presigned *how, struct progress *p,
+		      const struct uri *u, struct str local, struct str key, struct answer *ret,
+		      struct fault *ret_fault)
 {
-	struct source s = {.a = a, .progress = p};
+	struct source s = {.a = a, .at = -1, .progress = p};
 	struct stat st;
 	bool good = false;
 
@@ -116,6 +117,8 @@ static bool send_file(struct ctl *c, struct arena *a, struct progress *p, const 
 	if (fstat(s.fd, &st) != 0 || S_ISDIR(st.st_mode))
 		*ret_fault =
 			own(a, "is a directory: use --recursive", arena_printf(a, "read " STR_FMT, STR_ARG(local)));
+	else if (how->on && S_ISREG(st.st_mode))
+		good = send_presigned(c, how, &s, u, key, st.st_size, ret, ret_fault);
 	else
 		good = send_source(c, &s, u, key, S_ISREG(st.st_mode) ? st.st_size : -1, ret, ret_fault);
 	close(s.fd);
@@ -133,7 +136,7 @@ static void run_job(void *ud, void *item)
 	struct fault f = {0};
 	struct answer w;
 
-	if (send_file(t->c, a, t->progress, &t->u, j->local, j->key, &w, &f))
+	if (send_file(t->c, a, &t->presigned, t->progress, &t->u, j->local, j->key, &w, &f))
 		transfer_done(t, "upload", shown);
 	else
 		transfer_failed(t, "upload", shown, &f);
@@ -184,9 +187,9 @@ static bool walk(struct transfer *t, struct str folder, struct str prefix, unsig
 	return good;
 }
 
-static bool upload_tree(struct ctl *c, struct uri *u, struct str source)
+static bool upload_tree(struct ctl *c, struct uri *u, struct presigned presigned, struct str source)
 {
-	struct transfer t = {.c = c, .u = *u, .root = files_join(c->a, source, STR(""))};
+	struct transfer t = {.c = c, .u = *u, .presigned = presigned, .root = files_join(c->a, source, STR(""))};
 	struct str prefix = u->path.n ? files_join(c->a, u->path, STR("")) : u->path;
 	struct stat st;
 
@@ -202,10 +205,10 @@ static bool upload_tree(struct ctl *c, struct uri *u, struct str source)
 
 /* One file. */
 
-static bool upload_one(struct ctl *c, struct uri *u, struct str source)
+static bool upload_one(struct ctl *c, struct uri *u, struct presigned presigned, struct str source)
 {
 	struct progress *p = progress_new("upload", args_bool(c->args, "no-progress") || str_eq(source, STR("-")));
-	struct source in = {.a = c->a, .fd = STDIN_FILENO, .progress = p};
+	struct source in = {.a = c->a, .fd = STDIN_FILENO, .at = -1, .progress = p};
 	struct answer w;
 	struct stat st;
 	bool good;
@@ -213,7 +216,7 @@ static bool upload_one(struct ctl *c, struct uri *u, struct str source)
 	if (stat(arena_cstr(c->a, source), &st) == 0)
 		progress_expect(p, 1, (uint64_t)st.st_size);
 	good = str_eq(source, STR("-")) ? send_source(c, &in, u, u->path, -1, &w, &c->fault)
-					: send_file(c, c->a, p, u, source, u->path, &w, &c->fault);
+					: send_file(c, c->a, &presigned, p, u, source, u->path, &w, &c->fault);
 	if (good)
 		progress_file(p);
 	progress_end(p);
@@ -225,9 +228,11 @@ static bool upload_one(struct ctl *c, struct uri *u, struct str source)
 bool cmd_fs_upload(struct ctl *c)
 {
 	struct str source = args_text(c->args, "source");
+	struct presigned presigned;
 	struct uri u;
 
-	if (!ctl_uri(c, URI_PATH, 0, &u))
+	if (!ctl_uri(c, URI_PATH, 0, &u) || !presigned_mode(c, u.repo, &presigned))
 		return false;
-	return args_bool(c->args, "recursive") ? upload_tree(c, &u, source) : upload_one(c, &u, source);
+	return args_bool(c->args, "recursive") ? upload_tree(c, &u, presigned, source)
+					       : upload_one(c, &u, presigned, source);
 }

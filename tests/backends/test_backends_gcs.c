@@ -11,6 +11,7 @@
 
 #include "backends/gcs_priv.h"
 #include "base/clock.h"
+#include "tests/backends/presigned.h"
 #include "tests/backends/relay.h"
 #include "tests/backends/stores_gcs.h"
 
@@ -502,7 +503,7 @@ static struct str presigned(const char *key, struct str method, int64_t life_s)
 	struct object_ptr p = at(&s, key);
 	struct str url;
 
-	ok(s.b->presign(s.b, &p, method, wall_now().s + life_s, a, &url, &test_err));
+	ok(presign(s.b, &p, method, wall_now().s + life_s, a, &url, &test_err));
 	return url;
 }
 
@@ -527,8 +528,8 @@ static void test_gcs__signed_addresses(void **state)
 		    fetch(STR("PUT"), presigned(keys[i], STR("PUT"), 600), STR("new"), &got), 200);
 		assert_true(holds(&s, keys[i], STR("new")));
 	}
-	fails(s.b->presign(s.b, &p, STR("GET"), wall_now().s, a, &url, &test_err), INVALID);
-	fails(s.b->presign(s.b, &p, STR("GET"), wall_now().s + 7 * 86400 + 60, a, &url, &test_err),
+	fails(presign(s.b, &p, STR("GET"), wall_now().s, a, &url, &test_err), INVALID);
+	fails(presign(s.b, &p, STR("GET"), wall_now().s + 7 * 86400 + 60, a, &url, &test_err),
 	      INVALID);
 }
 

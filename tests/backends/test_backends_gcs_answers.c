@@ -11,6 +11,7 @@
 #include "backends/gcs_priv.h"
 #include "base/clock.h"
 #include "tests/backends/gcs_gate.h"
+#include "tests/backends/presigned.h"
 #include "tests/backends/stores.h"
 #include "tests/http/fake.h"
 
@@ -336,7 +337,7 @@ static void test_gcs_answers__customer_key(void **state)
 	o.customer_key = STR_NONE;
 	reopen(&o);
 	assert_true(b->caps & BACKEND_CAP_PRESIGN);
-	ok(b->presign(b, &k, STR("GET"), wall_now().s + 60, a, &url, &test_err));
+	ok(presign(b, &k, STR("GET"), wall_now().s + 60, a, &url, &test_err));
 	o.disable_pre_signed = true;
 	reopen(&o);
 	assert_false(b->caps & BACKEND_CAP_PRESIGN);

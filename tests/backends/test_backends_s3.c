@@ -14,6 +14,7 @@
 #include "base/digest.h"
 #include "base/encode.h"
 #include "sigv4/sigv4.h"
+#include "tests/backends/presigned.h"
 #include "tests/backends/stores.h"
 #include "tests/http/fake.h"
 
@@ -31,6 +32,8 @@ static const char *bad; /* what the handler found wrong */
 static void (*service)(unsigned n, const struct fake_request *q, struct fake_answer *w);
 static bool lax;		  /* it says that it is versitygw */
 static const char *bucket_region; /* as HEAD of the bucket tells; NULL: it doesn't */
+static int bucket_status;	  /* of that */
+static struct str container_keys; /* at /keys */
 
 static struct sigv4_header *headers_of(const struct fake_request *q, size_t *ret_n)
 {
@@ -84,9 +87,14 @@ static void handle(struct fake *f, const struct fake_request *q, struct fake_ans
 		path = str_skip(path, 7);
 		path = str_skip(path, str_index(path, '/'));
 	}
+	if (str_eq(path, STR("/keys"))) {
+		w->status = 200;
+		w->body = container_keys;
+		return;
+	}
 	if (!fake_header(q, "authorization").p) {
 		atomic_fetch_add(&heads, 1);
-		w->status = 403;
+		w->status = bucket_status;
 		if (bucket_region)
 			w->headers =
 			    arena_printf(q->a, "x-amz-bucket-region: %s\r\n", bucket_region);
@@ -120,6 +128,7 @@ static int setup(void **state)
 	heads = calls = 0;
 	bad = NULL;
 	bucket_region = NULL;
+	bucket_status = 403;
 	lax = false;
 	memset(seen, 0, sizeof(seen));
 	return 0;
@@ -563,6 +572,30 @@ static void test_s3__complete_after_a_lost_answer(void **state)
 	ok(complete(&st));
 }
 
+/* Of parts that others wrote nobody knows the sizes: the object tells, and its ETag whether it is theirs. */
+static void test_s3__complete_of_unknown_sizes(void **state)
+{
+	const struct backend_part part = {
+		1, {"0cc175b9c0f1b6a831c399e269772661", 32}, BACKEND_SIZE_UNKNOWN};
+	struct backend_stat st;
+	struct object_ptr to;
+
+	service = scripted;
+	open_with((struct backend_s3_options){0});
+	to = at(&s, "k");
+	SCRIPT("200 " RESULT, "200 content-length: 7\r\netag: \"e-1\"\r\n");
+	ok(s.b->blocking->mpu_complete(s.b, &to, STR("id"), &part, 1, a, &st, &test_err));
+	assert_int_equal(st.size, 7);
+	assert_true(str_eq(st.etag, STR("e-1")));
+	SCRIPT(GONE, "200 content-length: 7\r\netag: \"0cc175b9c0f1b6a831c399e269772661-1\"\r\n");
+	fails(s.b->blocking->mpu_complete(s.b, &to, STR("id"), &part, 1, a, &st, &test_err), NOT_FOUND);
+	SCRIPT(GONE, "404 ");
+	fails(s.b->blocking->mpu_complete(s.b, &to, STR("id"), &part, 1, a, &st, &test_err), NOT_FOUND);
+	SCRIPT(GONE, "200 content-length: 7\r\netag: \"opaque\"\r\n");
+	ok(s.b->blocking->mpu_complete(s.b, &to, STR("id"), &part, 1, a, &st, &test_err));
+	assert_int_equal(st.size, 7);
+}
+
 static void test_s3__copy_fails_after_its_200(void **state)
 {
 	struct object_ptr from, to;
@@ -713,18 +746,144 @@ static void test_s3__presigned(void **state)
 					      .credentials = {.token = STR("t/t")},
 					      .force_path_style = true});
 	p = at(&s, "k k");
-	ok(s.b->presign(s.b, &p, STR("PUT"), now + 60, a, &url, &test_err));
+	ok(presign(s.b, &p, STR("PUT"), now + 60, a, &url, &test_err));
 	assert_true(
 	    str_starts(url, STR("https://public.example.test/s3/bucket/a%20prefix/k%20k?")));
 	assert_true(str_find(url, STR("X-Amz-Security-Token=t%2Ft")) < url.n);
 	assert_true(str_find(url, STR("X-Amz-Expires=")) < url.n);
 	assert_true(str_find(url, STR("&X-Amz-Signature=")) < url.n);
-	fails(s.b->presign(s.b, &p, STR("DELETE"), now + 60, a, &url, &test_err), UNSUPPORTED);
-	fails(s.b->presign(s.b, &p, STR("GET"), now + 8 * 86400, a, &url, &test_err), INVALID);
+	fails(presign(s.b, &p, STR("DELETE"), now + 60, a, &url, &test_err), UNSUPPORTED);
+	fails(presign(s.b, &p, STR("GET"), now + 8 * 86400, a, &url, &test_err), INVALID);
 	close_store();
 	open_with((struct backend_s3_options){.disable_pre_signed = true});
-	assert_false(s.b->caps & BACKEND_CAP_PRESIGN);
-	fails(s.b->presign(s.b, &p, STR("GET"), now + 60, a, &url, &test_err), UNSUPPORTED);
+	assert_false(s.b->caps & (BACKEND_CAP_PRESIGN | BACKEND_CAP_PRESIGN_PART));
+	fails(presign(s.b, &p, STR("GET"), now + 60, a, &url, &test_err), UNSUPPORTED);
+}
+
+static void test_s3__presigned_parts(void **state)
+{
+	struct backend_presign q = {.method = STR("PUT"),
+				    .expires_s = wall_now().s + 60,
+				    .upload_id = STR("an id/+"),
+				    .part = 10000};
+	struct backend_presigned got;
+	struct object_ptr p;
+
+	open_with((struct backend_s3_options){.force_path_style = true});
+	p = at(&s, "k");
+	assert_true(s.b->caps & BACKEND_CAP_PRESIGN_PART);
+	ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+	assert_true(str_find(got.url, STR("?partNumber=10000&uploadId=an%20id%2F%2B&X-Amz-Algorithm=")) <
+		    got.url.n);
+	assert_int_equal(got.expires_s, q.expires_s);
+	q.part = 10001;
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), INVALID);
+	q.part = 0;
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), INVALID);
+	q.part = 1;
+	q.method = STR("GET");
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), INVALID);
+	q.method = STR("PUT");
+	q.upload_id = STR("");
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), INVALID);
+	close_store();
+	open_with((struct backend_s3_options){.disable_pre_signed_multipart = true});
+	q.upload_id = STR("id");
+	assert_true(s.b->caps & BACKEND_CAP_PRESIGN);
+	assert_false(s.b->caps & BACKEND_CAP_PRESIGN_PART);
+	fails(s.b->presign(s.b, &p, &q, a, &got, &test_err), UNSUPPORTED);
+}
+
+static char keys_at[64];
+
+static const char *container_env(const char *name)
+{
+	return strcmp(name, "AWS_CONTAINER_CREDENTIALS_FULL_URI") == 0 ? keys_at : NULL;
+}
+
+/* Keys that end take the URL with them. */
+static void test_s3__presigned_until_its_keys_end(void **state)
+{
+	struct backend_presign q = {.method = STR("GET"), .expires_s = wall_now().s + 900};
+	struct backend_presigned got;
+	struct object_ptr p;
+	char until[25];
+	int64_t end = wall_now().s + 500;
+
+	time_iso_ms((struct timestamp){.s = end}, until);
+	container_keys = arena_printf(a,
+				      "{\"AccessKeyId\": \"AKID\", \"SecretAccessKey\": \"secret\", "
+				      "\"Token\": \"the token\", \"Expiration\": \"%s\"}",
+				      until);
+	snprintf(keys_at, sizeof(keys_at), "http://127.0.0.1:%u/keys", fake.port);
+	open_with((struct backend_s3_options){.credentials = {.env = container_env}});
+	p = at(&s, "k");
+	ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+	assert_int_equal(got.expires_s, end);
+	assert_true(str_find(got.url, STR("X-Amz-Expires=900")) == got.url.n);
+	assert_true(str_find(got.url, STR("X-Amz-Security-Token=the%20token")) < got.url.n);
+	q.expires_s = end - 100;
+	ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+	assert_int_equal(got.expires_s, q.expires_s);
+}
+
+/* A thousand of them ask once for the bucket's region, whatever comes of that. */
+static void test_s3__presigned_cheaply(void **state)
+{
+	static const int statuses[] = {403, 404, 500};
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+		struct backend_presign q = {.method = STR("GET"), .expires_s = wall_now().s + 900};
+		struct backend_presigned got;
+		struct object_ptr p;
+
+		bucket_status = statuses[i];
+		heads = 0;
+		open_with((struct backend_s3_options){.discover_bucket_region = true});
+		p = at(&s, "k");
+		for (int k = 0; k < 1000; k++) {
+			struct arena_mark mark = arena_mark(a);
+
+			ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+			arena_rewind(a, mark);
+		}
+		assert_int_equal(heads, 1);
+		assert_int_equal(calls, 0);
+		close_store();
+	}
+}
+
+/* What a browser saves it as; of reads only. */
+static void test_s3__presigned_names(void **state)
+{
+	static const struct {
+		const char *path, *disposition;
+	} cases[] = {
+		{"plain.csv", "attachment%3B%20filename%3Dplain.csv&"},
+		{"a/b/plain.csv", "attachment%3B%20filename%3Dplain.csv&"},
+		{"a b\"c\\d", "attachment%3B%20filename%3D%22a%20b%5C%22c%5C%5Cd%22&"},
+		{"x/\xc3\xa4;1", "attachment%3B%20filename%2A%3Dutf-8%27%27%25C3%25A4%253B1&"},
+		{"new\nline", "attachment%3B%20filename%2A%3Dutf-8%27%27new%250Aline&"},
+		{"a/b/", "attachment&"},
+	};
+	struct backend_presign q = {
+		.method = STR("GET"), .expires_s = wall_now().s + 60, .upload_id = STR_NONE};
+	struct backend_presigned got;
+	struct object_ptr p;
+
+	open_with((struct backend_s3_options){.force_path_style = true});
+	p = at(&s, "k");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct str want = arena_printf(a, "?response-content-disposition=%s", cases[i].disposition);
+
+		q.filename = str_c(cases[i].path);
+		ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+		if (str_find(got.url, want) == got.url.n)
+			fail_msg("%s: %.*s", cases[i].path, STR_ARG(got.url));
+	}
+	q.method = STR("PUT");
+	ok(s.b->presign(s.b, &p, &q, a, &got, &test_err));
+	assert_true(str_find(got.url, STR("disposition")) == got.url.n);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_s3__##name, setup, teardown)
@@ -744,10 +903,15 @@ int main(void)
 	    TEST(keys_end),
 	    TEST(complete),
 	    TEST(complete_after_a_lost_answer),
+	    TEST(complete_of_unknown_sizes),
 	    TEST(copy_fails_after_its_200),
 	    TEST(listing),
 	    TEST(versitygw_gets_frames),
 	    TEST(presigned),
+	    TEST(presigned_parts),
+	    TEST(presigned_names),
+	    TEST(presigned_until_its_keys_end),
+	    TEST(presigned_cheaply),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
