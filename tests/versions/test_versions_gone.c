@@ -303,6 +303,18 @@ static rc dump(struct vcall *c, const struct repo *r)
 	return refs_dump(c, r, NULL, &made);
 }
 
+static rc look_for_damage(struct vcall *c, const struct repo *r)
+{
+	const struct fsck_options all = {.bodies = true};
+	struct fsck_counts n;
+
+	TRY(fsck_run(c, r, &all, &n));
+	if (n.missing + n.damaged)
+		return err_set(c->err, ERR_CORRUPT, "fsck: %llu missing, %llu damaged", (unsigned long long)n.missing,
+			       (unsigned long long)n.damaged);
+	return RC_OK;
+}
+
 static const struct use {
 	const char *name;
 	rc (*run)(struct vcall *c, const struct repo *r);
@@ -339,6 +351,7 @@ static const struct use {
 	{"log", look_at_log},
 	{"commit's record", look_at_commit},
 	{"dump", dump},
+	{"fsck", look_for_damage},
 };
 
 static const struct use upload_uses[] = {
