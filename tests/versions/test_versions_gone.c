@@ -526,11 +526,55 @@ static void test_gone__uploads(void **state)
 			meet_everywhere(&upload_uses[n], &upload_events[i]);
 }
 
+static struct refs_dump dumped;
+
+static rc restore(struct vcall *c, const struct repo *r)
+{
+	return refs_restore(c, r, &dumped, false, NULL);
+}
+
+static const struct event restored = {"it is restored", restore, {ERR_INVALID}};
+
+/* False: nothing was restored before the nth read, for there were fewer. */
+static bool restored_before(unsigned nth)
+{
+	const struct repo_create in = {.id = STR("again"), .storage_namespace = STR("mem://rich"), .bare = true};
+	struct meeting m = {.e = &restored};
+	struct world w;
+	struct repo r;
+	rc seen;
+
+	world_open(&w, PLAIN);
+	r = rich_repo(&w);
+	assert_ok(refs_dump(&w.c, &r, NULL, &dumped));
+	m.other = world_other(&w);
+	assert_ok(repo_create(&w.c, &in, &r));
+	m.w = &w;
+	m.r = &r;
+	world_hook(&w, nth, come, &m);
+	seen = restore(&w.c, &r);
+	world_hook(&w, 0, NULL, NULL);
+	if (!rc_ok(seen) && !(m.came && rc_is(seen, INVALID)))
+		fail_msg("restored before read %u: %s: %s", nth, err_name(seen.code), w.err.msg);
+	world_close(&w);
+	return m.came;
+}
+
+static void test_gone__restored_by_others(void **state)
+{
+	unsigned nth = 1;
+
+	while (restored_before(nth))
+		assert_in_range(nth++, 1, READS_MAX);
+	assert_in_range(nth, 2, READS_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gone__between_reads),
 		cmocka_unit_test(test_gone__uploads),
+		cmocka_unit_test(test_gone__restored_by_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
