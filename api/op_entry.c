@@ -28,7 +28,7 @@ const struct api_handlers handlers_getUnderlyingProperties = {
 
 /* updateObjectUserMetadata. */
 
-enum { TRIES = 10, METADATA_BYTES_MAX = 65536 };
+enum { METADATA_BYTES_MAX = 65536 };
 
 struct change {
 	struct meta *set;
@@ -68,43 +68,33 @@ static bool is_own(struct str key)
 
 /* What S3 clients set (tags, Cache-Control ...) is kept there, too, and isn't the user's metadata: it stays,
  * also when somebody sends back all that they have read. */
-static void merge(struct api_req *r, const struct entry *was, const struct change *ch, struct entry *e)
+static rc merge(void *ud, struct entry *e)
 {
-	struct meta *m = arena_alloc(r->a, (was->metadata_n + ch->n) * sizeof(*m) + 1);
+	struct api_req *r = ud;
+	const struct change *ch = r->op_state;
+	struct meta *m = arena_alloc(r->a, (e->metadata_n + ch->n) * sizeof(*m) + 1);
 	size_t n = 0;
 
-	for (size_t i = 0; i < was->metadata_n; i++)
-		if (is_own(was->metadata[i].key))
-			m[n++] = was->metadata[i];
+	for (size_t i = 0; i < e->metadata_n; i++)
+		if (is_own(e->metadata[i].key))
+			m[n++] = e->metadata[i];
 	for (size_t i = 0; i < ch->n; i++)
 		if (!is_own(ch->set[i].key))
 			m[n++] = ch->set[i];
 	e->metadata = m;
 	e->metadata_n = meta_sort(m, n);
+	return RC_OK;
 }
 
 static rc run_change(struct api_req *r)
 {
 	struct vcall c = api_vcall(r);
-	rc done = RC(PREDICATE);
+	rc done = object_change(&c, &r->repo, r->branch, r->path, merge, r);
 
-	for (unsigned i = 0; i < TRIES && rc_is(done, PREDICATE); i++) {
-		struct entry was, e;
-
-		done = object_stat(&c, &r->repo, r->branch, r->path, &was);
-		if (!rc_ok(done))
-			break;
-		e = was;
-		merge(r, &was, r->op_state, &e);
-		TRY(entry_check(&e, &r->err));
-		done = object_replace(&c, &r->repo, r->branch, r->path, &was, &e);
-	}
 	if (rc_is(done, NOT_FOUND))
 		return err_set(&r->err, ERR_NOT_FOUND,
 			       "update user metadata on " STR_FMT "/" STR_FMT "/" STR_FMT ": not found",
 			       STR_ARG(r->repository), STR_ARG(r->branch), STR_ARG(r->path));
-	if (rc_is(done, PREDICATE))
-		return err_set(&r->err, ERR_SlowDown, "others keep changing the object; try again");
 	return done;
 }
 

@@ -35,6 +35,8 @@ static rc other_kind(struct s3_req *r, const struct repo *repo, struct str name,
 	found = ref_resolve(&c, repo, name, &ref);
 	if (!rc_ok(found))
 		return rc_is(found, WOULD_BLOCK) ? found : RC_OK;
+	if (!x.steps_n && ref.is_branch)
+		return RC_OK; /* since */
 	if (x.steps_n)
 		*ret = "an expression of what can be read";
 	else

@@ -242,6 +242,8 @@ static rc make_branch(struct s3_req *r)
 	TRY(may_branch(r));
 	TRY(check_location(r));
 	res = branch_create(&c, &r->repo, r->at.ref, STR_NONE);
+	if (rc_is(res, NOT_FOUND) && rc_is(repo_stays(&c, &r->repo), NOT_FOUND))
+		return err_default(&r->err, ERR_NoSuchBucket);
 	if (rc_is(res, NOT_FOUND))
 		return err_set(&r->err, ERR_NoSuchBucket,
 			       "Repository '" STR_FMT

@@ -3,9 +3,6 @@
 #include "gateway/s3.h"
 #include "gateway/tagging.h"
 
-/* Each one that fails means that somebody else's change has been made. */
-enum { TRIES = 20 };
-
 static rc find(struct s3_req *r, struct entry *ret)
 {
 	struct vcall c = s3_vcall(r);
@@ -19,25 +16,31 @@ static rc find(struct s3_req *r, struct entry *ret)
 			       object_stat(&c, &r->repo, r->at.ref, r->at.path, ret));
 }
 
+struct change {
+	struct s3_req *r;
+	struct str text;
+};
+
+static rc set_tagging(void *ud, struct entry *e)
+{
+	struct change *ch = ud;
+
+	s3_set_tagging(ch->r, e, ch->text);
+	return RC_OK;
+}
+
 static rc change(struct s3_req *r, struct str text)
 {
+	struct change ch = {r, text};
 	struct vcall c = s3_vcall(r);
-	rc changed = RC_OK;
+	struct entry e;
+	rc changed;
 
-	for (unsigned i = 0; i < TRIES; i++) {
-		struct entry was, e;
-
-		TRY(find(r, &was));
-		e = was;
-		s3_set_tagging(r, &e, text);
-		changed = object_replace(&c, &r->repo, r->at.ref, r->at.path, &was, &e);
-		if (!rc_is(changed, PREDICATE) && !rc_is(changed, NOT_FOUND) &&
-		    !rc_is(changed, ConditionalRequestConflict))
-			return changed;
-	}
-	if (rc_is(changed, NOT_FOUND)) /* what is read isn't a branch */
-		return s3_write_missing(r, changed);
-	return err_set(&r->err, ERR_SlowDown, "The object keeps changing; try again.");
+	TRY(find(r, &e));
+	changed = object_change(&c, &r->repo, r->at.ref, r->at.path, set_tagging, &ch);
+	if (rc_is(changed, NOT_FOUND))
+		TRY(find(r, &e)); /* has it gone, or is what is read no branch? */
+	return s3_write_missing(r, changed);
 }
 
 static rc run_put(struct s3_req *r)

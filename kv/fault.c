@@ -21,6 +21,9 @@ struct fault {
 		uint64_t left; /* calls of the mask until one fails; 0: unarmed */
 		enum err_code code;
 		bool after;
+		uint64_t gets_left; /* until the hook; 0: there is none */
+		void (*hook)(void *ud);
+		void *ud;
 	} locked;
 };
 
@@ -64,6 +67,21 @@ static struct verdict judge(struct fault *f, enum kv_call call)
 	return v;
 }
 
+static void call_hook(struct fault *f)
+{
+	void (*hook)(void *ud) = NULL;
+	void *ud = NULL;
+
+	pthread_mutex_lock(f->lock);
+	if (f->locked.gets_left && --f->locked.gets_left == 0) {
+		hook = f->locked.hook;
+		ud = f->locked.ud;
+	}
+	pthread_mutex_unlock(f->lock);
+	if (hook)
+		hook(ud);
+}
+
 /* What the caller sees, given what the driver said (an error of its own comes first). */
 static rc sentence(struct verdict v, rc r, struct err *reterr)
 {
@@ -87,6 +105,7 @@ static rc fault_get(struct kv *kv, enum kv_wait wait, struct str partition, stru
 	if (wait == KV_NOWAIT && atomic_load(&f->slow_ms))
 		return RC(WOULD_BLOCK);
 	dawdle(f);
+	call_hook(f);
 	v = judge(f, KV_CALL_GET);
 	if (!skips(v))
 		r = kv_get(f->next, wait, partition, key, a, ret_value, reterr);
@@ -287,6 +306,17 @@ void kv_fault_arm(struct kv *fault, unsigned mask, uint64_t nth, enum err_code c
 	f->locked.left = nth;
 	f->locked.code = code;
 	f->locked.after = after;
+	pthread_mutex_unlock(f->lock);
+}
+
+void kv_fault_hook(struct kv *fault, uint64_t nth, void (*hook)(void *ud), void *ud)
+{
+	struct fault *f = (struct fault *)fault;
+
+	pthread_mutex_lock(f->lock);
+	f->locked.gets_left = nth;
+	f->locked.hook = hook;
+	f->locked.ud = ud;
 	pthread_mutex_unlock(f->lock);
 }
 

@@ -240,6 +240,8 @@ enum kv_call {
 };
 struct kv *kv_fault_new(struct kv *next);
 void kv_fault_arm(struct kv *fault, unsigned mask, uint64_t nth, enum err_code code, bool after);
+/* hook(ud) just before the n-th get from now, once, on whichever thread it comes; nth 0: none. */
+void kv_fault_hook(struct kv *fault, uint64_t nth, void (*hook)(void *ud), void *ud);
 /* From now on each call takes so many ms longer, and nothing can be had without waiting; 0: no more. */
 void kv_fault_slow(struct kv *fault, unsigned ms);
 /* Calls of any kind so far: a sweep fails the 1st, 2nd, ... until a run passes untouched. */

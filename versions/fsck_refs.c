@@ -78,6 +78,8 @@ static rc need_commit(struct fsck *f, struct vcall *c, struct str id, struct str
 	if (rc_ok(found))
 		return RC_OK;
 	*ret_raw = STR_NONE;
+	if (rc_is(found, NOT_FOUND))
+		TRY(repo_stays(c, f->r)); /* else it has gone with it */
 	return fsck_judge(f, found, thing, named_by);
 }
 
@@ -126,7 +128,31 @@ static rc visit_staged(struct fsck *f, struct vcall *c, struct str name, struct 
 	return tombstone ? RC_OK : fsck_body(f, c, &e, f->staged_in, name);
 }
 
-static rc check_token(struct fsck *f, struct vcall *c, struct str token)
+/* What is found of a branch that has changed since its record was read says nothing. */
+static rc is_current(struct fsck *f, struct vcall *c, const struct branch *b, bool *ret)
+{
+	struct str raw;
+	rc found = kv_get(c->v->kv, KV_BLOCK, f->r->partition, branch_key(c->a, b->id), c->a, &raw, c->err);
+
+	*ret = rc_ok(found) && str_eq(raw, b->raw);
+	return rc_is(found, NOT_FOUND) ? RC_OK : found;
+}
+
+/* A token that was handed to the clean-up. Whoever moves or removes a branch does that afterwards, and whoever deletes
+ * the repository after he has marked it: then it says nothing. */
+static rc judge_waiting(struct fsck *f, struct vcall *c, const struct branch *b, struct str token)
+{
+	bool current;
+
+	TRY(is_current(f, c, b, &current));
+	TRY(repo_stays(c, f->r));
+	if (current)
+		fsck_found(f, FSCK_DAMAGED, called(c, "staging token", token), f->staged_in,
+			   "it waits to be emptied, though a branch names it");
+	return RC_OK;
+}
+
+static rc check_token(struct fsck *f, struct vcall *c, const struct branch *b, struct str token)
 {
 	struct str raw;
 	rc found;
@@ -140,22 +166,10 @@ static rc check_token(struct fsck *f, struct vcall *c, struct str token)
 			   "it is named twice: what is staged under it belongs to both");
 	found = kv_get(c->v->kv, KV_BLOCK, PARTITION_CLEANUP, token, c->a, &raw, c->err);
 	if (rc_ok(found))
-		fsck_found(f, FSCK_DAMAGED, called(c, "staging token", token), f->staged_in,
-			   "it waits to be emptied, though a branch names it");
+		TRY(judge_waiting(f, c, b, token));
 	else if (!rc_is(found, NOT_FOUND))
 		return found;
 	return visit_all(f, token, STR(""), visit_staged);
-}
-
-/* A commit moves a branch, and hands its tokens to the clean-up, while its older record is looked at: what is
- * found of one that has changed meanwhile says nothing. */
-static rc is_current(struct fsck *f, struct vcall *c, const struct branch *b, bool *ret)
-{
-	struct str raw;
-	rc found = kv_get(c->v->kv, KV_BLOCK, f->r->partition, branch_key(c->a, b->id), c->a, &raw, c->err);
-
-	*ret = rc_ok(found) && str_eq(raw, b->raw);
-	return rc_is(found, NOT_FOUND) ? RC_OK : found;
 }
 
 static rc check_tokens(struct fsck *f, struct vcall *c, const struct branch *b)
@@ -165,9 +179,9 @@ static rc check_tokens(struct fsck *f, struct vcall *c, const struct branch *b)
 	TRY(is_current(f, c, b, &current));
 	if (!current)
 		return RC_OK;
-	TRY(check_token(f, c, b->staging_token));
+	TRY(check_token(f, c, b, b->staging_token));
 	for (size_t i = 0; i < b->sealed_n; i++)
-		TRY(check_token(f, c, b->sealed[i]));
+		TRY(check_token(f, c, b, b->sealed[i]));
 	return RC_OK;
 }
 

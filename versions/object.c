@@ -329,6 +329,29 @@ rc object_replace(struct vcall *c, const struct repo *r, struct str branch, stru
 			&sent);
 }
 
+/* Each try that fails means that somebody else's change has been made. */
+enum { CHANGE_TRIES = 20 };
+
+rc object_change(struct vcall *c, const struct repo *r, struct str branch, struct str path,
+		 rc (*change)(void *ud, struct entry *e), void *ud)
+{
+	rc res = RC_OK;
+
+	for (unsigned i = 0; i < CHANGE_TRIES; i++) {
+		struct entry was, e;
+
+		TRY(object_stat(c, r, branch, path, &was));
+		e = was;
+		TRY(change(ud, &e));
+		res = object_replace(c, r, branch, path, &was, &e);
+		/* NOT_FOUND: it may be there again. Conflict: ours may have counted, and another one came after it: what is
+		 * there then is changed. */
+		if (!rc_is(res, PREDICATE) && !rc_is(res, NOT_FOUND) && !rc_is(res, ConditionalRequestConflict))
+			return res;
+	}
+	return rc_is(res, NOT_FOUND) ? res : keeps_changing(c); /* what is read isn't a branch */
+}
+
 /* Deleting. */
 
 static void delete_some(struct vcall *c, const struct repo *r, struct object_delete_item *items,

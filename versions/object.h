@@ -48,6 +48,10 @@ rc object_stage(struct vcall *c, const struct repo *r, struct str branch, struct
  * such branch; PREDICATE: another one is; else as object_stage. */
 rc object_replace(struct vcall *c, const struct repo *r, struct str branch, struct str path,
 		  const struct entry *was, const struct entry *e);
+/* Puts what `change` makes of the entry that is there in its place; again, of what is there then, if somebody else was
+ * quicker. NOT_FOUND: nothing is there, or no such branch; SlowDown: others keep changing it; else as object_stage. */
+rc object_change(struct vcall *c, const struct repo *r, struct str branch, struct str path,
+		 rc (*change)(void *ud, struct entry *e), void *ud);
 /* Removing what isn't there is no error. NOT_FOUND: no such branch. */
 rc object_delete(struct vcall *c, const struct repo *r, struct str branch, struct str path);
 struct object_delete_item {

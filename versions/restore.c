@@ -137,6 +137,11 @@ static rc restore_kind(struct restore *t, struct str id,
 	}
 }
 
+static rc not_bare(struct vcall *c)
+{
+	return err_set(c->err, ERR_INVALID, "can only restore into a bare repository");
+}
+
 rc refs_check_bare(struct vcall *c, const struct repo *r, bool force)
 {
 	struct branch b;
@@ -148,7 +153,7 @@ rc refs_check_bare(struct vcall *c, const struct repo *r, bool force)
 	if (rc_is(found, NOT_FOUND))
 		return RC_OK;
 	TRY(found);
-	return err_set(c->err, ERR_INVALID, "can only restore into a bare repository");
+	return not_bare(c);
 }
 
 /* Before anything is written. */
@@ -199,10 +204,13 @@ static rc check_default(struct vcall *c, const struct repo *r, struct str id)
 
 static rc restore(struct restore *t, const struct refs_dump *d)
 {
+	rc last;
+
 	TRY(restore_kind(t, d->commits, restore_commit));
 	TRY(restore_kind(t, d->tags, restore_tag));
 	TRY(restore_kind(t, d->branches, restore_branch));
-	return branch_create_at(t->c, t->r, t->r->default_branch, t->default_commit);
+	last = branch_create_at(t->c, t->r, t->r->default_branch, t->default_commit);
+	return rc_is(last, EXISTS) ? not_bare(t->c) : last; /* no more: somebody else has restored meanwhile */
 }
 
 rc refs_restore(struct vcall *c, const struct repo *r, const struct refs_dump *d, bool force,

@@ -184,8 +184,8 @@ static rc check_expectations(struct vcall *c, const struct upload *u, const stru
 	return check_checksum(c, u, p, how);
 }
 
-/* Before anything is changed, so that a refused Complete leaves the upload open. What was staged by an
- * earlier try satisfies any condition: it was allowed then. */
+/* Before anything is changed, so that a refused Complete leaves the upload open. What was staged by another
+ * try satisfies any condition: it was allowed then. */
 static rc check_condition(struct vcall *c, const struct repo *r, const struct upload_record *u,
 			  enum stage_cond cond, struct str etag, struct entry *ret, bool *ret_visible)
 {
@@ -200,7 +200,7 @@ static rc check_condition(struct vcall *c, const struct repo *r, const struct up
 	if (absent && cond == STAGE_IF_ABSENT)
 		return RC_OK; /* or there is no such branch: staging will tell */
 	TRY(res);
-	if (u->completing.n && str_eq(ret->address, u->u.to.key)) {
+	if (str_eq(ret->address, u->u.to.key)) {
 		*ret_visible = true;
 		return RC_OK;
 	}
@@ -233,14 +233,25 @@ static rc begin(struct vcall *c, const struct repo *r, struct upload_record *u, 
 	return err_set(c->err, ERR_SlowDown, "the upload's record keeps changing; try again");
 }
 
-static rc join(struct vcall *c, struct backend *b, const struct upload *u, const struct plan *p)
+/* Parts that are missing: an abort, or another Complete, took them away where the upload is gone; the list wasn't wrong. */
+static rc parts_failed(struct vcall *c, const struct repo *r, const struct upload *u, rc why)
+{
+	struct upload_record now;
+
+	if (rc_is(why, InvalidPart))
+		TRY(upload_read(c, r, u->branch, u->path, u->id, &now));
+	return rc_is(why, InvalidPart) ? err_default(c->err, ERR_InvalidPart) : why;
+}
+
+static rc join(struct vcall *c, const struct repo *r, struct backend *b, const struct upload *u,
+	       const struct plan *p)
 {
 	struct backend_stat stat;
 	rc res = b->blocking->mpu_complete(b, &u->to, u->store_upload_id, p->store_parts, p->n, c->a,
 					   &stat, c->err);
 
 	if (!rc_is(res, NOT_FOUND))
-		return res;
+		return parts_failed(c, r, u, res);
 	res = backend_head_now(b, &u->to, c->a, &stat, c->err);
 	if (rc_ok(res) && stat.size == (uint64_t)p->entry.size)
 		return RC_OK;
@@ -276,37 +287,39 @@ static rc repeated(struct vcall *c, const struct repo *r, struct str branch, str
 	return res;
 }
 
+static rc show(struct vcall *c, const struct repo *r, const struct upload_record *u, const struct entry *e,
+	       const struct upload_completion *how, struct entry *ret)
+{
+	bool sent, visible;
+	rc res = object_stage(c, r, u->u.branch, u->u.path, e, how->cond, how->etag, &sent);
+
+	*ret = *e;
+	if (!rc_is(res, PREDICATE))
+		return res;
+	/* By another Complete of this upload? */
+	TRY(check_condition(c, r, u, how->cond, how->etag, ret, &visible));
+	return visible ? RC_OK : err_default(c->err, ERR_PREDICATE);
+}
+
 static rc complete(struct vcall *c, const struct repo *r, struct upload_record *u,
 		   const struct upload_completion *how, struct entry *ret)
 {
 	struct backend *b;
 	struct plan p;
-	bool visible, sent;
+	bool visible;
 
 	TRY(check_type(c, &u->u, how->type));
-	TRY(make_plan(c, &u->u, how->parts, how->n, &p));
+	TRY(parts_failed(c, r, &u->u, make_plan(c, &u->u, how->parts, how->n, &p)));
 	TRY(check_expectations(c, &u->u, &p, how));
 	TRY(multipart_store(c, r, &b));
 	TRY(check_condition(c, r, u, how->cond, how->etag, ret, &visible));
 	TRY(begin(c, r, u, p.entry.etag));
 	if (!visible) {
-		TRY(join(c, b, &u->u, &p));
-		TRY(object_stage(c, r, u->u.branch, u->u.path, &p.entry, how->cond, how->etag,
-				 &sent));
-		*ret = p.entry;
+		TRY(join(c, r, b, &u->u, &p));
+		TRY(show(c, r, u, &p.entry, how, ret));
 	}
 	end_upload(c, &u->u);
 	return RC_OK;
-}
-
-/* Parts that aren't there, or an object that is, may be what another Complete of it, or an abort, has done since the upload
- * was read: then it is gone, and neither list nor condition was wrong. */
-static bool is_gone(struct vcall *c, const struct repo *r, const struct upload *u)
-{
-	struct vcall quiet = {.v = c->v, .a = c->a};
-	struct upload_record now;
-
-	return rc_is(upload_read(&quiet, r, u->branch, u->path, u->id, &now), NoSuchUpload);
 }
 
 rc upload_complete(struct vcall *c, const struct repo *r, struct str branch, struct str path,
@@ -319,8 +332,6 @@ rc upload_complete(struct vcall *c, const struct repo *r, struct str branch, str
 	res = upload_read(c, r, branch, path, id, &u);
 	if (rc_ok(res))
 		res = complete(c, r, &u, how, ret);
-	if ((rc_is(res, InvalidPart) || rc_is(res, PREDICATE)) && is_gone(c, r, &u.u))
-		res = err_default(c->err, ERR_NoSuchUpload);
 	/* Gone before, or by another Complete of it while this one was under way. */
 	return rc_is(res, NoSuchUpload) ? repeated(c, r, branch, path, id, how, ret) : res;
 }

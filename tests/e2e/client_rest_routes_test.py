@@ -28,9 +28,11 @@ REFUSED = {
 ONLY_ERRORS = {"getRun", "getRunHookOutput", "setup", "setupCommPrefs",
                # What is done in no time can't be cancelled: test_backup__cancelled does.
                "sluiceBackupCancel", "sluiceBackupVerifyCancel"}
-# No commit that has actions can be made here: test_heads__actions_are_no_open_gate has one. A local store presigns
-# nothing: client_presign_test.py has those that do.
-UNREACHED = {"mergeIntoBranch": {412}, "getObject": {302}, "getMetadataObject": {302}}
+# No commit that has actions can be made here: test_heads__actions_are_no_open_gate has one. A condition that held, and then
+# somebody else who put the object before that was certain: client_chaos_test.py has him, and test_versions_conditional.c.
+# A local store presigns nothing: client_presign_test.py has those that do.
+UNREACHED = {"mergeIntoBranch": {412}, "uploadObject": {409}, "linkPhysicalAddress": {409},
+             "getObject": {302}, "getMetadataObject": {302}}
 # Logins by others' identities.
 # Seen by test_before_it_is_set_up alone.
 BEFORE_SETUP = {"setup": {200}, "setupCommPrefs": {412}}

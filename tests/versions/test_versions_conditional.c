@@ -280,6 +280,47 @@ static void test_conditional__somebody_between(void **state)
 				meet((enum mine)mine, (enum other)other, nth);
 }
 
+static rc add_tag(void *ud, struct entry *e)
+{
+	e->metadata = ARENA_NEW(ud, struct meta);
+	e->metadata[0] = (struct meta){STR("tag"), STR("1")};
+	e->metadata_n = 1;
+	return RC_OK;
+}
+
+static void change_beside(enum other other, unsigned nth)
+{
+	struct between b = {.what = other};
+	struct world w;
+	struct repo r;
+	bool tagged;
+	unsigned now;
+	rc got;
+
+	world_open(&w, PLAIN);
+	r = world_repo(&w);
+	b.w = &w;
+	b.r = &r;
+	assert_ok(put(&w.c, &r, KEY, 1));
+	world_hook(&w, nth, act, &b);
+	got = object_change(&w.c, &r, MAIN, KEY, add_tag, w.a);
+	now = seed_now(&w, &r, &tagged);
+	if (!rc_ok(got) && !(rc_is(got, NOT_FOUND) && now == 0))
+		fail_msg("other %d before read %u: %s: %s", (int)other, nth, err_name(got.code), w.err.msg);
+	/* Before ours or after it: nothing else is told than that it is changed. */
+	if (rc_ok(got) && other != PUT && other != PUT_IF && now)
+		assert_true(tagged);
+	world_close(&w);
+}
+
+/* Somebody else's change in between is no reason to refuse ours. */
+static void test_conditional__change(void **state)
+{
+	for (int other = 0; other < OTHERS; other++)
+		for (unsigned nth = 1; nth < 16; nth++)
+			change_beside((enum other)other, nth);
+}
+
 /* On threads. */
 
 enum { THREADS = 6, ROUNDS = 30 };
@@ -525,6 +566,7 @@ int main(void)
 		cmocka_unit_test(test_conditional__many),
 		cmocka_unit_test(test_conditional__replace),
 		cmocka_unit_test(test_conditional__somebody_between),
+		cmocka_unit_test(test_conditional__change),
 		cmocka_unit_test(test_conditional__no_lost_update),
 		cmocka_unit_test(test_conditional__one_deletes),
 		cmocka_unit_test(test_conditional__tags_and_puts),
