@@ -1,6 +1,7 @@
 /* Restoring: what the dump names must be there (dump_check.h); then commits, tags, branches, and the default branch
  * last. Until that one is there the repository is bare, and the restore may be repeated: commits are their content,
- * tags must be the same, branches are written over. */
+ * tags and branches must be the same. A branch that is there is never written over: somebody may have restored it meanwhile,
+ * and written to it. */
 #include "versions/dump.h"
 
 #include "versions/branch.h"
@@ -95,7 +96,8 @@ static rc restore_tag(struct restore *t, const struct record *record)
 static rc restore_branch(struct restore *t, const struct record *record)
 {
 	Pb__BranchData *m = pb_unpack(&pb__branch_data__descriptor, record->data, t->c->a);
-	struct branch b;
+	struct branch there;
+	rc made;
 
 	if (!m || !str_eq(pb_str(m->id), record->key))
 		return err_set(t->c->err, ERR_CORRUPT, "branch " STR_FMT ": its record can't be decoded",
@@ -105,10 +107,15 @@ static rc restore_branch(struct restore *t, const struct record *record)
 		t->default_commit = arena_dup(t->own, pb_str(m->commit_id));
 		return RC_OK;
 	}
-	b = (struct branch){.id = record->key,
-			    .commit_id = pb_str(m->commit_id),
-			    .staging_token = branch_new_token(t->c->a, t->r, record->key)};
-	return add_write(t, branch_key(t->c->a, record->key), branch_encode(&b, t->c->a));
+	made = branch_create_at(t->c, t->r, record->key, pb_str(m->commit_id));
+	if (!rc_is(made, EXISTS))
+		return made;
+	TRY(branch_get(t->c, t->r, record->key, &there));
+	if (str_eq(there.commit_id, pb_str(m->commit_id)))
+		return RC_OK;
+	TRY(refs_check_bare(t->c, t->r, true));
+	return err_set(t->c->err, ERR_EXISTS, "branch " STR_FMT " exists already, on another commit",
+		       STR_ARG(record->key));
 }
 
 static rc tick(struct restore *t)

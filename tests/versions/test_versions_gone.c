@@ -533,15 +533,26 @@ static rc restore(struct vcall *c, const struct repo *r)
 	return refs_restore(c, r, &dumped, false, NULL);
 }
 
-static const struct event restored = {"it is restored", restore, {ERR_INVALID}};
+/* And goes to work at once. */
+static rc restore_and_put(struct vcall *c, const struct repo *r)
+{
+	struct entry e = some_entry(c->a, 9);
+	bool sent;
 
-/* False: nothing was restored before the nth read, for there were fewer. */
-static bool restored_before(unsigned nth)
+	TRY(restore(c, r));
+	return object_stage(c, r, STR("dev"), STR("late"), &e, STAGE_ALWAYS, STR_NONE, &sent);
+}
+
+static const struct event restored = {"it is restored", restore_and_put, {ERR_INVALID}};
+
+/* False: nothing was restored before the nth read or write, for there were fewer. */
+static bool restored_before(unsigned nth, bool write)
 {
 	const struct repo_create in = {.id = STR("again"), .storage_namespace = STR("mem://rich"), .bare = true};
 	struct meeting m = {.e = &restored};
 	struct world w;
 	struct repo r;
+	struct entry e;
 	rc seen;
 
 	world_open(&w, PLAIN);
@@ -551,22 +562,26 @@ static bool restored_before(unsigned nth)
 	assert_ok(repo_create(&w.c, &in, &r));
 	m.w = &w;
 	m.r = &r;
-	world_hook(&w, nth, come, &m);
+	(write ? world_hook_writes : world_hook)(&w, nth, come, &m);
 	seen = restore(&w.c, &r);
 	world_hook(&w, 0, NULL, NULL);
 	if (!rc_ok(seen) && !(m.came && rc_is(seen, INVALID)))
-		fail_msg("restored before read %u: %s: %s", nth, err_name(seen.code), w.err.msg);
+		fail_msg("restored before %s %u: %s: %s", write ? "write" : "read", nth, err_name(seen.code), w.err.msg);
+	if (m.came && rc_ok(m.result))
+		assert_ok(object_stat(&w.c, &r, STR("dev"), STR("late"), &e));
 	world_close(&w);
 	return m.came;
 }
 
 static void test_gone__restored_by_others(void **state)
 {
-	unsigned nth = 1;
+	for (int write = 0; write < 2; write++) {
+		unsigned nth = 1;
 
-	while (restored_before(nth))
-		assert_in_range(nth++, 1, READS_MAX);
-	assert_in_range(nth, 2, READS_MAX);
+		while (restored_before(nth, write))
+			assert_in_range(nth++, 1, READS_MAX);
+		assert_in_range(nth, 2, READS_MAX);
+	}
 }
 
 int main(void)
