@@ -85,18 +85,19 @@ static struct store_info common(const struct stores *s)
 	return all;
 }
 
-/* The list is empty with a single store. With several the default is first: clients that look no further
- * take it. */
+/* The list is empty with a single store that has no id. Of one that has, repositories tell the id, and lakeFS's Python SDK
+ * and Hadoop client look for it in the list. With several the default is first: clients that look no further take it. */
 static void show_stores(struct api_req *r)
 {
 	struct stores s = stores_of(r);
 	const struct store_info *first = standing(&s), all = common(&s);
+	bool listed = s.n > 1 || first->id.n > 0;
 
 	show_store(r, "storage_config", &all);
 	jw_array(&r->w, "storage_config_list");
-	if (s.n > 1)
+	if (listed)
 		show_store(r, NULL, first);
-	for (size_t i = 0; i < s.n && s.n > 1; i++)
+	for (size_t i = 0; i < s.n; i++)
 		if (&s.list[i] != first)
 			show_store(r, NULL, &s.list[i]);
 	jw_end_array(&r->w);

@@ -11,6 +11,7 @@ static inline rc presign(struct backend *b, const struct object_ptr *p, struct s
 		.method = method, .expires_s = expires_s, .filename = STR_NONE, .upload_id = STR_NONE};
 	struct backend_presigned got;
 
+	*ret_url = STR_NONE;
 	TRY(b->presign(b, p, &q, a, &got, reterr));
 	*ret_url = got.url;
 	return RC_OK;

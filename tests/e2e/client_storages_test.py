@@ -373,14 +373,24 @@ def test_a_store_that_hangs():
         assert isinstance(outcomes[-1], str), outcomes
 
 
+def sdk_sees(server, *ids):
+    python = os.path.join(SOURCE, "build", "venv-lakefs", "bin", "python")
+    done = subprocess.run([python, os.path.join(os.path.dirname(os.path.abspath(__file__)), "stores_day.py"), "listed",
+                           server.url, *ids], capture_output=True, text=True, timeout=300,
+                          env=clean_env(SLUICE_BIN=SLUICE, SLUICE_SOURCE=SOURCE, PYTHONDONTWRITEBYTECODE="1"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_sdk_sees_several():
     """lakefs's SDK: the list of stores, a repository on each by its storage_id."""
     with Local("disk") as disk, Mem("ram") as ram, serving(ram, (disk, {"backward_compatible": True})) as (server, _, s3):
-        python = os.path.join(SOURCE, "build", "venv-lakefs", "bin", "python")
-        done = subprocess.run([python, os.path.join(os.path.dirname(os.path.abspath(__file__)), "stores_day.py"), "several",
-                               server.url, "disk", "ram"], capture_output=True, text=True, timeout=300,
-                              env=clean_env(SLUICE_BIN=SLUICE, SLUICE_SOURCE=SOURCE, PYTHONDONTWRITEBYTECODE="1"))
-        assert done.returncode == 0, done.stdout + done.stderr
+        sdk_sees(server, "disk", "ram")
+
+
+def test_the_sdk_sees_one_with_an_id():
+    """A list of one: its repositories tell its id, which the SDK must find there."""
+    with Local("disk") as disk, serving(disk) as (server, _, s3):
+        sdk_sees(server, "disk")
 
 
 main(globals())

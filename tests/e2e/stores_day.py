@@ -76,18 +76,20 @@ def arrow(url, repo, space, store):
     assert s3.get_file_info(f"{repo}/main/stream.bin").type == fs.FileType.NotFound
 
 
-def several(url, default, other):
-    """lakefs's own SDK: what it is told of the stores, and a repository on the one that isn't the default."""
+def listed(url, *ids):
+    """lakefs's own SDK: what it is told of the stores, a local one and after it those in memory, and a repository on each."""
     os.environ["LAKECTL_CONFIG_FILE"] = "/dev/null"
     import lakefs
     import lakefs_sdk
 
     client = lakefs.Client(host=url, username=KEY, password=SECRET)
     config = client.sdk_client.config_api.get_config()
-    assert config.storage_config.blockstore_id == default
-    assert [c.blockstore_id for c in config.storage_config_list] == [default, other]
-    assert [c.blockstore_type for c in config.storage_config_list] == ["local", "mem"]
-    for store, space in ((default, "local://sdk-default"), (other, "mem://sdk-other")):
+    assert config.storage_config.blockstore_id == ids[0]
+    assert [c.blockstore_id for c in config.storage_config_list] == list(ids)
+    kinds = ["local"] + ["mem"] * (len(ids) - 1)
+    assert [c.blockstore_type for c in config.storage_config_list] == kinds
+    for store, kind in zip(ids, kinds):
+        space = f"{kind}://sdk-{store}"
         repo = lakefs.Repository(f"sdk-{store}", client=client).create(storage_namespace=space, storage_id=store)
         found = client.sdk_client.repositories_api.get_repository(f"sdk-{store}")
         assert found.storage_id == store and found.storage_namespace == space
@@ -98,8 +100,8 @@ def several(url, default, other):
         raise AssertionError("an unknown store was taken")
     except lakefs.exceptions.BadRequestException as e:
         assert "storage id: invalid value" in str(e), e
-    listed = lakefs_sdk.RepositoriesApi(client.sdk_client.repositories_api.api_client).list_repositories()
-    assert {r.id: r.storage_id for r in listed.results} == {f"sdk-{s}": s for s in (default, other)}
+    repos = lakefs_sdk.RepositoriesApi(client.sdk_client.repositories_api.api_client).list_repositories()
+    assert {r.id: r.storage_id for r in repos.results} == {f"sdk-{s}": s for s in ids}
 
 
 if __name__ == "__main__":
