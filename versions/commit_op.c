@@ -66,7 +66,7 @@ static rc try_commit(struct vcall *c, const struct repo *r, const struct commit_
 	TRY(actions_refuse(c, r, q->branch));
 	TRY(branch_seal(c, r, q->branch, &b));
 	TRY(actions_refuse(c, r, q->branch)); /* one that was staged in between is in the commit */
-	TRY(commit_get(c, r, b.commit_id, &parent));
+	TRY(commit_named(c, r, b.commit_id, &parent));
 	if (q->source_metarange.n)
 		TRY(take_metarange(c, r, &b, q, parent.meta_range_id, &meta_range, &changed));
 	else

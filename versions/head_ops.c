@@ -57,7 +57,7 @@ static rc try_move(struct move *m, struct commit *ret)
 
 	TRY(refuse_dirty_early(m));
 	TRY(branch_seal(m->c, m->r, m->branch, &b));
-	TRY(commit_get(m->c, m->r, b.commit_id, &head));
+	TRY(commit_named(m->c, m->r, b.commit_id, &head));
 	TRY(refuse_dirty(m, &b, head.meta_range_id));
 	TRY(m->make(m, &head, ret));
 	TRY(commit_check(ret, m->c->err));
@@ -175,7 +175,7 @@ static rc make_merge(struct move *m, const struct commit *head, struct commit *r
 	TRY(ref_commit(m->c, m->r, q->source, &source));
 	TRY(actions_refuse(m->c, m->r, source.id));
 	TRY(merge_base(m->c, m->r, head->id, source.id, &base_id));
-	TRY(commit_get(m->c, m->r, base_id, &base));
+	TRY(commit_named(m->c, m->r, base_id, &base));
 	TRY(is_same(m, source.meta_range_id, base.meta_range_id, &same));
 	if (same && !q->allow_empty)
 		return nothing_to_merge(m);
@@ -227,7 +227,7 @@ static rc picked(struct move *m, struct commit *ret, struct str *ret_parent_rang
 	*ret_parent_range = STR("");
 	if (ret->parents_n == 0)
 		return RC_OK;
-	TRY(commit_get(m->c, m->r, ret->parents[n - 1], &parent));
+	TRY(commit_named(m->c, m->r, ret->parents[n - 1], &parent));
 	*ret_parent_range = parent.meta_range_id;
 	return RC_OK;
 }

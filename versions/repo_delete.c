@@ -203,7 +203,7 @@ static rc check_default_branch(struct vcall *c, const struct repo *r)
 
 	TRY(branch_get(c, r, r->default_branch, &b));
 	TRY(branch_lists_nothing(c, r, r->default_branch));
-	TRY(commit_get(c, r, b.commit_id, &commit));
+	TRY(commit_named(c, r, b.commit_id, &commit));
 	if (commit.parents_n)
 		return not_empty(c, r, "a history: commit ", commit.id);
 	return RC_OK;

@@ -1,5 +1,6 @@
-/* A repository, a branch or a tag that is deleted, moved or made anew while somebody works on what he has found of it
- * before: he is told that it is gone, or that others were quicker, and never that something is damaged. */
+/* A repository, a branch or a tag that is deleted, moved or made anew while somebody works on what
+ * he has found of it before: he is told that it is gone, or that others were quicker, and never
+ * that something is damaged. */
 #include "tests/versions/rich_repo.h"
 
 #include "versions/compare.h"
@@ -79,7 +80,8 @@ static rc put_if_same(struct vcall *c, const struct repo *r)
 	bool sent;
 
 	TRY(object_stat(c, r, STR("main"), STR("many/0001"), &was));
-	return object_stage(c, r, STR("main"), STR("many/0001"), &e, STAGE_IF_ETAG, was.etag, &sent);
+	return object_stage(c, r, STR("main"), STR("many/0001"), &e, STAGE_IF_ETAG, was.etag,
+			    &sent);
 }
 
 static rc put_if_absent(struct vcall *c, const struct repo *r)
@@ -95,9 +97,11 @@ static rc delete_one(struct vcall *c, const struct repo *r)
 static rc delete_many(struct vcall *c, const struct repo *r)
 {
 	struct object_delete_item items[] = {
-		{.branch = STR("main"), .path = STR("many/0001")},
-		{.branch = STR("dev"), .path = STR("many/0002")},
-		{.branch = STR("main"), .path = STR("many/0003"), .match = &(struct object_match){.etag = STR("*")}},
+	    {.branch = STR("main"), .path = STR("many/0001")},
+	    {.branch = STR("dev"), .path = STR("many/0002")},
+	    {.branch = STR("main"),
+	     .path = STR("many/0003"),
+	     .match = &(struct object_match){.etag = STR("*")}},
 	};
 
 	objects_delete(c, r, items, 3);
@@ -145,7 +149,8 @@ static rc list_uploads(struct vcall *c, const struct repo *r)
 
 static rc create_upload(struct vcall *c, const struct repo *r)
 {
-	const struct upload in = {.branch = STR("main"), .path = STR("new"), .checksum = DIGEST_KINDS};
+	const struct upload in = {
+	    .branch = STR("main"), .path = STR("new"), .checksum = DIGEST_KINDS};
 	struct upload made;
 
 	return upload_create(c, r, &in, &made);
@@ -180,7 +185,8 @@ static rc create_tag(struct vcall *c, const struct repo *r)
 
 static rc commit(struct vcall *c, const struct repo *r)
 {
-	const struct commit_request q = {.branch = STR("dev"), .committer = STR("x"), .message = STR("m")};
+	const struct commit_request q = {
+	    .branch = STR("dev"), .committer = STR("x"), .message = STR("m")};
 	struct commit made;
 
 	return branch_commit(c, r, &q, &made);
@@ -188,7 +194,8 @@ static rc commit(struct vcall *c, const struct repo *r)
 
 static rc merge(struct vcall *c, const struct repo *r)
 {
-	const struct merge_request q = {.source = STR("v2-ünï"), .destination = STR("old"), .committer = STR("x")};
+	const struct merge_request q = {
+	    .source = STR("v2-ünï"), .destination = STR("old"), .committer = STR("x")};
 	struct commit made;
 
 	return branch_merge(c, r, &q, &made);
@@ -196,7 +203,8 @@ static rc merge(struct vcall *c, const struct repo *r)
 
 static rc revert(struct vcall *c, const struct repo *r)
 {
-	const struct pick_request q = {.branch = STR("main"), .ref = STR("main"), .parent = 1, .committer = STR("x")};
+	const struct pick_request q = {
+	    .branch = STR("main"), .ref = STR("main"), .parent = 1, .committer = STR("x")};
 	struct commit made;
 
 	return branch_revert(c, r, &q, &made);
@@ -204,7 +212,8 @@ static rc revert(struct vcall *c, const struct repo *r)
 
 static rc pick(struct vcall *c, const struct repo *r)
 {
-	const struct pick_request q = {.branch = STR("old"), .ref = STR("dev"), .parent = 1, .committer = STR("x")};
+	const struct pick_request q = {
+	    .branch = STR("old"), .ref = STR("dev"), .parent = 1, .committer = STR("x")};
 	struct commit made;
 
 	return branch_cherry_pick(c, r, &q, &made);
@@ -222,7 +231,8 @@ static rc reset_prefix(struct vcall *c, const struct repo *r)
 
 static rc diff_in(struct vcall *c, const struct repo *r, bool three_dot)
 {
-	const struct compare_request q = {.prefix = STR(""), .delimiter = STR_NONE, .after = STR_NONE, .max = PAGE};
+	const struct compare_request q = {
+	    .prefix = STR(""), .delimiter = STR_NONE, .after = STR_NONE, .max = PAGE};
 	struct compare_page page;
 
 	return compare_refs(c, r, STR("v1"), STR("dev"), three_dot, &q, &page);
@@ -240,7 +250,8 @@ static rc compare_with_base(struct vcall *c, const struct repo *r)
 
 static rc compare_staged(struct vcall *c, const struct repo *r)
 {
-	const struct compare_request q = {.prefix = STR(""), .delimiter = STR_NONE, .after = STR_NONE, .max = PAGE};
+	const struct compare_request q = {
+	    .prefix = STR(""), .delimiter = STR_NONE, .after = STR_NONE, .max = PAGE};
 	struct compare_page page;
 
 	return compare_uncommitted(c, r, STR("dev"), &q, &page);
@@ -280,7 +291,8 @@ static rc reset(struct vcall *c, const struct repo *r)
 
 static rc look_at_log(struct vcall *c, const struct repo *r)
 {
-	struct log_request q = {.max = PAGE, .after = STR_NONE, .since = INT64_MIN, .stop_at = STR_NONE};
+	struct log_request q = {
+	    .max = PAGE, .after = STR_NONE, .since = INT64_MIN, .stop_at = STR_NONE};
 	struct log_page page;
 	struct ref at;
 
@@ -310,8 +322,8 @@ static rc look_for_damage(struct vcall *c, const struct repo *r)
 
 	TRY(fsck_run(c, r, &all, &n));
 	if (n.missing + n.damaged)
-		return err_set(c->err, ERR_CORRUPT, "fsck: %llu missing, %llu damaged", (unsigned long long)n.missing,
-			       (unsigned long long)n.damaged);
+		return err_set(c->err, ERR_CORRUPT, "fsck: %llu missing, %llu damaged",
+			       (unsigned long long)n.missing, (unsigned long long)n.damaged);
 	return RC_OK;
 }
 
@@ -319,49 +331,50 @@ static const struct use {
 	const char *name;
 	rc (*run)(struct vcall *c, const struct repo *r);
 } uses[] = {
-	{"list a branch", list_branch},
-	{"list a tag", list_tag},
-	{"stat", stat_branch},
-	{"stat in an ancestor", stat_ancestor},
-	{"put", put_always},
-	{"put if absent", put_if_absent},
-	{"put if it is the same", put_if_same},
-	{"delete", delete_one},
-	{"delete many", delete_many},
-	{"change", change},
-	{"delete a branch", delete_branch},
-	{"delete a tag", delete_tag},
-	{"delete the repository", remove_repo},
-	{"create a branch", create_branch},
-	{"create a tag", create_tag},
-	{"commit", commit},
-	{"merge", merge},
-	{"revert", revert},
-	{"cherry-pick", pick},
-	{"hard reset", reset},
-	{"reset", reset_staged},
-	{"reset a prefix", reset_prefix},
-	{"difference", compare},
-	{"difference from the merge base", compare_with_base},
-	{"what is staged", compare_staged},
-	{"metadata", set_metadata},
-	{"what to collect of commits", collect},
-	{"what to collect of staging", collect_staged},
-	{"symlinks", write_symlinks},
-	{"log", look_at_log},
-	{"commit's record", look_at_commit},
-	{"dump", dump},
-	{"fsck", look_for_damage},
+    {"list a branch", list_branch},
+    {"list a tag", list_tag},
+    {"stat", stat_branch},
+    {"stat in an ancestor", stat_ancestor},
+    {"put", put_always},
+    {"put if absent", put_if_absent},
+    {"put if it is the same", put_if_same},
+    {"delete", delete_one},
+    {"delete many", delete_many},
+    {"change", change},
+    {"delete a branch", delete_branch},
+    {"delete a tag", delete_tag},
+    {"delete the repository", remove_repo},
+    {"create a branch", create_branch},
+    {"create a tag", create_tag},
+    {"commit", commit},
+    {"merge", merge},
+    {"revert", revert},
+    {"cherry-pick", pick},
+    {"hard reset", reset},
+    {"reset", reset_staged},
+    {"reset a prefix", reset_prefix},
+    {"difference", compare},
+    {"difference from the merge base", compare_with_base},
+    {"what is staged", compare_staged},
+    {"metadata", set_metadata},
+    {"what to collect of commits", collect},
+    {"what to collect of staging", collect_staged},
+    {"symlinks", write_symlinks},
+    {"log", look_at_log},
+    {"commit's record", look_at_commit},
+    {"dump", dump},
+    {"fsck", look_for_damage},
 };
 
 static const struct use upload_uses[] = {
-	{"create an upload", create_upload},
-	{"complete an upload", complete_upload},
-	{"complete an upload if nothing is there", complete_if_absent},
-	{"list uploads", list_uploads},
+    {"create an upload", create_upload},
+    {"complete an upload", complete_upload},
+    {"complete an upload if nothing is there", complete_if_absent},
+    {"list uploads", list_uploads},
 };
 
-/* What happens meanwhile, and what may be told of it beside success and that something isn't there. */
+/* What happens meanwhile, and what may be told of it beside success and that something isn't there.
+ */
 
 static rc repo_goes(struct vcall *c, const struct repo *r)
 {
@@ -400,7 +413,8 @@ static rc branches_move(struct vcall *c, const struct repo *r)
 	struct commit made;
 
 	for (size_t i = 0; i < 3; i++) {
-		const struct commit_request q = {.branch = str_c(names[i]), .committer = STR("x"), .message = STR("m")};
+		const struct commit_request q = {
+		    .branch = str_c(names[i]), .committer = STR("x"), .message = STR("m")};
 
 		TRY(object_delete(c, r, q.branch, STR("many/0005")));
 		TRY(branch_commit(c, r, &q, &made));
@@ -420,16 +434,20 @@ static const struct event {
 	rc (*run)(struct vcall *c, const struct repo *r);
 	enum err_code codes[CODES_MAX];
 } events[] = {
-	{"the repository goes", repo_goes, {ERR_NoSuchUpload}},
-	{"the repository is made anew", repo_is_made_anew, {ERR_NoSuchUpload}},
-	{"branches and a tag go", branches_go, {0}},
-	{"branches and a tag are made anew", branches_are_made_anew, {ERR_NoChanges, ERR_MergeConflict}},
-	{"branches move", branches_move, {ERR_MergeConflict, ERR_NoChanges, ERR_DirtyBranch, ERR_ConditionalRequestConflict}},
+    {"the repository goes", repo_goes, {ERR_NoSuchUpload}},
+    {"the repository is made anew", repo_is_made_anew, {ERR_NoSuchUpload}},
+    {"branches and a tag go", branches_go, {0}},
+    {"branches and a tag are made anew",
+     branches_are_made_anew,
+     {ERR_NoChanges, ERR_MergeConflict}},
+    {"branches move",
+     branches_move,
+     {ERR_MergeConflict, ERR_NoChanges, ERR_DirtyBranch, ERR_ConditionalRequestConflict}},
 };
 
 static const struct event upload_events[] = {
-	{"the upload goes", upload_goes, {ERR_NoSuchUpload}},
-	{"the upload is completed", complete_upload, {0}},
+    {"the upload goes", upload_goes, {ERR_NoSuchUpload}},
+    {"the upload is completed", complete_upload, {0}},
 };
 
 struct meeting {
@@ -455,11 +473,13 @@ static void come(void *ud)
 
 static void begin_upload(struct world *w, const struct repo *r)
 {
-	const struct upload in = {.branch = STR("main"), .path = STR("in/parts"), .checksum = DIGEST_KINDS};
+	const struct upload in = {
+	    .branch = STR("main"), .path = STR("in/parts"), .checksum = DIGEST_KINDS};
 
 	assert_ok(upload_create(&w->c, r, &in, &upload));
 	assert_ok(world_store_part(w, w->a, &upload, 1, STR("part"), &part));
-	assert_ok(kv_set(w->kv, STR("sluice-parts"), part_key(w->a, upload.id, 1), part_encode(&part, w->a), &w->err));
+	assert_ok(kv_set(w->kv, STR("sluice-parts"), part_key(w->a, upload.id, 1),
+			 part_encode(&part, w->a), &w->err));
 }
 
 static bool may_be_told(const struct event *e, rc seen)
@@ -491,7 +511,8 @@ static bool meet(const struct use *u, const struct event *e, unsigned nth)
 	if (m.came && !may_be_told(e, m.result)) /* the use may do the same */
 		fail_msg("%s within %s: %s", e->name, u->name, err_name(m.result.code));
 	if (!may_be_told(e, seen))
-		fail_msg("%s, %s before read %u: %s: %s", u->name, e->name, nth, err_name(seen.code), w.err.msg);
+		fail_msg("%s, %s before read %u: %s: %s", u->name, e->name, nth,
+			 err_name(seen.code), w.err.msg);
 	world_close(&w);
 	return m.came;
 }
@@ -548,7 +569,8 @@ static const struct event restored = {"it is restored", restore_and_put, {ERR_IN
 /* False: nothing was restored before the nth read or write, for there were fewer. */
 static bool restored_before(unsigned nth, bool write)
 {
-	const struct repo_create in = {.id = STR("again"), .storage_namespace = STR("mem://rich"), .bare = true};
+	const struct repo_create in = {
+	    .id = STR("again"), .storage_namespace = STR("mem://rich"), .bare = true};
 	struct meeting m = {.e = &restored};
 	struct world w;
 	struct repo r;
@@ -566,7 +588,8 @@ static bool restored_before(unsigned nth, bool write)
 	seen = restore(&w.c, &r);
 	world_hook(&w, 0, NULL, NULL);
 	if (!rc_ok(seen) && !(m.came && rc_is(seen, INVALID)))
-		fail_msg("restored before %s %u: %s: %s", write ? "write" : "read", nth, err_name(seen.code), w.err.msg);
+		fail_msg("restored before %s %u: %s: %s", write ? "write" : "read", nth,
+			 err_name(seen.code), w.err.msg);
 	if (m.came && rc_ok(m.result))
 		assert_ok(object_stat(&w.c, &r, STR("dev"), STR("late"), &e));
 	world_close(&w);
@@ -584,12 +607,43 @@ static void test_gone__restored_by_others(void **state)
 	}
 }
 
+/* In a repository that stays, a commit that is missing is damage, and is told as such. */
+static void test_gone__damage_is_told(void **state)
+{
+	static rc (*const needs[])(struct vcall *c, const struct repo *r) = {
+	    list_branch, put_if_absent, commit, merge, revert, pick, look_at_commit, compare};
+
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
+		static const char *const heads[] = {"main", "dev", "old"};
+		struct world w;
+		struct repo r;
+		rc told;
+
+		world_open(&w, PLAIN);
+		r = rich_repo(&w);
+		for (size_t k = 0; k < 3; k++) {
+			struct str key[2] = {STR("commits/")};
+			struct branch b;
+
+			assert_ok(branch_get(&w.c, &r, str_c(heads[k]), &b));
+			key[1] = b.commit_id;
+			assert_ok(kv_delete(w.kv, r.partition, arena_join(w.a, key, 2), &w.err));
+		}
+		world_restart(&w);
+		told = needs[i](&w.c, &r);
+		if (!rc_is(told, CORRUPT))
+			fail_msg("%zu: %s: %s", i, err_name(told.code), w.err.msg);
+		world_close(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gone__between_reads),
-		cmocka_unit_test(test_gone__uploads),
-		cmocka_unit_test(test_gone__restored_by_others),
+	    cmocka_unit_test(test_gone__between_reads),
+	    cmocka_unit_test(test_gone__uploads),
+	    cmocka_unit_test(test_gone__restored_by_others),
+	    cmocka_unit_test(test_gone__damage_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
