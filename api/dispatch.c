@@ -134,7 +134,7 @@ static void op_run(struct work *w)
 {
 	struct api_req *r = api_req_of(w);
 
-	r->result = http_admit_begin(&r->admit) ? r->route->handlers->run(r) : too_late(r);
+	r->result = http_admit_begin(&r->admit) ? r->later(r) : too_late(r);
 }
 
 static void op_done(struct work *w)
@@ -164,20 +164,14 @@ static void submit_run(struct api_req *r)
 		r->lane = lane_of(r);
 		http_admit_in_line(&r->admit);
 	}
+	r->later = r->route->handlers->run;
 	api_submit(r, heavy ? r->x->o.heavy : r->x->o.meta, op_run, op_done);
-}
-
-static void later_run(struct work *w)
-{
-	struct api_req *r = api_req_of(w);
-
-	r->result = http_admit_begin(&r->admit) ? r->later(r) : too_late(r);
 }
 
 void api_on_worker(struct api_req *r, rc (*later)(struct api_req *r))
 {
 	r->later = later;
-	api_submit(r, r->x->o.meta, later_run, op_done);
+	api_submit(r, r->x->o.meta, op_run, op_done);
 }
 
 static void carry_on(struct api_req *r, rc result)

@@ -271,14 +271,6 @@ const struct api_handlers handlers_uploadPartCopy = {.plan = plan_copy, .run = r
 
 /* complete */
 
-static struct str unquoted(struct str etag)
-{
-	etag = str_trim(etag);
-	if (etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"')
-		etag = str_make(etag.p + 1, etag.n - 2);
-	return etag;
-}
-
 static rc bad_part(struct api_req *r, size_t i, const char *what)
 {
 	return api_bad_body(r, "CompletePresignMultipartUpload", arena_printf(r->a, "parts/%zu", i).p, what);
@@ -297,7 +289,7 @@ static rc take_list(struct api_req *r, struct upload_state *s)
 	s->list = arena_zalloc(r->a, s->n * sizeof(*s->list));
 	for (size_t i = 0; i < s->n; i++) {
 		struct json *one = json_at(list, i), *number = json_member(one, "part_number");
-		struct str etag = unquoted(json_str(json_member(one, "etag")));
+		struct str etag = str_unquote(str_trim(json_str(json_member(one, "etag"))));
 
 		if (json_type(number) != JSON_INT || json_int(number) < 1 || json_int(number) > MULTIPART_MAX_PARTS)
 			return bad_part(r, i, "part_number must be an integer from 1 to 10000");

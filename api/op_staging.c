@@ -46,10 +46,7 @@ static rc plan_get(struct api_req *r)
 static rc presign(struct api_req *r)
 {
 	struct place *p = r->op_state;
-	const struct object_ptr to = {.store_id = r->repo.storage_id,
-				      .space = r->repo.storage_namespace,
-				      .key = p->address,
-				      .type = ADDRESS_RELATIVE};
+	const struct object_ptr to = repo_pointer(&r->repo, p->address);
 
 	return api_presign(r, p->backend, &to, (struct backend_presign){.method = STR("PUT")}, &p->link);
 }

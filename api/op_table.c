@@ -54,10 +54,7 @@ static struct object_ptr pointer(struct api_req *r)
 {
 	struct vcall c = api_vcall(r);
 
-	return (struct object_ptr){.store_id = r->repo.storage_id,
-				   .space = r->repo.storage_namespace,
-				   .key = metadata_address(&c, r->id),
-				   .type = ADDRESS_RELATIVE};
+	return repo_pointer(&r->repo, metadata_address(&c, r->id));
 }
 
 static rc presign(struct api_req *r)

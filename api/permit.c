@@ -60,23 +60,27 @@ rc api_allows_namespace(struct api_req *r, const char *action, struct str space)
 	return allows(r, action, arena_join(r->a, (struct str[]){STR("arn:lakefs:fs:::namespace/"), space}, 2));
 }
 
-bool api_allows_repo(struct api_req *r, const char *action, const struct repo *repo)
+/* Of another repository than the path's. */
+static rc allows_in(struct api_req *r, const char *action, const struct repo *repo, struct str resource,
+		    struct err *reterr)
 {
 	struct auth_need need = {
-		.kind = NEED_PERMISSION, .action = str_c(action), .resource = repo_arn(r, repo->id)};
+		.kind = NEED_PERMISSION, .action = str_c(action), .resource = resource};
 	struct auth_context ctx = {.source_ip = api_source(r), .storage_id = repo->storage_id};
 
-	return rc_ok(auth_allows(r->user, &need, &ctx, NULL));
+	return auth_allows(r->user, &need, &ctx, reterr);
+}
+
+bool api_allows_repo(struct api_req *r, const char *action, const struct repo *repo)
+{
+	return rc_ok(allows_in(r, action, repo, repo_arn(r, repo->id), NULL));
 }
 
 rc api_allows_object_of(struct api_req *r, const char *action, const struct repo *repo, struct str path)
 {
 	const struct str arn[] = {repo_arn(r, repo->id), STR("/object/"), path};
-	struct auth_need need = {
-		.kind = NEED_PERMISSION, .action = str_c(action), .resource = arena_join(r->a, arn, 3)};
-	struct auth_context ctx = {.source_ip = api_source(r), .storage_id = repo->storage_id};
 
-	return auth_allows(r->user, &need, &ctx, &r->err);
+	return allows_in(r, action, repo, arena_join(r->a, arn, 3), &r->err);
 }
 
 static rc allowed_somewhere(struct api_req *r, const char *action)

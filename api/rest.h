@@ -130,7 +130,7 @@ struct api_req {
 	struct http_admit admit;
 	uint64_t lane; /* of the work that is submitted next (base/work.h) */
 	struct work work;
-	rc (*later)(struct api_req *r);
+	rc (*later)(struct api_req *r); /* what the worker runs */
 	rc result;
 
 	struct buf body; /* the request's JSON text */

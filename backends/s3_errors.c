@@ -170,9 +170,7 @@ struct str s3_unquote(struct str etag)
 {
 	if (str_starts(etag, STR("W/")))
 		etag = str_skip(etag, 2);
-	if (etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"')
-		etag = str_make(etag.p + 1, etag.n - 2);
-	return etag;
+	return str_unquote(etag);
 }
 
 static bool total_of(struct str content_range, uint64_t *ret)

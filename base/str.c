@@ -59,6 +59,13 @@ struct str str_trim(struct str s)
 	return s;
 }
 
+struct str str_unquote(struct str s)
+{
+	bool quoted = s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"';
+
+	return quoted ? str_make(s.p + 1, s.n - 2) : s;
+}
+
 bool str_to_u64(struct str s, uint64_t *ret)
 {
 	uint64_t v = 0;

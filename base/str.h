@@ -73,6 +73,7 @@ size_t str_find(struct str s, struct str needle);
 struct str str_cut(struct str s, char c, struct str *rest);
 /* s without leading and trailing spaces and tabs. */
 struct str str_trim(struct str s);
+struct str str_unquote(struct str s); /* without the double quotes around it, where there are both */
 /* Decimal digits only, no sign, no space, nothing after; false on overflow or any other byte. */
 bool str_to_u64(struct str s, uint64_t *ret);
 bool str_is_utf8(struct str s);

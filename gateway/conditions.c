@@ -18,7 +18,7 @@ static bool matches(struct str list, struct str etag, enum comparison how)
 				continue;
 			one = str_skip(one, 2);
 		}
-		if (str_eq(s3_unquoted(one), etag))
+		if (str_eq(str_unquote(one), etag))
 			return true;
 	}
 	return false;
@@ -172,7 +172,7 @@ rc s3_delete_condition(struct s3_req *r, struct str etag, struct str modified, s
 	*ret = (struct object_match){.has_modified = modified.p != NULL, .has_size = size.p != NULL};
 	*ret_any = etag.p || modified.p || size.p;
 	if (etag.p)
-		ret->etag = s3_unquoted(str_trim(etag));
+		ret->etag = str_unquote(str_trim(etag));
 	if (modified.p && !time_parse_http(str_trim(modified), &ret->modified.s) &&
 	    !time_parse_rfc3339(str_trim(modified), &ret->modified))
 		return err_set(&r->err, ERR_InvalidArgument,
@@ -203,7 +203,7 @@ rc s3_write_condition(struct s3_req *r, enum stage_cond *ret, struct str *ret_et
 	}
 	if (im.p) {
 		*ret = STAGE_IF_ETAG;
-		*ret_etag = s3_unquoted(str_trim(im));
+		*ret_etag = str_unquote(str_trim(im));
 	}
 	return RC_OK;
 }

@@ -67,7 +67,7 @@ static rc part_of(const struct xml_node *n, struct arena *a, struct upload_part 
 	if (!xml_child(n, "ETag"))
 		return malformed(reterr);
 	TRY(part_number(n, &ret->number, reterr));
-	ret->etag = s3_unquoted(str_trim(xml_child_text(n, "ETag")));
+	ret->etag = str_unquote(str_trim(xml_child_text(n, "ETag")));
 	for (const struct xml_node *k = n->first; k; k = k->next)
 		TRY(checksum_of(k, a, ret, reterr));
 	for (int k = 0; k < DIGEST_KINDS; k++)

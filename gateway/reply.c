@@ -23,13 +23,6 @@ struct str s3_quoted(struct s3_req *r, struct str etag)
 	return arena_join(r->a, (struct str[]){STR("\""), etag, STR("\"")}, 3);
 }
 
-struct str s3_unquoted(struct str etag)
-{
-	if (etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"')
-		return str_head(str_skip(etag, 1), etag.n - 2);
-	return etag;
-}
-
 static bool is_head(struct s3_req *r)
 {
 	return str_eq(http_req_method(r->http), STR("HEAD"));

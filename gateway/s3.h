@@ -236,8 +236,7 @@ void s3_answer_late(struct s3_req *r, void (*gone)(void *ud), void *ud);
  * document in r->xml. */
 bool s3_late_settle(struct s3_req *r);
 void s3_late_finish(struct s3_req *r);
-/* An entity tag without its quotes, if it has them. */
-struct str s3_unquoted(struct str etag);
+/* An entity tag in its quotes (str_unquote takes them away). */
 struct str s3_quoted(struct s3_req *r, struct str etag);
 
 /* upload_body.c: a request's body as a verified stream. */

@@ -211,12 +211,7 @@ static rc copy_all(struct backup *b)
 
 static struct object_ptr rules_of(struct vcall *c, const struct repo *r)
 {
-	return (struct object_ptr){
-		.store_id = r->storage_id,
-		.space = r->storage_namespace,
-		.key = arena_printf(c->a, "%s/retention/gc/rules/config.json", c->v->block_prefix),
-		.type = ADDRESS_RELATIVE,
-	};
+	return repo_pointer(r, arena_printf(c->a, "%s/retention/gc/rules/config.json", c->v->block_prefix));
 }
 
 static rc copy_rules(struct backup *b)

@@ -131,19 +131,13 @@ static void source_arm(struct body *b, body_ready_fn *fn, void *ud)
 
 static const struct body_ops source_ops = {.name = "backup", .pull = source_pull, .arm = source_arm};
 
-static struct object_ptr pointer(const struct repo *r, struct str key)
-{
-	return (struct object_ptr){
-		.store_id = r->storage_id, .space = r->storage_namespace, .key = key, .type = ADDRESS_RELATIVE};
-}
-
 /* *ret_source: what failed is the source. */
 static rc stream(struct one *j, struct err *err, bool *ret_source)
 {
 	const struct copies_options *o = &j->of->o;
-	struct object_ptr to = pointer(o->to, j->what.key);
+	struct object_ptr to = repo_pointer(o->to, j->what.key);
 	struct backend_put_options put = {.content_type = j->what.content_type.n ? j->what.content_type : STR_NONE};
-	struct source s = {.one = j, .at = pointer(o->from, j->what.key)};
+	struct source s = {.one = j, .at = repo_pointer(o->from, j->what.key)};
 	struct backend_stat st;
 	rc result = RC_OK;
 
@@ -167,7 +161,7 @@ static rc stream(struct one *j, struct err *err, bool *ret_source)
 static rc copy_in_store(struct one *j, struct err *err, bool *ret_source)
 {
 	const struct copies_options *o = &j->of->o;
-	struct object_ptr from = pointer(o->from, j->what.key), to = pointer(o->to, j->what.key);
+	struct object_ptr from = repo_pointer(o->from, j->what.key), to = repo_pointer(o->to, j->what.key);
 	struct backend_stat st;
 	rc copied = o->to_store->blocking->copy(o->to_store, &from, &to, j->a, &st, err);
 
@@ -186,7 +180,7 @@ static bool can_copy(const struct copies_options *o)
 
 static rc is_there(struct one *j, struct err *err, bool *ret)
 {
-	struct object_ptr to = pointer(j->of->o.to, j->what.key);
+	struct object_ptr to = repo_pointer(j->of->o.to, j->what.key);
 	struct backend_stat st;
 	rc found = backend_head_now(j->of->o.to_store, &to, j->a, &st, err);
 

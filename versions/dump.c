@@ -270,12 +270,7 @@ enum { MANIFEST_MAX = 64 * 1024 };
 
 static struct object_ptr manifest_pointer(struct vcall *c, const struct repo *r)
 {
-	return (struct object_ptr){
-		.store_id = r->storage_id,
-		.space = r->storage_namespace,
-		.key = arena_printf(c->a, "%s/refs_manifest.json", c->v->block_prefix),
-		.type = ADDRESS_RELATIVE,
-	};
+	return repo_pointer(r, arena_printf(c->a, "%s/refs_manifest.json", c->v->block_prefix));
 }
 
 rc refs_write_manifest(struct vcall *c, const struct repo *r, const struct refs_dump *d)

@@ -199,10 +199,7 @@ static rc check_range(struct fsck *f, struct vcall *c, const struct range_info *
 static rc check_end(struct fsck *f, struct vcall *c, const struct range_info *said, struct str named_by)
 {
 	struct str thing = named(c->a, "range", said->id);
-	struct object_ptr at = {.store_id = f->r->storage_id,
-				.space = f->r->storage_namespace,
-				.key = table_key(c, said->id),
-				.type = ADDRESS_RELATIVE};
+	struct object_ptr at = repo_pointer(f->r, table_key(c, said->id));
 	char end[SST_FOOTER];
 	struct backend_stat st;
 	size_t n = 0;

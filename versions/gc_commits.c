@@ -325,10 +325,7 @@ static const struct body_ops csv_ops = {.name = "gc-commits", .pull = csv_pull, 
 
 static rc write_csv(struct prepare *p, struct str key)
 {
-	const struct object_ptr to = {.store_id = p->r->storage_id,
-				      .space = p->r->storage_namespace,
-				      .key = key,
-				      .type = ADDRESS_RELATIVE};
+	const struct object_ptr to = repo_pointer(p->r, key);
 	const struct backend_put_options o = {.content_type = STR("text/csv")};
 	struct csv *f = ARENA_NEW(p->c->a, struct csv);
 	struct backend_stat st;

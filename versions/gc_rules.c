@@ -7,12 +7,7 @@ enum { BYTES_MAX = 4 << 20 };
 
 static struct object_ptr pointer(struct vcall *c, const struct repo *r)
 {
-	return (struct object_ptr){
-		.store_id = r->storage_id,
-		.space = r->storage_namespace,
-		.key = arena_printf(c->a, "%s/retention/gc/rules/config.json", c->v->block_prefix),
-		.type = ADDRESS_RELATIVE,
-	};
+	return repo_pointer(r, arena_printf(c->a, "%s/retention/gc/rules/config.json", c->v->block_prefix));
 }
 
 static rc decode(struct vcall *c, const struct repo *r, struct str raw, struct gc_rules *ret)

@@ -46,12 +46,7 @@ static struct upload_record planned(struct vcall *c, const struct repo *r, const
 	}
 	u.u.id = upload_new_id(c->a, r);
 	u.u.created = wall_now();
-	u.u.to = (struct object_ptr){
-		.store_id = r->storage_id,
-		.space = r->storage_namespace,
-		.key = object_new_address(c->v, c->a),
-		.type = ADDRESS_RELATIVE,
-	};
+	u.u.to = repo_pointer(r, object_new_address(c->v, c->a));
 	return u;
 }
 

@@ -246,12 +246,7 @@ static rc prepare(struct object_put *p)
 	TRY(valid_path(p->path, &p->err));
 	TRY(read_only_refused(p->repo, &p->err));
 	TRY(repo_backend(&c, p->repo, &p->backend));
-	p->to = (struct object_ptr){
-		.store_id = p->repo->storage_id,
-		.space = p->repo->storage_namespace,
-		.key = object_new_address(p->v, p->a),
-		.type = ADDRESS_RELATIVE,
-	};
+	p->to = repo_pointer(p->repo, object_new_address(p->v, p->a));
 	return RC_OK;
 }
 

@@ -14,12 +14,7 @@ rc presigned_upload_store(struct vcall *c, const struct repo *r, struct backend 
 
 struct object_ptr presigned_upload_to(const struct repo *r, const struct presigned_upload *u)
 {
-	return (struct object_ptr){
-		.store_id = r->storage_id,
-		.space = r->storage_namespace,
-		.key = u->address,
-		.type = ADDRESS_RELATIVE,
-	};
+	return repo_pointer(r, u->address);
 }
 
 static rc gone(struct vcall *c, rc result)

@@ -318,6 +318,16 @@ rc repo_list(struct vcall *c, struct str prefix, struct str after, size_t max, s
 	return RC_OK;
 }
 
+struct object_ptr repo_pointer(const struct repo *r, struct str key)
+{
+	return (struct object_ptr){
+		.store_id = r->storage_id,
+		.space = r->storage_namespace,
+		.key = key,
+		.type = ADDRESS_RELATIVE,
+	};
+}
+
 struct str repo_address(const struct repo *r, struct str key, struct arena *a)
 {
 	struct str space = r->storage_namespace, slash = str_ends(space, STR("/")) ? STR("") : STR("/");

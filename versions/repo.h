@@ -49,5 +49,7 @@ rc repo_backend(struct vcall *c, const struct repo *r, struct backend **ret);
 rc store_backend(struct vcall *c, struct str id, struct backend **ret);
 /* The one that takes a namespace for which none is named: registry_default(), which may ask stores. */
 rc store_default(struct vcall *c, struct str space, struct backend **ret);
-/* The whole address of what lies at `key` below its namespace. */
+/* What lies at `key` below its namespace. */
+struct object_ptr repo_pointer(const struct repo *r, struct str key);
+/* Its whole address. */
 struct str repo_address(const struct repo *r, struct str key, struct arena *a);

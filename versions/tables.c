@@ -144,12 +144,7 @@ static struct str open_name(struct arena *a, const struct repo *r, struct str id
 
 struct object_ptr table_pointer(struct vcall *c, const struct repo *r, struct str id)
 {
-	return (struct object_ptr){
-		.store_id = r->storage_id,
-		.space = r->storage_namespace,
-		.key = table_key(c, id),
-		.type = ADDRESS_RELATIVE,
-	};
+	return repo_pointer(r, table_key(c, id));
 }
 
 /* Sources. */

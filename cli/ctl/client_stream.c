@@ -187,9 +187,7 @@ static struct str etag_of(struct arena *a, const struct http_answer *w)
 
 	if (md5.n && base64_decode(a, md5, &raw) && raw.n == 16)
 		return hex_encode(a, raw);
-	if (etag.n >= 2 && etag.p[0] == '"' && etag.p[etag.n - 1] == '"')
-		etag = str_make(etag.p + 1, etag.n - 2);
-	return etag.p ? etag : STR("");
+	return etag.p ? str_unquote(etag) : STR("");
 }
 
 bool client_put(struct client *c, struct arena *a, const struct upload *u, bool azure, struct str *ret_etag,

@@ -11,6 +11,7 @@ bool cmd_repo_delete(struct ctl *c);
 bool cmd_storage_list(struct ctl *c);
 /* The storages of a configuration's document. */
 bool storages(struct ctl *c, struct json **ret_list, size_t *ret_n);
+const struct json *storage_at(const struct json *list, size_t i);
 
 /* cmd_branch.c, cmd_tag.c */
 bool cmd_branch_list(struct ctl *c);

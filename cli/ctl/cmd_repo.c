@@ -111,7 +111,7 @@ bool storages(struct ctl *c, struct json **ret_list, size_t *ret_n)
 	return true;
 }
 
-static const struct json *storage_at(const struct json *list, size_t i)
+const struct json *storage_at(const struct json *list, size_t i)
 {
 	return json_type(list) == JSON_ARRAY ? json_at(list, i) : list;
 }

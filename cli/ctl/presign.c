@@ -3,24 +3,24 @@
 /* Of several storages the repository's. */
 static bool storage_of(struct ctl *c, struct str repo, const struct json **ret)
 {
-	const struct json *list;
-	struct answer config, w;
+	struct json *list;
+	struct answer w;
 	struct str id;
+	size_t n;
 
 	*ret = NULL;
-	if (!ctl_get(c, c->a, STR("/config"), &config))
+	if (!storages(c, &list, &n))
 		return false;
-	list = json_member(config.doc, "storage_config_list");
-	if (json_count(list) < 2) {
-		*ret = json_member(config.doc, "storage_config");
+	if (n < 2) {
+		*ret = storage_at(list, 0);
 		return true;
 	}
 	if (!ctl_get(c, c->a, PATH(c->a, "/repositories/{}", repo), &w))
 		return false;
 	id = member_str(w.doc, "storage_id");
-	for (size_t i = 0; i < json_count(list); i++)
-		if (str_eq(member_str(json_at(list, i), "blockstore_id"), id))
-			*ret = json_at(list, i);
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(member_str(storage_at(list, i), "blockstore_id"), id))
+			*ret = storage_at(list, i);
 	return *ret ||
 	       ctl_fail(c, "the server has no storage '" STR_FMT "', which is this repository's", STR_ARG(id));
 }

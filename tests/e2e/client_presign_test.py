@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 
 from harness import KEY, SECRET, SOURCE, Server, clean_env, main
-from rest import Rest
+from rest import Rest, send
 from services import Azurite, FakeGcs, Local, S3Proxy, Versitygw
 from sluicectl import Ctl
 
@@ -84,26 +84,13 @@ class SigningGcs(FakeGcs):
         return {**super().block(), "credentials_json": self.account}
 
 
-class Answer:
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
-
-    def __repr__(self):
-        return f"{self.status} {self.body[:300]!r}"
-
-
 def web(method, url, data=None, **headers):
     """By nobody: what the URL alone gives."""
     headers = {k.replace("_", "-"): v for k, v in headers.items()}
     headers.setdefault("Content-Type", "application/octet-stream" if data is not None else "")
     if data is None:
         del headers["Content-Type"]
-    req = urllib.request.Request(url, data=data, headers=headers, method=method)
-    try:
-        with urllib.request.urlopen(req, timeout=60) as r:
-            return Answer(r.status, r.headers, r.read())
-    except urllib.error.HTTPError as e:
-        return Answer(e.code, e.headers, e.read())
+    return send(urllib.request.Request(url, data=data, headers=headers, method=method), 60)
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -24,6 +24,15 @@ class Answer:
         return f"{self.status} {self.body[:400]!r}"
 
 
+def send(request, timeout=120):
+    """A urllib Request, and whatever comes."""
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as r:
+            return Answer(r.status, r.headers, r.read())
+    except urllib.error.HTTPError as e:
+        return Answer(e.code, e.headers, e.read())
+
+
 class Rest:
     def __init__(self, url, key=KEY, secret=SECRET):
         self.url = url + "/api/v1"
@@ -44,12 +53,7 @@ class Rest:
             headers.setdefault("Content-Type", "application/json")
         elif body is not None:
             headers.setdefault("Content-Type", "application/octet-stream")
-        req = urllib.request.Request(url, data=body, headers=headers, method=method)
-        try:
-            with urllib.request.urlopen(req, timeout=120) as r:
-                return Answer(r.status, r.headers, r.read())
-        except urllib.error.HTTPError as e:
-            return Answer(e.code, e.headers, e.read())
+        return send(urllib.request.Request(url, data=body, headers=headers, method=method))
 
     def call(self, method, path, /, *status, **kw):
         """What must go well, or with one of these statuses."""

@@ -215,6 +215,19 @@ static rc do_mine(struct world *w, struct repo *r, enum mine mine)
 				    : retag(&w->c, r, 1);
 }
 
+/* The object of seed 1, and somebody who comes before the nth read from now; b->r is the caller's to set. */
+static struct repo await_other(struct world *w, struct between *b, unsigned nth)
+{
+	struct repo r;
+
+	world_open(w, PLAIN);
+	r = world_repo(w);
+	assert_ok(put(&w->c, &r, KEY, 1));
+	b->w = w;
+	world_hook(w, nth, act, b);
+	return r;
+}
+
 /* Each is allowed on the object of seed 1 only, so that of two one at most may succeed. */
 static void meet(enum mine mine, enum other other, unsigned nth)
 {
@@ -226,12 +239,8 @@ static void meet(enum mine mine, enum other other, unsigned nth)
 	unsigned now;
 	rc got;
 
-	world_open(&w, PLAIN);
-	r = world_repo(&w);
-	b.w = &w;
+	r = await_other(&w, &b, nth);
 	b.r = &r;
-	assert_ok(put(&w.c, &r, KEY, 1));
-	world_hook(&w, nth, act, &b);
 	got = do_mine(&w, &r, mine);
 	if (!b.fired)
 		act(&b);
@@ -297,12 +306,8 @@ static void change_beside(enum other other, unsigned nth)
 	unsigned now;
 	rc got;
 
-	world_open(&w, PLAIN);
-	r = world_repo(&w);
-	b.w = &w;
+	r = await_other(&w, &b, nth);
 	b.r = &r;
-	assert_ok(put(&w.c, &r, KEY, 1));
-	world_hook(&w, nth, act, &b);
 	got = object_change(&w.c, &r, MAIN, KEY, add_tag, w.a);
 	now = seed_now(&w, &r, &tagged);
 	if (!rc_ok(got) && !(rc_is(got, NOT_FOUND) && now == 0))
