@@ -210,7 +210,8 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, unsigned ms,
 	loop_timer_cancel(t);
 	t->fire = fire;
 	t->loop = l;
-	timers_add(&l->on_loop.timers, t, ms ? (uint64_t)mono_ms() + ms : 0);
+	/* The clock is cut to whole milliseconds: the one that has begun doesn't count. */
+	timers_add(&l->on_loop.timers, t, ms ? (uint64_t)mono_ms() + ms + 1 : 0);
 }
 
 void loop_timer_cancel(struct loop_timer *t)

@@ -23,7 +23,7 @@ struct loop_timer {
 	uint64_t at;
 	struct loop *loop;
 };
-/* A timer that is set already is moved. 0 ms: later in this turn, from a fresh stack. */
+/* Never earlier than asked. A timer that is set already is moved. 0 ms: later in this turn, from a fresh stack. */
 void loop_timer_set(struct loop *l, struct loop_timer *t, unsigned ms, void (*fire)(struct loop_timer *));
 void loop_timer_cancel(struct loop_timer *t);
 bool loop_timer_set_p(const struct loop_timer *t);

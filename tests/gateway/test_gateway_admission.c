@@ -122,6 +122,25 @@ static void expect_slow_down(struct call call)
 	answer_free(&a);
 }
 
+/* A request that may have to wait for the machine longer than the site lets it: asked again, as clients do. */
+static void expect_in_the_end(int status, struct call call)
+{
+	int64_t until = mono_ms() + PATIENCE_MS;
+	struct answer a;
+
+	for (;;) {
+		int got;
+
+		site_call(&site, &call, &a);
+		got = a.status;
+		answer_free(&a);
+		if (got != 503 || mono_ms() > until) {
+			assert_int_equal(got, status);
+			return;
+		}
+	}
+}
+
 static void open_site(size_t running, size_t waiting, unsigned wait_ms)
 {
 	struct admission_options o = {.share = 100};
@@ -135,7 +154,7 @@ static void open_site(size_t running, size_t waiting, unsigned wait_ms)
 						.admission_wait_ms = wait_ms,
 						.slow_kv = true});
 	site_add_repo(&site, "one", false);
-	expect(&site, 200, .method = "PUT", .target = "/one/main/there", .body = STR("it is"));
+	expect_in_the_end(200, (struct call){.method = "PUT", .target = "/one/main/there", .body = STR("it is")});
 }
 
 static void close_site(void)
@@ -281,10 +300,11 @@ static void test_admission__too_late(void **state)
 {
 	struct metric *late = metric_get(METRIC_COUNTER, "admission_refused_total", "",
 					 "class=\"metadata\",reason=\"late\"");
-	int64_t before = metric_value(late);
 	struct client place;
+	int64_t before;
 
 	open_site(1, 5, 200);
+	before = metric_value(late);
 	hold_up();
 	begin(&place, (struct call){.method = "DELETE", .target = "/one/main/there"});
 	await(ADMIT_METADATA, 1, 0);
@@ -293,7 +313,7 @@ static void test_admission__too_late(void **state)
 	let_go(); /* the first one is older than 200 ms now */
 	expect_end(&place, 503);
 	assert_int_equal(metric_value(late), before + 2);
-	expect(&site, 200, .target = "/one/main/there");
+	expect_in_the_end(200, GET("/one/main/there"));
 	close_site();
 }
 
@@ -305,11 +325,13 @@ static void test_admission__begun_uploads_end(void **state)
 	struct answer a;
 
 	open_site(1, 5, 100);
-	site_call(&site, &(struct call){.method = "POST", .target = "/one/main/big?uploads="}, &a);
-	answer_element(&a, "UploadId", id);
-	answer_free(&a);
+	do {
+		site_call(&site, &(struct call){.method = "POST", .target = "/one/main/big?uploads="}, &a);
+		answer_element(&a, "UploadId", id);
+		answer_free(&a);
+	} while (!id[0]);
 	snprintf(target, sizeof(target), "/one/main/big?partNumber=1&uploadId=%s", id);
-	expect(&site, 200, .method = "PUT", .target = target, .body = STR("123456789"));
+	expect_in_the_end(200, (struct call){.method = "PUT", .target = target, .body = STR("123456789")});
 	snprintf(target, sizeof(target), "/one/main/big?uploadId=%s", id);
 	hold_up();
 	begin(&end, (struct call){.method = "POST",
@@ -321,7 +343,7 @@ static void test_admission__begun_uploads_end(void **state)
 	usleep(200 * 1000);
 	let_go();
 	expect_end(&end, 200);
-	expect(&site, 200, .target = "/one/main/big");
+	expect_in_the_end(200, GET("/one/main/big"));
 	close_site();
 }
 

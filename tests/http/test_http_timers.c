@@ -1,5 +1,8 @@
 #include "tests/http/check.h"
 
+#include "base/clock.h"
+#include "base/err.h"
+#include "http/loop_priv.h"
 #include "http/timers.h"
 
 #include <stdlib.h>
@@ -146,6 +149,45 @@ static void test_timers__far_away(void **state)
 	timers_remove(&wheel, &timers[0]);
 }
 
+/* On a real loop, by a clock that isn't cut to milliseconds. */
+enum { TIMES = 300, WAIT_MS = 2 };
+
+static int64_t set_us[TIMES], ended_us[TIMES];
+static unsigned set_n;
+
+static void set_next(struct loop_timer *t)
+{
+	if (set_n)
+		ended_us[set_n - 1] = mono_us();
+	if (set_n == TIMES) {
+		loop_quit(loop_current());
+		return;
+	}
+	/* At any point of a millisecond. */
+	sleep_us((int64_t)set_n * 7 % 1000);
+	set_us[set_n++] = mono_us();
+	loop_timer_set(loop_current(), t, WAIT_MS, set_next);
+}
+
+static void begin_setting(void *ud)
+{
+	set_next(ud);
+}
+
+static void test_timers__never_early(void **state)
+{
+	struct loop_timer t = {0};
+	struct err err = {0};
+	struct loop *l;
+
+	assert_true(rc_ok(loop_new(0, &l, &err)));
+	assert_true(rc_ok(loop_start(l, begin_setting, &t, &err)));
+	loop_join(l);
+	loop_free(l);
+	for (int i = 0; i < TIMES; i++)
+		assert_true(ended_us[i] - set_us[i] >= WAIT_MS * 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_timers__passed_deadline_waits_for_the_next_run),
 		cmocka_unit_test(test_timers__removing_what_is_about_to_fire),
 		cmocka_unit_test(test_timers__far_away),
+		cmocka_unit_test(test_timers__never_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
