@@ -12,7 +12,8 @@ import tempfile
 import botocore.session
 from botocore import xform_name
 
-from harness import SLUICE, Server, VENV, main, md5
+from harness import SLUICE, Server, VENV, clean_env, main, md5
+from warm_aws import Warm
 
 V1, V2 = os.path.join(VENV, "aws"), "/usr/bin/aws"
 MIB = 1 << 20
@@ -294,7 +295,7 @@ def run_row(s, aws, row, names):
             return None if f.read() == row.data else "other bytes"
     command, want = row
     if command.startswith("v1 "):
-        if aws != V1:
+        if aws.program != V1:
             return None
         command = command[3:]
     try:
@@ -310,14 +311,14 @@ def run_row(s, aws, row, names):
     return f"wanted {want if isinstance(want, str) else fill(want, names)}\n{done.stdout}{done.stderr}"
 
 
-def table(aws, bucket, root):
-    with Server() as s, tempfile.TemporaryDirectory() as d:
+def table(program, bucket, root):
+    with Server() as s, tempfile.TemporaryDirectory() as d, Warm(program, clean_env()) as aws:
         for name, data in (("small", b"hello\n"), ("part", PART)):
             with open(os.path.join(d, name), "wb") as f:
                 f.write(data)
         names = {"bucket": bucket, "root": root, "folder": d}
         # Those that are the same words on any bucket are asked for once by each program.
-        unset = [(command + " --bucket {bucket}", want) for command, want in UNSET if (aws == V1) == bool(root)]
+        unset = [(command + " --bucket {bucket}", want) for command, want in UNSET if (program == V1) == bool(root)]
         wrong = []
         for row in ROWS + unset:
             why = run_row(s, aws, row, names)
@@ -381,11 +382,11 @@ NO_COMMAND = {"PostObject", "WriteGetObjectResponse"}
 
 def test_everything_else_is_not_implemented():
     model = botocore.session.get_session().get_service_model("s3")
-    with Server() as s, tempfile.TemporaryDirectory() as d:
+    with Server() as s, tempfile.TemporaryDirectory() as d, Warm(V1, clean_env()) as aws:
         wrong = []
         for name in sorted(operations()[1] - NO_COMMAND):
             start = len(s.log_text())
-            done = s.aws(V1, "s3api", *command_of(model.operation_model(name), d), check=False)
+            done = s.aws(aws, "s3api", *command_of(model.operation_model(name), d), check=False)
             seen = asked(s, start)
             if not done.returncode or "An error occurred (NotImplemented)" not in done.stderr or seen != [(name, 501)]:
                 wrong.append(f"{name}: {seen} {done.stdout}{done.stderr}")

@@ -15,6 +15,8 @@ import tempfile
 import time
 import traceback
 
+from warm_aws import Warm
+
 SLUICE = os.environ["SLUICE_BIN"]
 SOURCE = os.environ["SLUICE_SOURCE"]
 VENV = os.path.join(SOURCE, "build", "venv", "bin")
@@ -227,11 +229,13 @@ auth: {{encrypt: {{secret_key: "{self.encrypt}"}}}}
                             region_name=REGION, config=Config(**config), verify=self.cert if self.tls else None)
 
     def aws(self, program, *args, stdin=None, check=True, text=True):
-        """Runs an aws-cli (a path) against this server; returns the finished process."""
-        more = ["--ca-bundle", self.cert] if self.tls else []
-        done = subprocess.run([program, "--endpoint-url", self.url, *more, *args], input=stdin,
-                              capture_output=True, text=text, env=clean_env(
-                                  AWS_ACCESS_KEY_ID=self.key, AWS_SECRET_ACCESS_KEY=self.secret))
+        """Runs an aws-cli (a path, or a Warm one) against this server; returns the finished process."""
+        args = ["--endpoint-url", self.url, *(["--ca-bundle", self.cert] if self.tls else []), *args]
+        env = clean_env(AWS_ACCESS_KEY_ID=self.key, AWS_SECRET_ACCESS_KEY=self.secret)
+        if isinstance(program, Warm):
+            done = program.run(args, env)
+        else:
+            done = subprocess.run([program, *args], input=stdin, capture_output=True, text=text, env=env)
         if check and done.returncode:
             raise AssertionError(f"{program} {args}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
