@@ -260,6 +260,21 @@ static rc fault_scan(struct kv *kv, struct str partition, struct str from, size_
 	return RC_OK;
 }
 
+static rc fault_scan_moment(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
+			    struct kv_iter **ret, struct err *reterr)
+{
+	struct fault *f = (struct fault *)kv;
+	struct verdict v = judge(f, KV_CALL_SCAN);
+	CLEANUP(kv_iter_closep) struct kv_iter *next = NULL;
+
+	dawdle(f);
+	if (!skips(v))
+		TRY(kv_scan_moment(f->next, partition, prefix, &next, reterr));
+	TRY(sentence(v, RC_OK, reterr));
+	*ret = fault_iter_new(f, &next);
+	return RC_OK;
+}
+
 static void fault_free(struct kv *kv)
 {
 	struct fault *f = (struct fault *)kv;
@@ -285,6 +300,7 @@ struct kv *kv_fault_new(struct kv *next)
 		.set_guarded = kv_has_guarded(next) ? fault_set_guarded : NULL,
 		.write_many = fault_write_many,
 		.partitions = next->ops->partitions ? fault_partitions : NULL,
+		.scan_moment = next->ops->scan_moment ? fault_scan_moment : NULL,
 		.has_nowait = next->ops->has_nowait,
 		.sole_owner = next->ops->sole_owner,
 		.snapshots = next->ops->snapshots,

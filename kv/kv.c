@@ -161,6 +161,21 @@ rc kv_scan(struct kv *kv, struct str partition, struct str from, size_t batch, s
 	return timed(OP_SCAN, since_us, kv->ops->scan(kv, partition, from, batch, ret, reterr));
 }
 
+rc kv_scan_moment(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
+		  struct kv_iter **ret, struct err *reterr)
+{
+	int64_t since_us = mono_us();
+
+	if (kv->ops->snapshots)
+		return kv_scan(kv, partition, prefix[0], 0, ret, reterr);
+	assert(!on_loop());
+	TRY(check_size("partition", partition.n, 1, KV_PARTITION_MAX, reterr));
+	if (!kv->ops->scan_moment)
+		return err_set(reterr, ERR_UNSUPPORTED, "the KV driver %s can't read many entries at one moment",
+			       kv->ops->name);
+	return timed(OP_SCAN, since_us, kv->ops->scan_moment(kv, partition, prefix, ret, reterr));
+}
+
 rc kv_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
 {
 	int64_t since_us = mono_us();
@@ -285,11 +300,6 @@ void kv_write_then_read(struct kv *kv, struct kv_write *w, size_t n, struct kv_r
 bool kv_has_guarded(const struct kv *kv)
 {
 	return kv->ops->set_guarded != NULL;
-}
-
-bool kv_has_snapshots(const struct kv *kv)
-{
-	return kv->ops->snapshots;
 }
 
 rc kv_iter_next(struct kv_iter *it, struct kv_entry *ret, bool *ret_end, struct err *reterr)

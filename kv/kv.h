@@ -34,6 +34,8 @@ enum {
 	KV_KEY_MAX = 8192,	 /* 1 to that many; a scan may begin at any bytes */
 	KV_VALUE_MAX = 16 << 20,
 	KV_WRITES_MAX = 256, /* of one kv_write_many */
+	KV_MOMENT_PREFIXES = 2,
+	KV_MOMENT_BYTES = 64 << 20,
 };
 
 enum kv_wait {
@@ -69,6 +71,10 @@ typedef rc kv_scan_fn(struct kv *kv, struct str partition, struct str from, size
  * ascending bytewise. As a scan's iterator, but for the whole of a migration. */
 typedef rc kv_partitions_fn(struct kv *kv, struct str from, struct kv_iter **ret,
 			    struct err *reterr);
+/* Entries of the partition that begin with one of the prefixes, ascending and neither of them the other's beginning,
+ * all of them as they were at one moment. UNSUPPORTED: they are more than KV_MOMENT_BYTES (keys, values and a little for each). */
+typedef rc kv_scan_moment_fn(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
+			     struct kv_iter **ret, struct err *reterr);
 /* Sets only while the guard key's value is exactly `guard_value` at the instant of the write, in one
  * step against every set_if on the guard key. PREDICATE when it isn't. */
 typedef rc kv_set_guarded_fn(struct kv *kv, struct str partition, struct str key, struct str value,
@@ -107,6 +113,7 @@ struct kv_ops {
 	kv_write_many_fn *write_many;   /* optional: NULL, where it would be no cheaper than one by one */
 	kv_partitions_fn *partitions;	/* optional: NULL, then nothing can be dumped or migrated from it */
 	kv_write_then_read_fn *write_then_read; /* optional: NULL, where it would be no cheaper than both */
+	kv_scan_moment_fn *scan_moment; /* optional: NULL, where there is no such thing, and where scans are that */
 	/* False: KV_NOWAIT always answers WOULD_BLOCK. */
 	bool has_nowait;
 	/* The driver's process is the data's only owner: what it remembers can't go stale. */
@@ -151,6 +158,9 @@ rc kv_set_if(struct kv *kv, struct str partition, struct str key, struct str val
 rc kv_delete(struct kv *kv, struct str partition, struct str key, struct err *reterr);
 rc kv_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
 	   struct kv_iter **ret, struct err *reterr);
+/* To be sought at each prefix: others may lie between. Where the driver can't, too: UNSUPPORTED. */
+rc kv_scan_moment(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
+		  struct kv_iter **ret, struct err *reterr);
 /* Where the driver has none: UNSUPPORTED. */
 rc kv_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr);
 /* Where the driver has none: UNSUPPORTED; ask kv_has_guarded first. */
@@ -158,7 +168,6 @@ rc kv_set_guarded(struct kv *kv, struct str partition, struct str key, struct st
 		  struct str guard_partition, struct str guard_key, struct str guard_value,
 		  struct err *reterr);
 bool kv_has_guarded(const struct kv *kv);
-bool kv_has_snapshots(const struct kv *kv);
 /* Several writes at the price of one, where the driver can: each as kv_set, kv_set_guarded or kv_delete
  * would have done it, with its own result, in this order (of two of the same key the last one stays). They are no
  * transaction: some may fail, and others may see some of them first. An item that is guarded by what

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "kv/moment.h"
 
 enum { HEIGHT = 16 };
 
@@ -303,6 +304,35 @@ static rc mem_scan(struct kv *kv, struct str partition, struct str from, size_t 
 	return mem_iter_seek(*ret, from, reterr);
 }
 
+static bool add_all_locked(struct mem *m, struct str partition, struct str prefix, struct kv_moment *to)
+{
+	struct entry *e = find_locked(m, partition, prefix, NULL);
+
+	for (; e && str_eq(e->partition, partition) && str_starts(e->key, prefix); e = e->next[0])
+		if (!kv_moment_add(to, e->key, e->value))
+			return false;
+	return true;
+}
+
+static rc mem_scan_moment(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
+			  struct kv_iter **ret, struct err *reterr)
+{
+	struct mem *m = (struct mem *)kv;
+	struct kv_moment *moment = kv_moment_new();
+	bool whole = true;
+
+	pthread_rwlock_rdlock(&m->lock);
+	for (unsigned i = 0; i < KV_MOMENT_PREFIXES && whole; i++)
+		whole = add_all_locked(m, partition, prefix[i], moment);
+	pthread_rwlock_unlock(&m->lock);
+	if (!whole) {
+		kv_moment_free(moment);
+		return kv_moment_too_large(reterr);
+	}
+	*ret = kv_moment_iter(moment);
+	return RC_OK;
+}
+
 /* Partitions: `at` is one; what comes after it begins at the least name above it, itself and a zero. */
 static rc mem_next_partition(struct kv_iter *base, struct kv_entry *ret, bool *ret_end,
 			     struct err *reterr)
@@ -361,6 +391,7 @@ static const struct kv_ops ops = {
 	.set_if = mem_set_if,
 	.delete = mem_delete,
 	.scan = mem_scan,
+	.scan_moment = mem_scan_moment,
 	.free = mem_free,
 	.set_guarded = mem_set_guarded,
 	.write_many = mem_write_many,

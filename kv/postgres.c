@@ -105,6 +105,7 @@ static const struct kv_ops ops = {
 	.set_if = pg_set_if,
 	.delete = pg_delete,
 	.scan = pg_scan,
+	.scan_moment = pg_scan_moment,
 	.free = pg_free,
 	.partitions = pg_partitions,
 	.write_many = pg_write_many,

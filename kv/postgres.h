@@ -15,7 +15,7 @@ struct postgres {
 		char get[PG_SQL_MAX], set[PG_SQL_MAX], create[PG_SQL_MAX], replace[PG_SQL_MAX],
 			swap[PG_SQL_MAX], remove[PG_SQL_MAX], set_many[PG_SQL_MAX],
 			scan_from[PG_SQL_MAX], scan_after[PG_SQL_MAX], partitions_from[PG_SQL_MAX],
-			partitions_after[PG_SQL_MAX];
+			partitions_after[PG_SQL_MAX], scan_moment[PG_SQL_MAX];
 		/* of the table itself */
 		char look[PG_SQL_MAX], check[PG_SQL_MAX], make[PG_SQL_MAX];
 	} sql;
@@ -40,6 +40,7 @@ rc pg_schema_open(struct postgres *p, bool existing, struct err *reterr);
 void pg_schema_sql(struct postgres *p, const char *table);
 
 kv_scan_fn pg_scan;
+kv_scan_moment_fn pg_scan_moment;
 kv_partitions_fn pg_partitions;
 kv_write_many_fn pg_write_many;
 kv_write_then_read_fn pg_write_then_read;

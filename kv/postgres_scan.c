@@ -1,4 +1,5 @@
 /* Scans: pages of rows; later ones have what is configured, and none has much more than PAGE_BYTES. */
+#include "kv/moment.h"
 #include "kv/pages.h"
 #include "kv/postgres.h"
 
@@ -114,4 +115,65 @@ rc pg_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct er
 {
 	*ret = scan(kv, STR_NONE, from, 0);
 	return RC_OK;
+}
+
+/* One moment: one statement's rows. */
+struct taking {
+	struct kv_moment *to;
+	bool full;
+};
+
+static bool take_row(void *ud, const PGresult *r)
+{
+	struct taking *t = ud;
+
+	if (!r) {
+		kv_moment_reset(t->to);
+		t->full = false;
+		return true;
+	}
+	t->full = !kv_moment_add(t->to, pg_value(r, 0, 0), pg_value(r, 0, 1));
+	return !t->full;
+}
+
+/* The least string above all that begin with the prefix, whose last byte isn't the greatest. */
+static struct str behind(struct arena *a, struct str prefix)
+{
+	struct str s = arena_dup(a, prefix);
+
+	((char *)s.p)[s.n - 1]++;
+	return s;
+}
+
+static rc take_moment(struct postgres *p, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
+		      struct taking *t, struct err *reterr)
+{
+	struct arena *a = arena_new();
+	struct pg_statement s = {
+		.sql = p->sql.scan_moment,
+		.n = 5,
+		.params = {partition, prefix[0], behind(a, prefix[0]), prefix[1], behind(a, prefix[1])},
+	};
+	struct pg_group g = {.s = &s, .n = 1, .reads = true, .row = take_row, .ud = t};
+	rc r = pg_run(p, &g, 1, reterr);
+
+	if (rc_ok(r))
+		r = pg_group_result(&g, "reading from", reterr);
+	arena_free(a);
+	return r;
+}
+
+rc pg_scan_moment(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
+		  struct kv_iter **ret, struct err *reterr)
+{
+	struct taking t = {.to = kv_moment_new()};
+	rc r = take_moment((struct postgres *)kv, partition, prefix, &t, reterr);
+
+	if (rc_ok(r) && t.full)
+		r = kv_moment_too_large(reterr);
+	if (rc_ok(r))
+		*ret = kv_moment_iter(t.to);
+	else
+		kv_moment_free(t.to);
+	return r;
 }

@@ -19,6 +19,11 @@ enum { BYTEA = 17, TRIES = 5, COLUMNS = 3 };
 	"WHERE p.name IS NOT NULL) "                                                               \
 	"SELECT name, ''::bytea FROM p WHERE name IS NOT NULL LIMIT $2::bigint"
 
+/* One statement sees one moment, under every isolation level. Each part of the key's index is read alone: between them
+ * may lie a million other keys. */
+#define BETWEEN(from, to) \
+	"SELECT key, value FROM %1$s WHERE partition_key = $1 AND key >= " from " AND key < " to
+
 static void put(char to[PG_SQL_MAX], const char *fmt, const char *table)
 	__attribute__((format(printf, 2, 0)));
 
@@ -48,6 +53,7 @@ void pg_schema_sql(struct postgres *p, const char *table)
 	put(p->sql.scan_after,
 	    "SELECT key, value FROM %s WHERE partition_key = $1 AND key > $2 ORDER BY key LIMIT $3::bigint",
 	    table);
+	put(p->sql.scan_moment, BETWEEN("$2", "$3") " UNION ALL " BETWEEN("$4", "$5") " ORDER BY key", table);
 	put(p->sql.partitions_from, PARTITIONS(">="), table);
 	put(p->sql.partitions_after, PARTITIONS(">"), table);
 	put(p->sql.look, "SELECT partition_key, key, value FROM %s LIMIT 0", table);
@@ -156,7 +162,7 @@ rc pg_schema_open(struct postgres *p, bool existing, struct err *reterr)
 {
 	bool there = false;
 
-	if (!p->sql.set_many[0] || !p->sql.check[0] || !p->sql.partitions_from[0])
+	if (!p->sql.set_many[0] || !p->sql.check[0] || !p->sql.partitions_from[0] || !p->sql.scan_moment[0])
 		return err_set(reterr, ERR_CONFIG,
 			       "database.postgres.connection_string: the name of the table is too long");
 	for (int i = 0; i < TRIES; i++) {

@@ -240,6 +240,12 @@ static rc share_scan(struct kv *kv, struct str partition, struct str from, size_
 	return below(kv)->ops->scan(below(kv), partition, from, batch, ret, reterr);
 }
 
+static rc share_scan_moment(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
+			    struct kv_iter **ret, struct err *reterr)
+{
+	return below(kv)->ops->scan_moment(below(kv), partition, prefix, ret, reterr);
+}
+
 static rc share_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
 {
 	return below(kv)->ops->partitions(below(kv), from, ret, reterr);
@@ -292,6 +298,7 @@ struct kv *kv_share_new(struct kv *next)
 		.set_guarded = kv_has_guarded(next) ? share_set_guarded : NULL,
 		.write_many = next->ops->write_many ? share_write_many : NULL,
 		.write_then_read = next->ops->write_then_read ? share_write_then_read : NULL,
+		.scan_moment = next->ops->scan_moment ? share_scan_moment : NULL,
 		.has_nowait = next->ops->has_nowait,
 		.sole_owner = next->ops->sole_owner,
 		.snapshots = next->ops->snapshots,

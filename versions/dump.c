@@ -188,13 +188,9 @@ static rc dump_kind(struct vcall *c, const struct repo *r, const struct kind *k,
 	return RC_OK;
 }
 
-static rc dump_heads_at_once(struct vcall *c, const struct repo *r, struct progress *p, int64_t *done,
-			     struct refs_dump *d)
+static rc dump_heads_at_once(struct vcall *c, const struct repo *r, struct kv_iter *it, struct progress *p,
+			     int64_t *done, struct refs_dump *d)
 {
-	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
-
-	TRY(kv_scan(c->v->kv, r->partition, branches.prefix, PAGE, &it, c->err));
-	/* In this order: of keys. */
 	TRY(dump_kind(c, r, &branches, (struct sink){.from = it}, p, done, &d->branches));
 	return dump_kind(c, r, &tags, (struct sink){.from = it}, p, done, &d->tags);
 }
@@ -250,14 +246,26 @@ static rc dump_heads_twice(struct vcall *c, const struct repo *r, struct progres
 	return RC_OK;
 }
 
+static rc dump_all_heads(struct vcall *c, const struct repo *r, struct progress *p, int64_t *done,
+			 struct refs_dump *d)
+{
+	const struct str both[KV_MOMENT_PREFIXES] = {branches.prefix, tags.prefix};
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	rc result = kv_scan_moment(c->v->kv, r->partition, both, &it, c->err);
+
+	if (rc_is(result, UNSUPPORTED))
+		return dump_heads_twice(c, r, p, done, d);
+	TRY(result);
+	return dump_heads_at_once(c, r, it, p, done, d);
+}
+
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p, struct refs_dump *ret)
 {
 	struct id_set *names;
 	int64_t done = 0;
 	rc result;
 
-	TRY(kv_has_snapshots(c->v->kv) ? dump_heads_at_once(c, r, p, &done, ret)
-				       : dump_heads_twice(c, r, p, &done, ret));
+	TRY(dump_all_heads(c, r, p, &done, ret));
 	names = id_set_new(DUMP_COMMITS_MAX);
 	result = dump_commits(c, r, names, p, &done, &ret->commits);
 	id_set_free(names);

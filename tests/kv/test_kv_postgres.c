@@ -661,6 +661,36 @@ static void test_postgres__big_values_make_small_pages(void **state)
 	assert_int_equal(count(f, 1000, 1 << 20), 40);
 }
 
+/* As many as there is memory for, and no more. */
+static void test_postgres__too_much_for_a_moment(void **state)
+{
+	const struct str prefixes[KV_MOMENT_PREFIXES] = {STR("a"), STR("b")};
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	const size_t mib = 1 << 20, all = KV_MOMENT_BYTES / mib;
+	struct fixture *f = *state;
+	struct kv_entry e;
+	bool end = false;
+
+	must_open(f, "");
+	fill(f, "a", (int)all / 2, mib);
+	fill(f, "b", (int)all / 2 - 1, mib);
+	assert_ok(kv_scan_moment(f->kv, P, prefixes, &it, &f->err), f);
+	for (size_t n = 0; n < all; n++) {
+		assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+		assert_true(end == (n == all - 1) && (end || e.value.n == mib));
+	}
+	kv_iter_close(it);
+	it = NULL;
+	fill(f, "b", (int)all / 2, mib);
+	assert_rc(kv_scan_moment(f->kv, P, prefixes, &it, &f->err), UNSUPPORTED);
+	assert_non_null(strstr(f->err.msg, "64 MiB"));
+	/* The connection that was left in the middle of it is no trouble to the next call. */
+	assert_ok(kv_delete(f->kv, P, STR("a00000"), &f->err), f);
+	assert_ok(kv_scan_moment(f->kv, P, prefixes, &it, &f->err), f);
+	assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+	assert_true(!end && str_eq(e.key, STR("a00001")));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_postgres__##name, setup, teardown)
 
 int main(void)
@@ -682,6 +712,7 @@ int main(void)
 		TEST(isolation_levels),
 		TEST(pages_of_all_sizes),
 		TEST(big_values_make_small_pages),
+		TEST(too_much_for_a_moment),
 		TEST(restarts),
 		TEST(is_away_for_long),
 	};

@@ -502,6 +502,71 @@ static void test_kv__scans_beside_writes(void **state)
 	crew_run(&c);
 }
 
+/* "t" follows "b", step by step, with much between them. */
+struct follower {
+	struct kv *kv;
+	atomic_bool stop;
+	atomic_int steps;
+};
+
+static void *follow(void *arg)
+{
+	struct follower *l = arg;
+
+	for (int i = 1; !atomic_load(&l->stop); i++) {
+		char digits[64];
+		struct str value = text(digits, "%d", i, 0);
+
+		CHECK_OK(kv_set(l->kv, P, STR("b"), value, NULL));
+		CHECK_OK(kv_set(l->kv, P, STR("t"), value, NULL));
+		atomic_fetch_add(&l->steps, 1);
+	}
+	return NULL;
+}
+
+static int step_at(struct kv_fixture *f, struct kv_iter *it, const char *key)
+{
+	struct kv_entry e;
+	uint64_t n = 0;
+	bool end;
+
+	assert_ok(kv_iter_seek(it, str_c(key), &f->err), f);
+	assert_ok(kv_iter_next(it, &e, &end, &f->err), f);
+	assert_true(!end && str_eq(e.key, str_c(key)) && str_to_u64(e.value, &n));
+	return (int)n;
+}
+
+static void test_kv__moment_while_writing(void **state)
+{
+	const struct str prefixes[KV_MOMENT_PREFIXES] = {STR("b"), STR("t")};
+	struct kv_fixture *f = *state;
+	struct follower l = {.kv = f->kv};
+	int scans = 0, before = 0;
+	pthread_t thread;
+	char key[64];
+
+	if (f->row->no_moments)
+		return;
+	for (int i = 0; i < 500; i++)
+		assert_ok(kv_set(f->kv, P, text(key, "b%d", i, 0), STR("between"), &f->err), f);
+	assert_int_equal(pthread_create(&thread, NULL, follow, &l), 0);
+	while (atomic_load(&l.steps) < 1)
+		sched_yield();
+	for (; scans < 30 || atomic_load(&l.steps) < 30; scans++) {
+		CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+		int b, t;
+
+		assert_ok(kv_scan_moment(f->kv, P, prefixes, &it, &f->err), f);
+		b = step_at(f, it, "b");
+		t = step_at(f, it, "t");
+		assert_in_range(b - t, 0, 1);
+		assert_true(b >= before);
+		before = b;
+	}
+	atomic_store(&l.stop, true);
+	pthread_join(thread, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_kv__##name, kv_setup, kv_teardown)
 
 int main(void)
@@ -514,6 +579,7 @@ int main(void)
 		TEST(what_is_confirmed_is_seen_by_the_seal),
 		TEST(one_of_64_wins),
 		TEST(scans_beside_writes),
+		TEST(moment_while_writing),
 	};
 
 	return kv_run_rows(tests, sizeof(tests) / sizeof(tests[0]));

@@ -173,14 +173,21 @@ static struct kv *new_dynamodb(void)
 	return kv_share_new(kv);
 }
 
-static struct kv *new_kv(void)
+struct kv *world_database(void)
 {
 	const char *name = getenv("SLUICE_WORLD_KV");
 
-	return !name			     ? kv_mem_new()
+	return !name			       ? NULL
 	       : strcmp(name, "postgres") == 0 ? new_postgres()
 	       : strcmp(name, "dynamodb") == 0 ? new_dynamodb()
-					     : kv_mem_new();
+					       : NULL;
+}
+
+static struct kv *new_kv(void)
+{
+	struct kv *kv = world_database();
+
+	return kv ? kv : kv_mem_new();
 }
 
 static void open_stores(struct world *w, bool two)
