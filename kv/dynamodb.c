@@ -204,6 +204,7 @@ static const struct kv_ops ops = {
     .set_if = ddb_set_if,
     .delete = ddb_delete,
     .scan = ddb_scan,
+    .scan_moment = ddb_scan_moment,
     .free = ddb_free,
     .write_many = ddb_write_many,
     .partitions = ddb_partitions,

@@ -114,6 +114,7 @@ bool ddb_landed(struct dynamodb *d, struct str partition, struct str key,
 void ddb_write_many(struct kv *kv, struct kv_write *w, size_t n);
 rc ddb_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
 	    struct kv_iter **ret, struct err *reterr);
+kv_scan_moment_fn ddb_scan_moment;
 rc ddb_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr);
 
 /* Where it is, and its region: options, environment, profile. CONFIG. */

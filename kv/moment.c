@@ -1,6 +1,5 @@
 #include "kv/moment.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 struct kv_moment {
@@ -13,7 +12,6 @@ struct kv_moment {
 
 bool kv_moment_add(struct kv_moment *m, struct str key, struct str value)
 {
-	assert(!m->n || str_cmp(m->e[m->n - 1].key, key) < 0);
 	m->bytes += sizeof(*m->e) + key.n + value.n;
 	if (m->bytes > KV_MOMENT_BYTES)
 		return false;
@@ -75,7 +73,8 @@ static void moment_close(struct kv_iter *it)
 
 struct kv_moment *kv_moment_new(void)
 {
-	static const struct kv_iter_ops ops = {.seek = moment_seek, .next = moment_next, .close = moment_close};
+	static const struct kv_iter_ops ops = {
+	    .seek = moment_seek, .next = moment_next, .close = moment_close};
 	struct kv_moment *m = calloc(1, sizeof(*m));
 
 	if (!m)
@@ -92,6 +91,7 @@ struct kv_iter *kv_moment_iter(struct kv_moment *m)
 
 rc kv_moment_too_large(struct err *reterr)
 {
-	return err_set(reterr, ERR_UNSUPPORTED, "more entries than can be read at one moment (%d MiB)",
+	return err_set(reterr, ERR_UNSUPPORTED,
+		       "more entries than can be read at one moment (%d MiB)",
 		       KV_MOMENT_BYTES >> 20);
 }

@@ -19,9 +19,11 @@ rc refs_check_named(struct vcall *c, const struct refs_dump *d);
 rc refs_check_bare(struct vcall *c, const struct repo *r, bool force);
 
 /* Branches and tags as they were at one moment, the commits that they name and all others that there were, with all
- * their ancestors. Where the KV can't show them at one moment (kv_scan_moment: DynamoDB, or tens of megabytes of them on PostgreSQL) and
- * they keep changing, so that none can be caught in DUMP_TRIES, each branch and tag is as it was at a moment of its own, and the log says so. Nobody who writes is held up. Memory: a page, and up to 64 bytes a commit, to find
- * ancestors that were written meanwhile; of more than DUMP_COMMITS_MAX none are looked for. */
+ * their ancestors. Where the KV can't show them at one moment (kv_scan_moment: more than a hundred on DynamoDB, tens
+ * of megabytes on PostgreSQL) and they keep changing, so that none can be caught in DUMP_TRIES, each branch and tag is
+ * as it was at a moment of its own, and the log says so. Nobody who writes is held up. Memory: a page, or
+ * KV_MOMENT_BYTES, and up to 64 bytes a commit, to find ancestors that were written meanwhile; of more than
+ * DUMP_COMMITS_MAX none are looked for. */
 enum { DUMP_TRIES = 20, DUMP_COMMITS_MAX = 4 << 20 };
 rc refs_dump(struct vcall *c, const struct repo *r, struct progress *p_or_null, struct refs_dump *ret);
 /* _lakefs/refs_manifest.json in the namespace, as the synchronous dump leaves it. */

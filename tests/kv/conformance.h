@@ -22,7 +22,7 @@ struct kv_row {
 	bool slow;
 	/* What it takes, where that is less than KV_KEY_MAX and KV_VALUE_MAX; else 0. */
 	size_t key_max, value_max;
-	bool no_moments; /* no kv_scan_moment */
+	int moment_max; /* what kv_scan_moment takes, if that is few entries; else 0 */
 };
 
 struct kv_fixture {

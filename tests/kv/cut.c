@@ -117,6 +117,19 @@ rc cut_scan(struct err *e)
 	return RC_OK;
 }
 
+rc cut_moment(struct err *e)
+{
+	const struct str prefixes[KV_MOMENT_PREFIXES] = {CUT_K, STR("none")};
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct kv_entry entry;
+	bool end;
+
+	TRY(kv_scan_moment(cut.kv, CUT_P, prefixes, &it, e));
+	TRY(kv_iter_next(it, &entry, &end, e));
+	assert_true(!end && str_eq(entry.key, CUT_K) && str_eq(entry.value, STR("old")));
+	return RC_OK;
+}
+
 /* The cuts. */
 
 static void judge(const struct cut_call *c, rc r, const struct err *e, struct cut_outcome *o)

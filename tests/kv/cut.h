@@ -57,6 +57,7 @@ rc cut_delete(struct err *e);
 rc cut_get(struct err *e);
 rc cut_get_nothing(struct err *e);
 rc cut_scan(struct err *e);
+rc cut_moment(struct err *e);
 
 /* Rows of a driver's table of calls. */
 #define CUT_CHANGES                                                                                \
@@ -68,8 +69,9 @@ rc cut_scan(struct err *e);
 	}
 #define CUT_READS                                                                                  \
 	{"get", "old", "old", cut_get}, {"get nothing", "old", "old", cut_get_nothing},            \
+	    {"scan", "old", "old", cut_scan},                                                      \
 	{                                                                                          \
-		"scan", "old", "old", cut_scan                                                     \
+		"moment", "old", "old", cut_moment                                                 \
 	}
 
 /* The call, cut after more and more bytes until it isn't any more; what it says is true each time.

@@ -503,6 +503,95 @@ static void test_faults__signed(void **state)
 	assert_int_equal(authorization.n, want.n + 64);
 }
 
+/* Reading at one moment: somebody is at work just before the transaction (left times), or there are
+ * none. */
+static bool beside_transaction(struct ddb_proxy *p, struct str operation,
+			       const struct fake_request *q, struct fake_answer *w)
+{
+	if (!str_eq(operation, STR("TransactGetItems")) || atomic_load(&p->left) == 0)
+		return false;
+	atomic_fetch_sub(&p->left, 1);
+	if (!meanwhile) {
+		ddb_proxy_refuse(q, 400, "UnknownOperationException", w);
+		return true;
+	}
+	meanwhile();
+	return false;
+}
+
+static void add_another(void)
+{
+	static unsigned n;
+
+	assert_true(
+	    rc_ok(kv_set(direct, P, arena_printf(arena, "k-%u", n++), STR("one more"), NULL)));
+}
+
+static void remove_one(void)
+{
+	assert_true(rc_ok(kv_delete(direct, P, STR("k2"), NULL)));
+}
+
+static rc scan_moment(struct kv_iter **ret)
+{
+	const struct str prefixes[KV_MOMENT_PREFIXES] = {K, STR("none")};
+
+	return kv_scan_moment(kv, P, prefixes, ret, &err);
+}
+
+static int count_moment(void)
+{
+	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
+	struct kv_entry e;
+	bool end;
+
+	assert_true(rc_ok(scan_moment(&it)));
+	for (int n = 0;; n++) {
+		assert_true(rc_ok(kv_iter_next(it, &e, &end, &err)));
+		if (end)
+			return n;
+		assert_true(str_eq(e.value, STR("new")) || str_eq(e.value, STR("another's")) ||
+			    str_eq(e.value, STR("one more")));
+	}
+}
+
+static void test_faults__moments(void **state)
+{
+	struct kv_iter *none = NULL;
+
+	assert_true(rc_ok(kv_set(direct, P, K, STR("new"), NULL)));
+	assert_true(rc_ok(kv_set(direct, P, STR("k2"), STR("new"), NULL)));
+	proxy.watched = "TransactGetItems";
+	/* What changes is no trouble. */
+	meanwhile = overwrite;
+	arm(beside_transaction, 1);
+	assert_int_equal(count_moment(), 2);
+	assert_int_equal(proxy.watched_n, 1);
+	/* What comes or goes is seen; then it is tried again. */
+	meanwhile = remove_one;
+	arm(beside_transaction, 1);
+	assert_int_equal(count_moment(), 1);
+	assert_int_equal(proxy.watched_n, 1 + 2);
+	meanwhile = add_another;
+	arm(beside_transaction, 2);
+	assert_int_equal(count_moment(), 3);
+	assert_int_equal(proxy.watched_n, 1 + 2 + 3);
+	arm(beside_transaction, 1000);
+	assert_rc(scan_moment(&none), UNSUPPORTED);
+	assert_told("come and go");
+	/* A service without transactions, as ScyllaDB's. */
+	meanwhile = NULL;
+	arm(beside_transaction, 1);
+	assert_rc(scan_moment(&none), UNSUPPORTED);
+	assert_told("UnknownOperation");
+	arm(NULL, 0);
+	kind = "UnrecognizedClientException";
+	arm(throttle, 1000);
+	assert_rc(scan_moment(&none), ServiceUnavailable);
+	arm(NULL, 0);
+	assert_null(none);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_faults__##name, setup, teardown)
 
 int main(void)
@@ -511,6 +600,7 @@ int main(void)
 	    TEST(throttled),	TEST(unprocessed_items),     TEST(lost_answers),
 	    TEST(reads_end),	TEST(overwritten_meanwhile), TEST(one_creates_whatever_is_lost),
 	    TEST(refused_keys), TEST(other_refusals),	     TEST(signed),
+	    TEST(moments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

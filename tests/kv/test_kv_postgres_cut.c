@@ -108,25 +108,11 @@ static rc call_write_many(struct err *e)
 	return w[0].result;
 }
 
-static rc cut_moment(struct err *e)
-{
-	const struct str prefixes[KV_MOMENT_PREFIXES] = {CUT_K, STR("none")};
-	CLEANUP(kv_iter_closep) struct kv_iter *it = NULL;
-	struct kv_entry entry;
-	bool end;
-
-	TRY(kv_scan_moment(cut.kv, CUT_P, prefixes, &it, e));
-	TRY(kv_iter_next(it, &entry, &end, e));
-	assert_true(!end && str_eq(entry.key, CUT_K) && str_eq(entry.value, STR("old")));
-	return RC_OK;
-}
-
 static const struct cut_call calls[] = {
 	CUT_CHANGES,
 	{"write_then_read", "old", "new", call_write_then_read},
 	{"write_many", "old", "new", call_write_many},
 	CUT_READS,
-	{"moment", "old", "old", cut_moment},
 };
 
 enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
