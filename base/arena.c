@@ -170,3 +170,16 @@ void arena_rewind(struct arena *a, struct arena_mark m)
 	}
 	a->top->used = m.used;
 }
+
+struct str arena_prefix_end(struct arena *a, struct str s)
+{
+	char *p;
+
+	while (s.n && (unsigned char)s.p[s.n - 1] == 0xff)
+		s.n--;
+	if (!s.n)
+		return STR_NONE;
+	p = arena_cstr(a, s);
+	p[s.n - 1]++;
+	return str_make(p, s.n);
+}

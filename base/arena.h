@@ -20,6 +20,8 @@ struct str arena_dup(struct arena *a, struct str s);
 char *arena_cstr(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The least string that is greater than all that begin with s; STR_NONE when there is none. */
+struct str arena_prefix_end(struct arena *a, struct str s);
 /* Concatenation of the n pieces. */
 struct str arena_join(struct arena *a, const struct str *pieces, size_t n);
 /* fn(arg) when the arena is freed. */

@@ -232,6 +232,13 @@ static struct kv_iter *fault_iter_new(struct fault *f, struct kv_iter **next)
 	return &it->it;
 }
 
+static rc give_iter(struct fault *f, struct verdict v, struct kv_iter **next, struct kv_iter **ret, struct err *reterr)
+{
+	TRY(sentence(v, RC_OK, reterr));
+	*ret = fault_iter_new(f, next);
+	return RC_OK;
+}
+
 static rc fault_partitions(struct kv *kv, struct str from, struct kv_iter **ret, struct err *reterr)
 {
 	struct fault *f = (struct fault *)kv;
@@ -240,9 +247,7 @@ static rc fault_partitions(struct kv *kv, struct str from, struct kv_iter **ret,
 
 	if (!skips(v))
 		TRY(kv_partitions(f->next, from, &next, reterr));
-	TRY(sentence(v, RC_OK, reterr));
-	*ret = fault_iter_new(f, &next);
-	return RC_OK;
+	return give_iter(f, v, &next, ret, reterr);
 }
 
 static rc fault_scan(struct kv *kv, struct str partition, struct str from, size_t batch,
@@ -255,9 +260,7 @@ static rc fault_scan(struct kv *kv, struct str partition, struct str from, size_
 	dawdle(f);
 	if (!skips(v))
 		TRY(kv_scan(f->next, partition, from, batch, &next, reterr));
-	TRY(sentence(v, RC_OK, reterr));
-	*ret = fault_iter_new(f, &next);
-	return RC_OK;
+	return give_iter(f, v, &next, ret, reterr);
 }
 
 static rc fault_scan_moment(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
@@ -270,9 +273,7 @@ static rc fault_scan_moment(struct kv *kv, struct str partition, const struct st
 	dawdle(f);
 	if (!skips(v))
 		TRY(kv_scan_moment(f->next, partition, prefix, &next, reterr));
-	TRY(sentence(v, RC_OK, reterr));
-	*ret = fault_iter_new(f, &next);
-	return RC_OK;
+	return give_iter(f, v, &next, ret, reterr);
 }
 
 static void fault_free(struct kv *kv)

@@ -136,15 +136,6 @@ static bool take_row(void *ud, const PGresult *r)
 	return !t->full;
 }
 
-/* The least string above all that begin with the prefix, whose last byte isn't the greatest. */
-static struct str behind(struct arena *a, struct str prefix)
-{
-	struct str s = arena_dup(a, prefix);
-
-	((char *)s.p)[s.n - 1]++;
-	return s;
-}
-
 static rc take_moment(struct postgres *p, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
 		      struct taking *t, struct err *reterr)
 {
@@ -152,7 +143,8 @@ static rc take_moment(struct postgres *p, struct str partition, const struct str
 	struct pg_statement s = {
 		.sql = p->sql.scan_moment,
 		.n = 5,
-		.params = {partition, prefix[0], behind(a, prefix[0]), prefix[1], behind(a, prefix[1])},
+		.params = {partition, prefix[0], arena_prefix_end(a, prefix[0]), prefix[1],
+			   arena_prefix_end(a, prefix[1])},
 	};
 	struct pg_group g = {.s = &s, .n = 1, .reads = true, .row = take_row, .ud = t};
 	rc r = pg_run(p, &g, 1, reterr);

@@ -160,7 +160,7 @@ static rc fill(struct vcall *c, struct stream *s, const struct compare_request *
 		prefix = arena_dup(c->a, prefix);
 		ret->items[ret->n++] =
 			(struct compare_item){.type = DIFF_CHANGED, .path = prefix, .is_prefix = true};
-		after = prefix_end(c->a, prefix);
+		after = arena_prefix_end(c->a, prefix);
 		if (!after.p)
 			return RC_OK;
 		TRY(stream_seek(s, after, c->err));
@@ -176,7 +176,7 @@ static rc make_page(struct vcall *c, struct stream *s, const struct compare_requ
 	/* a common prefix that ended the page before is behind us with all that it holds */
 	if (q->delimiter.n && str_ends(q->after, q->delimiter) && str_starts(q->after, q->prefix) &&
 	    q->after.n > q->prefix.n)
-		from = prefix_end(c->a, q->after);
+		from = arena_prefix_end(c->a, q->after);
 	*ret = (struct compare_page){.items = arena_alloc(c->a, q->max * sizeof(*ret->items) + 1)};
 	if (!from.p)
 		return RC_OK;

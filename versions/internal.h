@@ -73,8 +73,6 @@ static inline struct str key_join(struct arena *a, struct str prefix, struct str
 
 /* Where a scan for keys with the prefix and > after begins. */
 struct str scan_from(struct arena *a, struct str prefix, struct str after);
-/* The least string that is greater than all that begin with s; STR_NONE when there is none. */
-struct str prefix_end(struct arena *a, struct str s);
 
 /* Whether a failed KV write surely left nothing behind. Anything else may have been carried out. */
 static inline bool surely_unwritten(rc r)

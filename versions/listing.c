@@ -58,7 +58,7 @@ static struct str first_key(struct arena *a, const struct list_request *q)
 	struct str prefix;
 
 	if (common_prefix(q, q->after, &prefix) && prefix.n == q->after.n)
-		return prefix_end(a, q->after);
+		return arena_prefix_end(a, q->after);
 	return scan_from(a, q->prefix.p ? q->prefix : STR(""), q->after.n ? q->after : STR_NONE);
 }
 
@@ -110,7 +110,7 @@ static rc fill(struct vcall *c, struct merge *m, const struct list_request *q,
 		}
 		prefix = arena_dup(c->a, prefix);
 		*add_item(c->a, page, &cap) = (struct list_item){.key = prefix, .is_prefix = true};
-		after = prefix_end(c->a, prefix);
+		after = arena_prefix_end(c->a, prefix);
 		if (!after.p)
 			return RC_OK;
 		TRY(merge_seek(m, after, c->err));

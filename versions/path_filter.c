@@ -29,7 +29,7 @@ static void add(struct path_filter *f, const struct str *list, size_t n, bool is
 		f->paths[f->n++] = (struct path){
 			.s = list[i].p ? list[i] : STR(""),
 			.is_prefix = is_prefix,
-			.end = is_prefix ? prefix_end(f->c->a, list[i])
+			.end = is_prefix ? arena_prefix_end(f->c->a, list[i])
 					 : scan_from(f->c->a, STR(""), list[i].p ? list[i] : STR("")),
 		};
 }

@@ -123,16 +123,3 @@ struct str scan_from(struct arena *a, struct str prefix, struct str after)
 		return prefix;
 	return key_join(a, after, str_make("", 1));
 }
-
-struct str prefix_end(struct arena *a, struct str s)
-{
-	char *p;
-
-	while (s.n && (unsigned char)s.p[s.n - 1] == 0xff)
-		s.n--;
-	if (!s.n)
-		return STR_NONE;
-	p = arena_cstr(a, s);
-	p[s.n - 1]++;
-	return str_make(p, s.n);
-}
