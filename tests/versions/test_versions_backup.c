@@ -1,6 +1,7 @@
 /* Backups: a copy that restores without the KV, only what is new, whole or not at all; and what verification finds. */
 #include "tests/versions/rich_repo.h"
 
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -390,6 +391,14 @@ static struct task wait_done(struct site *s, const struct repo *r, enum task_kin
 	return t;
 }
 
+static sem_t go_on;
+
+static void be_busy(struct work *w)
+{
+	while (sem_wait(&go_on))
+		;
+}
+
 static void test_backup__tasks(void **state)
 {
 	const struct tasks_options quick = {.workers = 1, .max = 8, .poll_ms = 20};
@@ -400,6 +409,7 @@ static void test_backup__tasks(void **state)
 	struct site *s = site_new();
 	struct backup_verified found;
 	struct backup_result made;
+	struct work busy = {.run = be_busy};
 	struct str id, waits;
 	struct task t;
 
@@ -420,12 +430,15 @@ static void test_backup__tasks(void **state)
 	assert_ok(task_verify_result(&s->w.c, &t, &found));
 	assert_true(found.restorable && t.counts[DUMP_CHECK_BODIES] > 120);
 	assert_str(found.of.refs.commits, made.refs.commits);
-	/* One that waits is cancelled at once. */
+	/* One that waits for the only worker is cancelled at once. */
+	sem_init(&go_on, 0, 0);
+	assert_true(work_submit(s->w.v->tasks->pool, &busy));
 	assert_ok(task_submit_backup(&s->w.c, &s->r, &q, &id));
 	assert_ok(task_submit_backup(&s->w.c, &s->r, &q, &waits));
 	assert_ok(task_cancel(&s->w.c, &s->r, TASK_BACKUP, waits));
-	t = wait_done(s, &s->r, TASK_BACKUP, waits);
-	assert_true(t.cancelled);
+	assert_ok(task_get(&s->w.c, &s->r, TASK_BACKUP, waits, &t));
+	assert_true(t.done && t.cancelled);
+	sem_post(&go_on);
 	wait_done(s, &s->r, TASK_BACKUP, id);
 	versions_end_tasks(s->w.v);
 	site_free(s);

@@ -383,7 +383,7 @@ static void test_batch__branch_moved_without_guards(void **state)
  * puts together took. */
 static uint64_t reads_with(enum world_kind kind, bool seen, int64_t age_ms, bool seal)
 {
-	struct branch_seen known = {.at_ms = seen ? mono_ms() - age_ms : 0};
+	struct branch_seen known = {0};
 	struct branch b;
 	struct str raw;
 	struct rig g;
@@ -398,6 +398,8 @@ static uint64_t reads_with(enum world_kind kind, bool seen, int64_t age_ms, bool
 	for (unsigned i = 0; i < 3; i++)
 		g.ones[i].put.seen = &known;
 	reads = kv_fault_calls(g.w.kv, KV_CALL_GET);
+	if (seen)
+		known.at_ms = mono_ms() - age_ms;
 	run_together(&g);
 	reads = kv_fault_calls(g.w.kv, KV_CALL_GET) - reads;
 	assert_ok(branch_get(&g.w.c, &g.r, STR("main"), &b));

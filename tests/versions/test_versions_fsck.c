@@ -382,7 +382,7 @@ static void test_fsck__task(void **state)
 	assert_ok(backend_remove_now(p->w.store, &o, NULL));
 	versions_start_tasks(p->w.v, &quick);
 	assert_ok(task_submit_fsck(&p->w.c, &p->r, true, &id));
-	for (unsigned i = 0; i < 2000 && !t.done; i++) {
+	for (unsigned i = 0; i < 12000 && !t.done; i++) {
 		usleep(10000);
 		assert_ok(task_get(&p->w.c, &p->r, TASK_FSCK, id, &t));
 	}

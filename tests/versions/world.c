@@ -99,7 +99,10 @@ static struct kv *plain_new(struct kv *next)
 
 /* The world. */
 
-/* So long that nobody's ends while he works, on a busy machine and a slow database. */
+/* Nothing is forgotten while a test looks whether it is remembered, on a machine that stands still now and then. */
+enum { CACHE_MS = 3600 * 1000 };
+
+/* Tests wait for the end of one: a slow database needs more than memory does. */
 int64_t world_lease_ms(void)
 {
 	return getenv("SLUICE_WORLD_KV") ? 3000 : 1000;
@@ -112,7 +115,7 @@ static struct versions *process_new(struct world *w, bool cached, int64_t lease_
 		.registry = w->registry,
 		.meta = w->meta,
 		.data = w->data,
-		.repo_cache_ms = 5000,
+		.repo_cache_ms = CACHE_MS,
 		.repo_cache_size = 100,
 		.ensure_readable_root = true,
 		.block_prefix = STR("_lakefs"),
@@ -253,7 +256,7 @@ void world_close(struct world *w)
 	arena_free(w->a);
 }
 
-static struct versions *two_processes(struct world *w, int64_t lease_ms)
+struct versions *world_other_with(struct world *w, int64_t lease_ms)
 {
 	if (!w->second) {
 		w->second = process_new(w, false, lease_ms);
@@ -265,12 +268,12 @@ static struct versions *two_processes(struct world *w, int64_t lease_ms)
 
 struct versions *world_other(struct world *w)
 {
-	return two_processes(w, world_lease_ms());
+	return world_other_with(w, world_lease_ms());
 }
 
 struct versions *world_peer(struct world *w)
 {
-	return two_processes(w, 0);
+	return world_other_with(w, 0);
 }
 
 void world_restart(struct world *w)

@@ -40,10 +40,12 @@ void world_restart(struct world *w);
 /* Another process on the same KV and store, from then on; both with leases on heads. */
 struct versions *world_other(struct world *w);
 int64_t world_lease_ms(void);
-/* The database that SLUICE_WORLD_KV names, with an empty table; NULL: none. */
-struct kv *world_database(void);
+/* With leases of another length than world_lease_ms. */
+struct versions *world_other_with(struct world *w, int64_t lease_ms);
 /* The same of two that look at no leases, and so never wait for each other. */
 struct versions *world_peer(struct world *w);
+/* The database that SLUICE_WORLD_KV names, with an empty table; NULL: none. */
+struct kv *world_database(void);
 /* The KV is lost, the stores are all that is left. */
 void world_lose_kv(struct world *w);
 /* Frees all results so far. */
