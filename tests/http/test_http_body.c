@@ -94,10 +94,9 @@ static void test_body__chunked_byte_at_a_time(void **state)
 	struct client c;
 
 	client_open(&c, &rig);
-	for (const char *p = text; *p; p++) {
-		client_send(&c, str_make(p, 1));
+	/* The second one comes too late if the server has answered the first one by then. */
+	for (const char *p = text; *p && client_try_send(&c, str_make(p, 1)); p++)
 		usleep(300);
-	}
 	client_expect(&c, 200, "hello, w");
 	/* The answer began before the body's end: whether another request follows wasn't known. */
 	client_close(&c);
