@@ -125,13 +125,15 @@ rc loop_new(unsigned index, struct loop **ret, struct err *reterr)
 static void run(struct loop *l)
 {
 	while (!l->on_loop.quit) {
-		unsigned ms = timers_wait(&l->on_loop.timers, (uint64_t)mono_ms(),
-					  LONGEST_WAIT_MS);
+		uint64_t now = (uint64_t)mono_ms();
+		unsigned ms = timers_wait(&l->on_loop.timers, now, LONGEST_WAIT_MS);
 
 		/* EINTR (a debugger, a continued process) is no reason to end. */
 		if (h2o_evloop_run(l->on_loop.ev, (int32_t)ms) != 0 && errno != EINTR)
 			abort();
-		timers_run(&l->on_loop.timers, (uint64_t)mono_ms());
+		/* By the clock of before: what came until a time-out is looked at before it fires, also when this
+		 * thread was busy or its machine stood still meanwhile. */
+		timers_run(&l->on_loop.timers, now);
 	}
 }
 

@@ -1,6 +1,7 @@
 #include "tests/gateway/site.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,9 +110,9 @@ void site_open(struct site *s, const struct site_options *o)
 		s->kv = kv_fault_new(s->kv);
 	if (o->admission)
 		s->admission = admission_new(o->admission);
-	s->meta = work_pool_new("meta", 3, 200);
-	s->data = work_pool_new("data", 3, 200);
-	s->heavy = work_pool_new("heavy", 2, 200);
+	s->meta = work_pool_new("meta", SITE_WORKERS, 200);
+	s->data = work_pool_new("data", SITE_WORKERS, 200);
+	s->heavy = work_pool_new("heavy", SITE_HEAVY, 200);
 	open_store(s, o->store, o->second_store, o->bare);
 	s->versions = versions_new(&(struct versions_options){
 		.kv = s->kv,
@@ -353,10 +354,23 @@ static void send_all(int fd, struct str s)
 	while (s.n) {
 		ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return; /* answered early: the answer is still to be read */
 		s = str_skip(s, (size_t)n);
 	}
+}
+
+/* Sockets with time-outs tell a process that was stopped and goes on. */
+static ssize_t receive(int fd, void *dst, size_t n, int flags)
+{
+	ssize_t k;
+
+	do
+		k = recv(fd, dst, n, flags);
+	while (k < 0 && errno == EINTR);
+	return k;
 }
 
 static void read_head(int fd, struct answer *a)
@@ -364,7 +378,7 @@ static void read_head(int fd, struct answer *a)
 	size_t n = 0;
 
 	do {
-		if (n + 1 == sizeof(a->head) || recv(fd, a->head + n, 1, 0) != 1)
+		if (n + 1 == sizeof(a->head) || receive(fd, a->head + n, 1, 0) != 1)
 			die("no head came");
 		a->head[++n] = 0;
 	} while (n < 4 || memcmp(a->head + n - 4, "\r\n\r\n", 4));
@@ -378,7 +392,7 @@ static void read_bytes(int fd, struct answer *a, unsigned long long left)
 	while (left) {
 		size_t want = left < 65536 ? (size_t)left : 65536;
 		char *to = buf_reserve(&a->body, want);
-		ssize_t n = to ? recv(fd, to, want, 0) : -1;
+		ssize_t n = to ? receive(fd, to, want, 0) : -1;
 
 		if (n <= 0)
 			die("the body ended early");
@@ -393,7 +407,7 @@ static unsigned long long chunk_size(int fd)
 	size_t n = 0;
 
 	do {
-		if (n + 1 == sizeof(line) || recv(fd, line + n, 1, 0) != 1)
+		if (n + 1 == sizeof(line) || receive(fd, line + n, 1, 0) != 1)
 			die("no chunk came");
 		line[++n] = 0;
 	} while (n < 3 || memcmp(line + n - 2, "\r\n", 2));
@@ -424,24 +438,51 @@ static void read_body(int fd, const char *method, struct answer *a)
 		read_bytes(fd, a, strtoull(answer_header(a, "content-length", value), NULL, 10));
 }
 
-void site_call_on(struct site *s, int *fd, const struct call *c, struct answer *ret)
+void site_send(struct site *s, int *fd, const struct call *c)
 {
 	struct arena *a = arena_new();
 	struct buf out = BUF_INIT((size_t)1 << 26);
-	char value[1024];
 
 	if (*fd < 0)
 		*fd = dial(s);
 	write_request(a, c, &out);
 	send_all(*fd, buf_str(&out));
+	buf_deinit(&out);
+	arena_free(a);
+}
+
+void site_await(int fd, const char *text)
+{
+	int64_t until = mono_ms() + 60000;
+	char come[4096];
+	ssize_t n;
+
+	for (;;) {
+		n = receive(fd, come, sizeof(come), MSG_PEEK);
+		if (n <= 0 || mono_ms() > until)
+			die("what was awaited didn't come");
+		if (str_find(str_make(come, (size_t)n), str_c(text)) < (size_t)n)
+			return;
+		usleep(1000);
+	}
+}
+
+void site_receive(int *fd, const struct call *c, struct answer *ret)
+{
+	char value[1024];
+
 	read_head(*fd, ret);
 	read_body(*fd, c->method ? c->method : "GET", ret);
 	if (!strcasecmp(answer_header(ret, "connection", value), "close")) {
 		close(*fd);
 		*fd = -1;
 	}
-	buf_deinit(&out);
-	arena_free(a);
+}
+
+void site_call_on(struct site *s, int *fd, const struct call *c, struct answer *ret)
+{
+	site_send(s, fd, c);
+	site_receive(fd, c, ret);
 }
 
 void site_call(struct site *s, const struct call *c, struct answer *ret)

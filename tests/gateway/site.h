@@ -19,6 +19,9 @@
 
 enum site_store { SITE_MEM, SITE_LOCAL };
 
+/* Threads of the pools for metadata and for data, each, and of the one for what is heavy. */
+enum { SITE_WORKERS = 3, SITE_HEAVY = 2 };
+
 struct site_options {
 	enum site_store store;
 	const struct str *domains, *proxies;
@@ -84,6 +87,10 @@ struct answer {
 
 /* *fd: a connection to use again, -1 for a new one. */
 void site_call_on(struct site *s, int *fd, const struct call *c, struct answer *ret);
+/* The same in steps; between them, until the answer's first bytes have that text. */
+void site_send(struct site *s, int *fd, const struct call *c);
+void site_await(int fd, const char *text);
+void site_receive(int *fd, const struct call *c, struct answer *ret);
 /* On a connection of its own. */
 void site_call(struct site *s, const struct call *c, struct answer *ret);
 /* Sends the head and `bytes` of the body, then goes away. */

@@ -10,13 +10,15 @@
 #include "base/metrics.h"
 #include "tests/gateway/site.h"
 
-enum { WORKERS = 3, PATIENCE_MS = 60 * 1000 };
+enum { PATIENCE_MS = 60 * 1000 };
 
 static struct site site;
 
-/* Workers of the meta pool that do nothing until they are let go. With a KV that can't answer at once, every
- * request needs one. */
-static struct work holders[WORKERS];
+/* All workers of the meta pool and of the heavy one, who do nothing until they are let go. With a KV that can't
+ * answer at once, every request needs one, and commits need a heavy one. */
+enum { HOLDERS = SITE_WORKERS + SITE_HEAVY };
+
+static struct work holders[HOLDERS];
 static sem_t held, release, ended;
 
 static void run_held(struct work *w)
@@ -34,9 +36,9 @@ static void end_held(struct work *w)
 static void hold_up(void)
 {
 	kv_fault_slow(site.kv, 1);
-	for (int i = 0; i < WORKERS; i++) {
+	for (int i = 0; i < HOLDERS; i++) {
 		holders[i] = (struct work){.run = run_held, .done = end_held};
-		assert_true(work_submit(site.meta, &holders[i]));
+		assert_true(work_submit(i < SITE_WORKERS ? site.meta : site.heavy, &holders[i]));
 		while (sem_wait(&held))
 			;
 	}
@@ -45,9 +47,9 @@ static void hold_up(void)
 static void let_go(void)
 {
 	kv_fault_slow(site.kv, 0);
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i < HOLDERS; i++)
 		sem_post(&release);
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i < HOLDERS; i++)
 		while (sem_wait(&ended))
 			;
 }
@@ -401,20 +403,30 @@ static void *flood(void *arg)
 static void test_admission__slow_kv(void **state)
 {
 	static struct crowd c;
+	struct {
+		int refused, fast;
+	} before = {0, 0};
 	pthread_t threads[CROWD];
+	bool goes_on = false;
 	int64_t begun;
 
 	open_site(PLACES, LINE, 1000);
 	kv_fault_slow(site.kv, SLOW_MS);
 	for (int i = 0; i < CROWD; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, flood, &c), 0);
-	for (begun = mono_ms(); mono_ms() - begun < PATIENCE_MS &&
-				(atomic_load(&c.served) < 30 || atomic_load(&c.refused) < 300);)
+	/* Both go on: what is served, and the saying no, most of it faster than one call of the KV. Where the machine
+	 * stood still, the next 300 show it. */
+	for (begun = mono_ms(); !goes_on && mono_ms() - begun < PATIENCE_MS;) {
+		int refused = atomic_load(&c.refused), fast = atomic_load(&c.fast_refusals);
+
 		usleep(10000);
-	/* Both go on: what is served, and the saying no, most of it faster than one call of the KV. */
-	assert_true(atomic_load(&c.served) >= 30 && atomic_load(&c.refused) >= 300);
-	assert_in_range(atomic_load(&c.fast_refusals), atomic_load(&c.refused) / 2,
-			atomic_load(&c.refused));
+		if (refused - before.refused < 300)
+			continue;
+		goes_on = atomic_load(&c.served) >= 30 && fast - before.fast >= (refused - before.refused) / 2;
+		before.refused = refused;
+		before.fast = fast;
+	}
+	assert_true(goes_on);
 	/* It is fast again: there is nothing to work off, although nobody has stopped asking. */
 	kv_fault_slow(site.kv, 0);
 	atomic_store(&c.served, 0);

@@ -425,6 +425,31 @@ void rig_handle(struct http_req *r, void *ud)
 
 /* ---- the server */
 
+enum { LOOPS = 2, PATIENCE_S = 60 };
+
+struct hello {
+	struct mail mail;
+	atomic_uint *heard;
+};
+
+static void hear(struct mail *m)
+{
+	atomic_fetch_add(((struct hello *)m)->heard, 1);
+}
+
+/* Threads open descriptors when they begin. */
+static void await_loops(struct rig *g)
+{
+	struct hello hello[LOOPS];
+	atomic_uint heard = 0;
+
+	for (unsigned i = 0; i < LOOPS; i++) {
+		hello[i] = (struct hello){{.deliver = hear}, &heard};
+		mailbox_post(loop_mailbox(http_server_loop(g->server, i)), &hello[i].mail);
+	}
+	rig_await(&heard, LOOPS);
+}
+
 static void start(struct rig *g, struct http_options o)
 {
 	struct err err;
@@ -432,12 +457,18 @@ static void start(struct rig *g, struct http_options o)
 	*g = (struct rig){.file = -1};
 	g->pool = work_pool_new("cold", 2, 64);
 	o.listen = STR("127.0.0.1:0");
-	o.loops = 2;
+	o.loops = LOOPS;
 	o.handler = rig_handle;
 	o.ud = g;
 	o.server_name = STR("rig");
+	/* The shortest ones: a test's thread may stand still for some seconds. */
+	if (!o.limits.linger_ms)
+		o.limits.linger_ms = PATIENCE_S * 1000;
+	if (!o.limits.tls_ms)
+		o.limits.tls_ms = PATIENCE_S * 1000;
 	if (!rc_ok(http_server_start(&o, &g->server, &err)))
 		fail_msg("%s", err.msg);
+	await_loops(g);
 }
 
 void rig_start(struct rig *g, struct http_limits limits)
@@ -481,7 +512,7 @@ void rig_make_file(struct rig *g, uint64_t n)
 
 void rig_await(atomic_uint *what, unsigned n)
 {
-	int64_t end = mono_ms() + 10000;
+	int64_t end = mono_ms() + PATIENCE_S * 1000;
 
 	while (atomic_load(what) < n) {
 		if (mono_ms() > end)
@@ -508,15 +539,16 @@ void client_open_rcvbuf(struct client *c, struct rig *g, int bytes)
 	struct sockaddr_in sa = {.sin_family = AF_INET,
 				 .sin_port = htons((in_port_t)http_server_port(g->server)),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval wait = {.tv_sec = 20};
+	struct timeval wait = {.tv_sec = PATIENCE_S};
 
 	*c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
 	assert_true(c->fd >= 0);
 	if (bytes)
 		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	/* Before there are time-outs: with them, a process that is stopped and goes on finds EINTR. */
+	assert_int_equal(connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-	assert_int_equal(connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 }
 
 void client_open(struct client *c, struct rig *g)
@@ -526,10 +558,16 @@ void client_open(struct client *c, struct rig *g)
 
 bool client_tls(struct client *c, SSL_CTX *ctx)
 {
+	int r;
+
 	c->ssl = SSL_new(ctx);
 	SSL_set_fd(c->ssl, c->fd);
 	ERR_clear_error();
-	return SSL_connect(c->ssl) == 1;
+	do {
+		errno = 0;
+		r = SSL_connect(c->ssl);
+	} while (r < 0 && errno == EINTR);
+	return r == 1;
 }
 
 void client_close(struct client *c)
@@ -551,9 +589,12 @@ void client_abort(struct client *c)
 bool client_try_send(struct client *c, struct str s)
 {
 	while (s.n) {
-		ssize_t n = c->ssl ? SSL_write(c->ssl, s.p, (int)s.n)
-				   : send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+		ssize_t n;
 
+		errno = 0;
+		n = c->ssl ? SSL_write(c->ssl, s.p, (int)s.n) : send(c->fd, s.p, s.n, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return false;
 		s = str_skip(s, (size_t)n);
@@ -571,6 +612,17 @@ void client_send_c(struct client *c, const char *s)
 	client_send(c, str_c(s));
 }
 
+ssize_t client_recv(struct client *c, void *dst, size_t n, int flags)
+{
+	ssize_t k;
+
+	do {
+		errno = 0;
+		k = c->ssl ? SSL_read(c->ssl, dst, (int)n) : recv(c->fd, dst, n, flags);
+	} while (k < 0 && errno == EINTR);
+	return k;
+}
+
 static ssize_t receive(struct client *c)
 {
 	ssize_t n;
@@ -581,10 +633,9 @@ static ssize_t receive(struct client *c)
 		c->cap = c->cap ? c->cap * 2 : 65536;
 		c->in = realloc(c->in, c->cap);
 	}
-	n = c->ssl ? SSL_read(c->ssl, c->in + c->n, (int)(c->cap - c->n))
-		   : recv(c->fd, c->in + c->n, c->cap - c->n, 0);
+	n = client_recv(c, c->in + c->n, c->cap - c->n, 0);
 	if (n < 0 && !c->ssl && (errno == EAGAIN || errno == EWOULDBLOCK))
-		fail_msg("nothing came in 20 s");
+		fail_msg("nothing came in %d s", PATIENCE_S);
 	if (n > 0)
 		c->n += (size_t)n;
 	return n;

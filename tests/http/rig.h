@@ -25,6 +25,7 @@ struct rig {
  * /hold (until released or gone) · /drip?N (N bytes, one a millisecond) · /fail?n,failing (n
  * bytes of an announced 1,000,000 then a failure) · /long · /short · /status?N · /dirty (a header
  * with a line break) · /headers (answers with what it got). */
+/* Limits that aren't given are the server's, but for those that are shorter than a test's patience. */
 void rig_start(struct rig *g, struct http_limits limits);
 void rig_start_tls(struct rig *g, struct http_limits limits, const char *cert, const char *key);
 void rig_stop(struct rig *g);
@@ -34,7 +35,7 @@ static inline char rig_byte(uint64_t at)
 {
 	return (char)((at * 2654435761u >> 13) & 0xff);
 }
-/* Until *what is at least n, or fails after 10 s. */
+/* Until *what is at least n, or fails after a minute. */
 void rig_await(atomic_uint *what, unsigned n);
 /* Any handler. */
 void rig_handle(struct http_req *r, void *ud);
@@ -63,6 +64,8 @@ void client_send(struct client *c, struct str s);
 void client_send_c(struct client *c, const char *s);
 /* As many bytes as the server takes; false once it takes no more. */
 bool client_try_send(struct client *c, struct str s);
+/* As recv(2), without EINTR; what the functions below have read ahead isn't in it. */
+ssize_t client_recv(struct client *c, void *dst, size_t n, int flags);
 /* The next answer (1xx, too); its body by length, chunks or until close. `head` for HEAD. */
 void client_answer(struct client *c, struct answer *a, bool head);
 /* Status and body of the next answer. */

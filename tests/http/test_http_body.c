@@ -94,10 +94,9 @@ static void test_body__chunked_byte_at_a_time(void **state)
 	struct client c;
 
 	client_open(&c, &rig);
-	for (const char *p = text; *p; p++) {
-		client_send(&c, str_make(p, 1));
+	/* The second one comes too late if the server has answered the first one by then. */
+	for (const char *p = text; *p && client_try_send(&c, str_make(p, 1)); p++)
 		usleep(300);
-	}
 	client_expect(&c, 200, "hello, w");
 	/* The answer began before the body's end: whether another request follows wasn't known. */
 	client_close(&c);
@@ -388,7 +387,7 @@ static void expect_cut(const char *request, size_t announced)
 
 	client_open(&c, &rig);
 	client_send_c(&c, request);
-	while ((n = recv(c.fd, part, sizeof(part), 0)) > 0)
+	while ((n = client_recv(&c, part, sizeof(part), 0)) > 0)
 		all += n;
 	assert_true((size_t)all < announced);
 	client_close(&c);
@@ -411,7 +410,7 @@ static void test_body__failing_source(void **state)
 
 	client_open(&c, &rig);
 	client_send_c(&c, GET("/fail?100000,1"));
-	while ((n = recv(c.fd, text + all, sizeof(text) - all, 0)) > 0)
+	while ((n = client_recv(&c, text + all, sizeof(text) - all, 0)) > 0)
 		all += (size_t)n;
 	assert_true(all < 5 || memcmp(text + all - 5, "0\r\n\r\n", 5) != 0);
 	client_close(&c);

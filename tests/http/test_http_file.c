@@ -129,7 +129,7 @@ static void test_file__slow_reader(void **state)
 	client_open_rcvbuf(&c, &rig, 4096);
 	client_send_c(&c, GET("/file?0,5000000") GET("/hello"));
 	for (int i = 0; i < 20; i++) {
-		assert_true(recv(c.fd, part, sizeof(part), MSG_PEEK) > 0);
+		assert_true(client_recv(&c, part, sizeof(part), MSG_PEEK) > 0);
 		usleep(1000);
 	}
 	expect_range(&c, 0, 5000000);
@@ -167,7 +167,7 @@ static void test_file__truncated(void **state)
 
 		client_open(&c, &rig);
 		client_send_c(&c, rows[i]);
-		while ((n = recv(c.fd, part, sizeof(part), 0)) > 0)
+		while ((n = client_recv(&c, part, sizeof(part), 0)) > 0)
 			;
 		assert_int_equal(n, 0);
 		client_close(&c);

@@ -26,6 +26,13 @@ static int64_t since(int64_t start)
 	return mono_ms() - start;
 }
 
+static bool readable(struct client *c, int ms)
+{
+	struct pollfd p = {c->fd, POLLIN, 0};
+
+	return poll(&p, 1, ms) == 1;
+}
+
 static void test_limits__head_takes_too_long(void **state)
 {
 	struct client c;
@@ -33,37 +40,64 @@ static void test_limits__head_takes_too_long(void **state)
 
 	rig_start(&rig, (struct http_limits){.head_ms = 500});
 	client_open(&c, &rig);
-	/* Drops don't prolong it. */
 	client_send_c(&c, "GET / HTTP/1.1\r\n");
-	for (int i = 0; i < 15; i++) {
-		usleep(10000);
-		client_send_c(&c, "a");
-	}
+	/* Drops don't prolong it. */
+	while (!readable(&c, 10) && since(start) < 20000)
+		client_try_send(&c, STR("a"));
 	client_expect(&c, 408, NULL);
-	assert_in_range(since(start), 500, 5000);
+	assert_in_range(since(start), 500, 20000);
 	client_expect_end(&c);
 	client_close(&c);
+}
+
+enum { IDLE_MS = 1000 };
+
+/* One more request, unless the connection was closed: false, and then nothing had been sent since `from` for too
+ * long. */
+static bool asks_again(struct client *c, int64_t from)
+{
+	char peeked;
+
+	if (client_try_send(c, STR(GET("/hello"))) && client_recv(c, &peeked, 1, MSG_PEEK) > 0) {
+		client_expect(c, 200, "hello");
+		return true;
+	}
+	assert_true(since(from) >= IDLE_MS);
+	return false;
+}
+
+/* Four times, with pauses that aren't too long unless the machine makes them so: false. */
+static bool used_in_time(void)
+{
+	int64_t from, now = mono_ms();
+	struct client c;
+	int asked = 0;
+
+	client_open(&c, &rig);
+	do {
+		usleep(300000);
+		from = now;
+		now = mono_ms();
+	} while (asks_again(&c, from) && ++asked < 4);
+	if (asked == 4)
+		client_expect_eof(&c);
+	client_close(&c);
+	return asked == 4;
 }
 
 static void test_limits__idle(void **state)
 {
 	struct client c;
 	int64_t start = mono_ms();
+	int tries = 1;
 
-	rig_start(&rig, (struct http_limits){.idle_ms = 1000});
+	rig_start(&rig, (struct http_limits){.idle_ms = IDLE_MS});
 	client_open(&c, &rig);
 	client_expect_eof(&c);
-	assert_in_range(since(start), 1000, 5000);
+	assert_in_range(since(start), IDLE_MS, 50000);
 	client_close(&c);
-
-	client_open(&c, &rig);
-	for (int i = 0; i < 4; i++) {
-		usleep(300000);
-		client_send_c(&c, GET("/hello"));
-		client_expect(&c, 200, "hello");
-	}
-	client_expect_eof(&c);
-	client_close(&c);
+	while (!used_in_time())
+		assert_in_range(++tries, 2, 20);
 }
 
 static void test_limits__body_stalls(void **state)
@@ -79,7 +113,8 @@ static void test_limits__body_stalls(void **state)
 		client_send_c(&c, "a");
 	}
 	client_expect(&c, 400, "RequestTimeout");
-	assert_in_range(since(start), 1700, 10000);
+	/* Where the machine stood still, it may have come earlier, but then the sending has lasted as long. */
+	assert_in_range(since(start), 1700, 50000);
 	client_expect_end(&c);
 	client_close(&c);
 }
@@ -87,6 +122,7 @@ static void test_limits__body_stalls(void **state)
 static void test_limits__reader_stalls(void **state)
 {
 	struct client c;
+	int64_t start = mono_ms();
 
 	rig_start(&rig, (struct http_limits){.write_ms = 200});
 	client_open_rcvbuf(&c, &rig, 4096);
@@ -98,47 +134,68 @@ static void test_limits__reader_stalls(void **state)
 	client_send_c(&c, GET("/stream?30000000"));
 	rig_await(&rig.freed, 2);
 	client_close(&c);
+	assert_in_range(since(start), 400, 50000);
+}
+
+/* Whether all of it came; *longest: between two parts. */
+static bool read_slowly(int64_t *longest)
+{
+	enum { ALL = 10000000, PARTS = 30 };
+	static char part[200000];
+	int64_t last = mono_ms();
+	struct client c;
+	size_t all = 0;
+	ssize_t n;
+
+	*longest = 0;
+	client_open_rcvbuf(&c, &rig, 65536);
+	client_send_c(&c, GET("/stream?10000000,10000000"));
+	while (all < ALL && (n = client_recv(&c, part, sizeof(part), MSG_WAITALL)) > 0) {
+		all += (size_t)n;
+		if (since(last) > *longest)
+			*longest = since(last);
+		last = mono_ms();
+		if (all < PARTS * sizeof(part))
+			usleep(80000);
+	}
+	client_close(&c);
+	return all >= ALL;
 }
 
 /* Slow, but it goes on: no time-out. */
 static void test_limits__reader_is_slow(void **state)
 {
-	enum { PARTS = 30 };
-	static char part[200000];
-	struct client c;
-	size_t all = 0;
+	int64_t longest;
+	int tries = 1;
 
 	rig_start(&rig, (struct http_limits){.write_ms = 1500});
-	client_open_rcvbuf(&c, &rig, 65536);
-	client_send_c(&c, GET("/stream?10000000,10000000"));
-	for (;;) {
-		ssize_t n = recv(c.fd, part, sizeof(part), MSG_WAITALL);
-
-		if (n > 0)
-			all += (size_t)n;
-		if (n < (ssize_t)sizeof(part) || all >= 10000000)
-			break;
-		if (all < PARTS * sizeof(part))
-			usleep(80000);
+	while (!read_slowly(&longest)) {
+		assert_true(longest >= 300); /* the machine's doing */
+		assert_in_range(++tries, 2, 20);
 	}
-	assert_true(all >= 10000000);
-	client_close(&c);
 }
 
 static void test_limits__linger(void **state)
 {
 	struct client c;
-	int64_t start = mono_ms();
+	int64_t took;
+	int tries = 1;
 
 	rig_start(&rig, (struct http_limits){.linger_ms = 200});
-	client_open(&c, &rig);
-	client_send_c(&c, PUT("/deny", "Content-Length: 5000000\r\n") "abc");
-	client_expect(&c, 403, "denied");
-	client_expect_eof(&c);
-	while (client_try_send(&c, STR("x")) && since(start) < 5000)
-		usleep(5000);
-	assert_in_range(since(start), 190, 4000);
-	client_close(&c);
+	do {
+		int64_t start = mono_ms();
+
+		client_open(&c, &rig);
+		client_send_c(&c, PUT("/deny", "Content-Length: 5000000\r\n") "abc");
+		client_expect(&c, 403, "denied");
+		client_expect_eof(&c);
+		while (client_try_send(&c, STR("x")) && since(start) < 5000)
+			usleep(5000);
+		took = since(start);
+		assert_true(took >= 190);
+		client_close(&c);
+	} while (took > 4000 && tries++ < 10); /* the machine's doing, once */
+	assert_true(took <= 4000);
 }
 
 /* A kept connection whose rest of a small body never comes. */
@@ -210,17 +267,11 @@ static void test_limits__small_head(void **state)
 		   "123456789 123456789 123456789\r\n\r\n");
 }
 
-static bool readable(struct client *c, int ms)
-{
-	struct pollfd p = {c->fd, POLLIN, 0};
-
-	return poll(&p, 1, ms) == 1;
-}
-
 static void test_limits__connections(void **state)
 {
-	enum { MAX = 5, MORE = 3 };
+	enum { MAX = 5, MORE = 3, EVICT_MS = 1000 };
 	struct client c[MAX + MORE];
+	int64_t start = mono_ms();
 
 	rig_start(&rig, (struct http_limits){.connections = MAX});
 	for (int i = 0; i < MAX; i++) {
@@ -232,8 +283,10 @@ static void test_limits__connections(void **state)
 		client_open(&c[i], &rig); /* by the kernel, into the backlog */
 		client_send_c(&c[i], GET("/hello"));
 	}
+	/* Unless the others have waited for another request for so long that they are closed. */
 	for (int i = MAX; i < MAX + MORE; i++)
-		assert_false(readable(&c[i], 50));
+		if (readable(&c[i], 50))
+			assert_true(since(start) >= EVICT_MS);
 	for (int i = 0; i < MORE; i++)
 		client_close(&c[i]);
 	for (int i = MAX; i < MAX + MORE; i++)
@@ -256,6 +309,7 @@ static void test_limits__no_descriptors(void **state)
 	struct rlimit old, few;
 	struct client c, waiting;
 	int64_t cpu;
+	int tries = 1;
 
 	rig_start(&rig, (struct http_limits){0});
 	client_open(&c, &rig);
@@ -276,9 +330,13 @@ static void test_limits__no_descriptors(void **state)
 		assert_int_equal(connect(waiting.fd, (struct sockaddr *)&sa, n), 0);
 	}
 	client_send_c(&waiting, GET("/hello"));
-	cpu = cpu_ms();
-	assert_false(readable(&waiting, 500));
-	assert_true(cpu_ms() - cpu < 200);
+	/* A hypervisor's time may be counted as ours, but not each time. */
+	do {
+		cpu = cpu_ms();
+		assert_false(readable(&waiting, 500));
+		cpu = cpu_ms() - cpu;
+	} while (cpu >= 200 && tries++ < 10);
+	assert_true(cpu < 200);
 	client_send_c(&c, GET("/hello"));
 	client_expect(&c, 200, "hello");
 	setrlimit(RLIMIT_NOFILE, &old);
@@ -293,7 +351,7 @@ static void test_limits__fast_readers_leave_room(void **state)
 	enum { BIG = 4 };
 	struct client big[BIG], c;
 	static char part[1 << 20];
-	int64_t worst = 0;
+	int slow = 0;
 
 	rig_start(&rig, (struct http_limits){0});
 	rig_make_file(&rig, 64 << 20);
@@ -302,18 +360,21 @@ static void test_limits__fast_readers_leave_room(void **state)
 		client_send_c(&big[i], i % 2 ? GET("/stream?1000000000") : GET("/file?0,67108864"));
 	}
 	client_open(&c, &rig);
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; round < 20;) {
 		int64_t start;
 
 		for (int i = 0; i < BIG; i++)
-			assert_true(recv(big[i].fd, part, sizeof(part), 0) > 0);
+			assert_true(client_recv(&big[i], part, sizeof(part), 0) > 0);
 		start = mono_ms();
 		client_send_c(&c, GET("/hello"));
 		client_expect(&c, 200, "hello");
-		if (since(start) > worst)
-			worst = since(start);
+		if (since(start) < 2000) {
+			round++;
+			slow = 0;
+		} else {
+			assert_in_range(++slow, 1, 4); /* once, it may have been the machine */
+		}
 	}
-	assert_true(worst < 2000);
 	for (int i = 0; i < BIG; i++)
 		client_abort(&big[i]);
 	client_close(&c);

@@ -10,6 +10,9 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
 
+/* Where it isn't to be reached: twice as long as a client waits. */
+enum { GRACE_MS = 120 * 1000 };
+
 static struct rig rig;
 
 struct stopping {
@@ -39,7 +42,7 @@ static void await_stopping(unsigned port)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int64_t end = mono_ms() + 10000;
+	int64_t end = mono_ms() + 60000;
 
 	for (;;) {
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -72,11 +75,11 @@ static void test_stop__idle_connections_end_at_once(void **state)
 	client_open(&b, &rig);
 	client_send_c(&b, GET("/hello"));
 	client_expect(&b, 200, "hello");
-	begin_stop(&s, 10000);
+	begin_stop(&s, GRACE_MS);
 	client_expect_end(&a);
 	client_expect_eof(&b);
 	end_stop(&s);
-	assert_true(s.took_ms < 5000);
+	assert_true(s.took_ms < GRACE_MS / 2);
 	client_close(&a);
 	client_close(&b);
 }
@@ -95,7 +98,7 @@ static void test_stop__requests_under_way_finish(void **state)
 	client_send_c(&streamed, GET("/bytes?9000000"));
 	rig_await(&rig.started, 2);
 	port = http_server_port(rig.server);
-	begin_stop(&s, 10000);
+	begin_stop(&s, GRACE_MS);
 	await_stopping(port);
 	atomic_store(&rig.release, true);
 	client_answer(&held, &a, false);
@@ -110,7 +113,7 @@ static void test_stop__requests_under_way_finish(void **state)
 	client_close(&held);
 	client_close(&streamed);
 	end_stop(&s);
-	assert_true(s.took_ms < 9000);
+	assert_true(s.took_ms < GRACE_MS / 2);
 }
 
 static void test_stop__a_head_under_way_is_served(void **state)
@@ -121,10 +124,11 @@ static void test_stop__a_head_under_way_is_served(void **state)
 
 	rig_start(&rig, (struct http_limits){0});
 	client_open(&c, &rig);
-	client_send_c(&c, "GET /hello HTTP/1.1\r\n");
-	usleep(50000);
+	/* Together with another one, so that it is known to have come when that is answered. */
+	client_send_c(&c, GET("/hello") "GET /hello HTTP/1.1\r\n");
+	client_expect(&c, 200, "hello");
 	port = http_server_port(rig.server);
-	begin_stop(&s, 10000);
+	begin_stop(&s, GRACE_MS);
 	await_stopping(port);
 	client_send_c(&c, "Host: h\r\n\r\n");
 	client_expect(&c, 200, "hello");
@@ -133,7 +137,16 @@ static void test_stop__a_head_under_way_is_served(void **state)
 	end_stop(&s);
 }
 
-static void test_stop__grace_ends(void **state)
+/* What takes long once isn't the server's fault: the machine may have stood still. */
+static void in_time(int64_t (*took)(void), int64_t most_ms)
+{
+	int tries = 1;
+
+	while (took() > most_ms)
+		assert_in_range(++tries, 2, 5);
+}
+
+static int64_t grace_ends(void)
 {
 	struct client held, slow, streamed;
 	struct stopping s;
@@ -149,11 +162,17 @@ static void test_stop__grace_ends(void **state)
 	rig_await(&rig.started, 3);
 	begin_stop(&s, 200);
 	end_stop(&s);
-	assert_in_range(s.took_ms, 190, 3000);
+	assert_true(s.took_ms >= 190);
 	assert_int_equal(atomic_load(&rig.gone), 1);
 	client_close(&held);
 	client_close(&slow);
 	client_close(&streamed);
+	return s.took_ms;
+}
+
+static void test_stop__grace_ends(void **state)
+{
+	in_time(grace_ends, 3000);
 }
 
 struct late {
@@ -191,8 +210,7 @@ static void late_handle(struct http_req *r, void *ud)
 	atomic_fetch_add(&rig.started, 1);
 }
 
-/* The connection is closed at the end of the grace, but the loop waits for the worker's mail. */
-static void test_stop__waits_for_referenced_requests(void **state)
+static int64_t waits_for_referenced_requests(void)
 {
 	struct http_options o = {.listen = STR("127.0.0.1:0"), .loops = 2, .handler = late_handle};
 	struct client c;
@@ -211,7 +229,14 @@ static void test_stop__waits_for_referenced_requests(void **state)
 	pthread_join(s.thread, NULL);
 	work_pool_free(rig.pool);
 	client_close(&c);
-	assert_in_range(s.took_ms, 100, 4500);
+	assert_true(s.took_ms >= 100);
+	return s.took_ms;
+}
+
+/* The connection is closed at the end of the grace, but the loop waits for the worker's mail. */
+static void test_stop__waits_for_referenced_requests(void **state)
+{
+	in_time(waits_for_referenced_requests, 4500);
 }
 
 static void test_stop__again_and_again(void **state)

@@ -6,6 +6,7 @@
 #include "http/timers.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { MANY = 3000 };
 
@@ -188,6 +189,71 @@ static void test_timers__never_early(void **state)
 		assert_true(ended_us[i] - set_us[i] >= WAIT_MS * 1000);
 }
 
+/* What has come before a time-out is seen before it, though the loop was busy (or the machine stood still)
+ * meanwhile. */
+static struct {
+	struct loop_fd busy, waited_for;
+	struct loop_timer patience;
+	int ends[2][2]; /* of a pipe for each */
+	bool came, gave_up;
+} late;
+
+static void end_waiting(void)
+{
+	loop_fd_close(&late.busy);
+	loop_fd_close(&late.waited_for);
+	loop_quit(loop_current());
+}
+
+static void give_up(struct loop_timer *t)
+{
+	late.gave_up = true;
+	end_waiting();
+}
+
+static void be_busy(struct loop_fd *w)
+{
+	char c;
+
+	assert_int_equal(read(w->fd, &c, 1), 1);
+	loop_timer_set(loop_current(), &late.patience, 20, give_up);
+	assert_int_equal(write(late.ends[1][1], "x", 1), 1);
+	sleep_us(60000);
+}
+
+static void what_was_waited_for(struct loop_fd *w)
+{
+	late.came = true;
+	loop_timer_cancel(&late.patience);
+	end_waiting();
+}
+
+static void begin_waiting(void *ud)
+{
+	late.busy.readable = be_busy;
+	late.waited_for.readable = what_was_waited_for;
+	loop_fd_open(loop_current(), &late.busy, late.ends[0][0]);
+	loop_fd_open(loop_current(), &late.waited_for, late.ends[1][0]);
+	loop_fd_watch(&late.busy, true);
+	loop_fd_watch(&late.waited_for, true);
+	assert_int_equal(write(late.ends[0][1], "x", 1), 1);
+}
+
+static void test_timers__after_what_came_before(void **state)
+{
+	struct err err = {0};
+	struct loop *l;
+
+	assert_int_equal(pipe(late.ends[0]) | pipe(late.ends[1]), 0);
+	assert_true(rc_ok(loop_new(0, &l, &err)));
+	assert_true(rc_ok(loop_start(l, begin_waiting, NULL, &err)));
+	loop_join(l);
+	loop_free(l);
+	assert_true(late.came && !late.gave_up);
+	close(late.ends[0][1]);
+	close(late.ends[1][1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_timers__removing_what_is_about_to_fire),
 		cmocka_unit_test(test_timers__far_away),
 		cmocka_unit_test(test_timers__never_early),
+		cmocka_unit_test(test_timers__after_what_came_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

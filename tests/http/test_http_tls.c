@@ -64,8 +64,15 @@ static int remove_files(void **state)
 static int set_up(void **state)
 {
 	make_pair(1);
-	rig_start_tls(&rig, (struct http_limits){.tls_ms = 300}, cert, key);
+	rig_start_tls(&rig, (struct http_limits){0}, cert, key);
 	rig_make_file(&rig, 3000000);
+	return 0;
+}
+
+static int set_up_impatient(void **state)
+{
+	make_pair(1);
+	rig_start_tls(&rig, (struct http_limits){.tls_ms = 300}, cert, key);
 	return 0;
 }
 
@@ -296,12 +303,20 @@ static void test_tls__key_update(void **state)
 static void test_tls__handshakes_that_fail(void **state)
 {
 	struct client c;
-	int64_t start = mono_ms();
+	int64_t took;
+	int tries = 1;
+	char head[12];
 
-	client_open(&c, &rig);
-	client_expect_eof(&c);
-	assert_in_range(mono_ms() - start, 290, 5000);
-	client_close(&c);
+	do {
+		int64_t start = mono_ms();
+
+		client_open(&c, &rig);
+		client_expect_eof(&c);
+		took = mono_ms() - start;
+		assert_true(took >= 290);
+		client_close(&c);
+	} while (took > 5000 && tries++ < 5); /* once, it may have been the machine */
+	assert_true(took <= 5000);
 	client_open(&c, &rig);
 	client_send_c(&c, GET("/hello"));
 	client_expect_end(&c);
@@ -311,9 +326,16 @@ static void test_tls__handshakes_that_fail(void **state)
 		client_send(&c, STR("\x16\x03\x01\x02"));
 		client_abort(&c);
 	}
-	open_tls(&c);
-	client_send_c(&c, GET("/hello"));
-	client_expect(&c, 200, "hello");
+	/* The server goes on. (One that takes as long, because of the machine, fails as well.) */
+	tries = 1;
+	client_open(&c, &rig);
+	while (!client_tls(&c, client_ctx) || !client_try_send(&c, STR(GET("/hello"))) ||
+	       client_recv(&c, head, sizeof(head), 0) != sizeof(head)) {
+		assert_in_range(++tries, 2, 50);
+		client_close(&c);
+		client_open(&c, &rig);
+	}
+	assert_memory_equal(head, "HTTP/1.1 200", sizeof(head));
 	client_close(&c);
 }
 
@@ -393,7 +415,7 @@ int main(void)
 		T(early_answer),
 		T(gone),
 		T(key_update),
-		T(handshakes_that_fail),
+		cmocka_unit_test_setup_teardown(test_tls__handshakes_that_fail, set_up_impatient, tear_down),
 		T(reload),
 		cmocka_unit_test(test_tls__key_of_another),
 		cmocka_unit_test(test_tls__stop),
