@@ -76,16 +76,17 @@ def test_abandoned_upload():
         # one that is gone on with stays, however long it takes
         busy = create(s3, "main/busy")
         etags, begun = [], time.monotonic()
-        while time.monotonic() - begun < 12:
+        while time.monotonic() - begun < 12 or code(s3.list_parts, Key="main/left", UploadId=left) != "NoSuchUpload":
             etags.append(put_part(s3, "main/busy", busy, len(etags) + 1, body))
             time.sleep(1)
-        until(lambda: code(s3.list_parts, Key="main/left", UploadId=left) == "NoSuchUpload")
+            assert time.monotonic() - begun < 90
+        complete(s3, "main/busy", busy, etags)
         assert code(s3.upload_part, Key="main/left", UploadId=left, PartNumber=2, Body=b"x") == "NoSuchUpload"
         assert code(s3.abort_multipart_upload, Key="main/left", UploadId=left) == "NoSuchUpload"
-        complete(s3, "main/busy", busy, etags)
         until(lambda: not files(s, ".sluice"))
         assert read(s3, "main/done") == body + b"end"
         assert read(s3, "main/busy") == body * len(etags)
+        until(lambda: all(metric(s, "sluice_hygiene_removed_total").get(f'{{kind="{k}"}}') for k in ("uploads", "parts")))
         removed = metric(s, "sluice_hygiene_removed_total")
         assert removed['{kind="uploads"}'] == 1 and removed['{kind="parts"}'] == 1, removed
         assert abs(metric(s, "sluice_hygiene_last_sweep_timestamp_seconds")[""] - time.time()) < 60

@@ -286,6 +286,7 @@ def test_flood():
         for kind in ("metadata", "data", "long"):
             until(s, kind, 0, 0)
         # a line a second and class at most
+        s.wait_for_log('"component":"admission"')
         times = collections.Counter(json.loads(line)["time"][:19] + json.loads(line)["class"]
                                     for line in s.log_text().splitlines() if '"component":"admission"' in line)
         assert times and max(times.values()) <= 4, times  # told late by one that stood still meanwhile
