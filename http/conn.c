@@ -7,11 +7,13 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
 	PIPELINED_PER_TURN = 16,
 	EVICT_MS = 1000,
+	EVICT_LOOKS = 16,
 };
 
 static void on_later(struct loop_timer *t);
@@ -65,15 +67,27 @@ static void wait_begins(struct conn *c)
 	sl->last_waiting = c;
 }
 
+/* Whether it has sent something that its loop, which may have stood still, comes to next. */
+static bool sent_more(const struct conn *c)
+{
+	char byte;
+
+	return recv(c->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 bool conn_evict(struct server_loop *sl)
 {
+	int64_t now = mono_ms();
 	struct conn *c = sl->first_waiting;
 
-	if (!c || mono_ms() - c->since_ms < EVICT_MS)
-		return false;
-	conn_close(c);
-	metric_add(sl->server->metrics.evicted, 1);
-	return true;
+	for (int i = 0; i < EVICT_LOOKS && c && now - c->since_ms >= EVICT_MS; i++, c = c->wait_next) {
+		if (sent_more(c))
+			continue;
+		conn_close(c);
+		metric_add(sl->server->metrics.evicted, 1);
+		return true;
+	}
+	return false;
 }
 
 void conn_close(struct conn *c)

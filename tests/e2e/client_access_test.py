@@ -218,6 +218,7 @@ def test_who_is_believed_about_addresses():
                                   ({"Forwarded": "for=192.0.2.7"}, False)):
                 assert may(**headers) == (good and trusted), (headers, trusted)
             # The audit names whom the proxy named.
+            server.settled_log()
             before = len(audit(server))
             api.call("POST", "/auth/users", 201, doc={"id": "x"}, headers={"X-Forwarded-For": "203.0.113.9"})
             assert audit_after(server, before)[-1]["source_ip"] == ("203.0.113.9" if trusted else "127.0.0.1")
@@ -395,6 +396,7 @@ def test_each_change_of_access_is_in_the_audit():
             if kw.get("doc", {}).get("id"):
                 assert kw["doc"]["id"] in e.values()
         # What failed changed nothing, and says nothing.
+        server.settled_log()
         before = len(audit(server))
         for name, kw, _, said in CHANGES:
             method, path = table[name]

@@ -16,12 +16,16 @@ PATIENCE = 120
 
 
 def test_chain():
-    kills = []
     server = with_staged(MANY)
     try:
-        with Postgres() as pg, DynamoDB() as db:
-            last = chain(server, pg, db, (1, 40), lambda a, b, seconds, n, terminal: kills.append(n))
-        assert sum(kills) >= 2, kills  # a small one may be done before it can be killed
+        for _ in range(3):
+            kills = []
+            with Postgres() as pg, DynamoDB() as db:
+                last = chain(server, pg, db, (1, 40), lambda a, b, seconds, n, terminal: kills.append(n))
+            if sum(kills) >= 2:
+                break
+            shutil.rmtree(server.path("kv-again"))  # a small one may be done before it can be killed
+        assert sum(kills) >= 2, kills
         shutil.copy(last, server.path("config.yaml"))
         server.start()
         pages = server.boto3().get_paginator("list_objects_v2").paginate(Bucket="example", Prefix="main/many/")

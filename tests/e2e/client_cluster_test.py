@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from cluster import HAPROXY, Cluster
-from cluster_load import AT, Load
+from cluster_load import AT, KILLS, LEAST, Load
 from dynamodb import DynamoDB
 from harness import KEY, SECRET, SOURCE, main
 from postgres import Postgres
@@ -42,7 +42,7 @@ def check_load(section, servers):
         load.run(SECONDS)
         commits, merges = load.check()
         fsck(cluster.servers[0])
-        assert cluster.kills >= 4 and commits >= 5 and merges >= 5, (cluster.kills, commits, merges)
+        assert cluster.kills >= KILLS and commits >= LEAST and merges >= LEAST, (cluster.kills, commits, merges)
         slow = [u for u in load.unknown() if "SlowDown" in u or "try again" in u]
         assert not slow, slow[:3]
 
@@ -104,7 +104,8 @@ def test_contention_over_dynamodb():
         check_contention(db.section())
 
 
-FORGOTTEN = 15  # seconds: a few times what is promised, for a busy machine; auth.cache.ttl alone would be 20 and more
+FORGOTTEN = 60  # seconds: many times what is promised, for a busy machine; auth.cache.ttl alone would be much more
+REMEMBERED = "auth.cache.ttl: 10m\n"
 
 
 def until(seconds, what, call, status):
@@ -119,7 +120,7 @@ def until(seconds, what, call, status):
 
 
 def test_what_another_server_deletes():
-    with Postgres() as pg, Cluster(pg.section(), 2) as cluster:
+    with Postgres() as pg, Cluster(pg.section(), 2, REMEMBERED) as cluster:
         a, b = (Rest(s.url) for s in cluster.servers)
         a.call("POST", "/auth/users", 201, doc={"id": "eve"})
         a.call("PUT", "/auth/groups/Developers/members/eve", 201)

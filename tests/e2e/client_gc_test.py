@@ -73,7 +73,7 @@ def test_commits_to_keep():
         # The same as a task.
         task = api.call("POST", at + "/gc/prepare_commits/async", 202).json["id"]
         assert task.startswith("GCPC") and len(task) == 24, task
-        for _ in range(400):
+        for _ in range(2400):
             status = api.get(at + "/gc/prepare_commits/status", id=task)
             if status["completed"]:
                 break

@@ -162,9 +162,12 @@ def test_names_that_begin_with_each_other():
             token = {"ContinuationToken": page["ContinuationToken"]} if "ContinuationToken" in page else {}
         assert got == want, got
         for token in ("-" * 20000, "aaa" + "-" * 20000, "aaa" + "-" * 60 + ".", "a" * 63 + "." + "b" * 5000):
-            start = time.monotonic()
-            t.ask("GET", "/?continuation-token=" + token, "200")
-            assert time.monotonic() - start < 5
+            took = []
+            for _ in range(3):  # the least of them, for the machine may stand still
+                start = time.monotonic()
+                t.ask("GET", "/?continuation-token=" + token, "200")
+                took.append(time.monotonic() - start)
+            assert min(took) < 5, took
         t.calm()
 
 
@@ -444,7 +447,7 @@ def leave(s, method, path, headers, after, body=b""):
     h.setdefault("Host", f"127.0.0.1:{s.port}")
     h.setdefault("Content-Length", str(len(body)))
     head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in h.items()) + "\r\n"
-    with socket.create_connection(("127.0.0.1", s.port), 10) as c:
+    with socket.create_connection(("127.0.0.1", s.port), 60) as c:
         c.sendall(head.encode("latin-1") + body)
         time.sleep(after)
 
@@ -466,7 +469,7 @@ def test_clients_that_go():
         parts = [(n, t.c.upload_part(Bucket=B, Key="main/m", UploadId=up, PartNumber=n, Body=PART)["ETag"].strip('"')) for n in (1, 2, 3)]
         doc = complete(parts)
         leave(s, "POST", f"/example/main/m?uploadId={up}", {}, 0, doc)
-        end = time.monotonic() + 30  # it goes on without its client, or is asked for again
+        end = time.monotonic() + 120  # it goes on without its client, or is asked for again
         while status(got := signed(s, "POST", f"/example/main/m?uploadId={up}", doc)) != 200:
             assert time.monotonic() < end, got
             time.sleep(0.2)
@@ -476,7 +479,7 @@ def test_clients_that_go():
         h = sign("PUT", s.url + f"/example/main/slow?partNumber=1&uploadId={up}")
         h.update({"Host": f"127.0.0.1:{s.port}", "Content-Length": "20", "Connection": "close"})
         head = f"PUT /example/main/slow?partNumber=1&uploadId={up} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in h.items()) + "\r\n"
-        with socket.create_connection(("127.0.0.1", s.port), 10) as c:
+        with socket.create_connection(("127.0.0.1", s.port), 60) as c:
             c.sendall(head.encode())
             for _ in range(20):
                 c.sendall(b"s")

@@ -365,7 +365,7 @@ def test_long_work():
         put(s3, "main", {"a": "1"})
 
         def finished(path, key, **query):
-            for _ in range(400):
+            for _ in range(2400):
                 status = api.get(path, **query)
                 if status[key]:
                     return status

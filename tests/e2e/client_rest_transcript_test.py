@@ -322,7 +322,7 @@ class Replay:
 
     def ask_until_done(self, x):
         """Theirs were done when they were asked about."""
-        for _ in range(200):
+        for _ in range(2400):
             answer = self.ask(x)
             if not (answer[0] == 200 and x.get("op", "").endswith("Status") and
                     (b'"done":false' in answer[2] or b'"completed":false' in answer[2])):

@@ -12,7 +12,7 @@ import tempfile
 import botocore.session
 from botocore import xform_name
 
-from harness import SLUICE, Server, VENV, clean_env, main, md5
+from harness import SLUICE, Server, VENV, clean_env, main, md5, wait_for
 from warm_aws import Warm
 
 V1, V2 = os.path.join(VENV, "aws"), "/usr/bin/aws"
@@ -387,7 +387,7 @@ def test_everything_else_is_not_implemented():
         for name in sorted(operations()[1] - NO_COMMAND):
             start = len(s.log_text())
             done = s.aws(aws, "s3api", *command_of(model.operation_model(name), d), check=False)
-            seen = asked(s, start)
+            seen = wait_for(lambda: asked(s, start), name + " in the log")
             if not done.returncode or "An error occurred (NotImplemented)" not in done.stderr or seen != [(name, 501)]:
                 wrong.append(f"{name}: {seen} {done.stdout}{done.stderr}")
         assert not wrong, "\n".join(wrong)

@@ -178,7 +178,7 @@ def test_a_store_that_is_missing():
 
         server.reload()
         lacking()
-        assert "repositories are on a store that the configuration lacks" in server.log_text()
+        server.wait_for_log("repositories are on a store that the configuration lacks")
         server.stop()
         said = check_repos(server, status=1)  # from the database itself
         assert 'repository "gone": its store "goes" is not configured' in said, said
@@ -316,8 +316,9 @@ def test_a_store_that_is_down():
                 return storages(api)["cloud"]["health"]["state"] == "down"
 
             wait_for(down, "the store's end", 120)
-            answer = api.fails(503, "GET", "/repositories/far/refs/main/objects", path="x")
-            assert 'store "cloud" (s3)' in answer.message, answer
+            # One that is let through, to see, hears of the connection instead.
+            wait_for(lambda: 'store "cloud" (s3)' in api.fails(
+                503, "GET", "/repositories/far/refs/main/objects", path="x").message, "being told at once")
             assert 'sluice_store_state{store="cloud"} 2' in metrics(server)
             s3.put_object(Bucket="near", Key="main/x", Body=b"near")
             assert storages(api)["disk"]["health"]["state"] == "ok"

@@ -12,7 +12,7 @@ import urllib.request
 import boto3
 from botocore.config import Config
 from client_auth_test import User, audit, repo, statement
-from harness import KEY, REGION, SECRET, Server, aws_programs, clean_env, error, go_tool, main, md5, sign
+from harness import KEY, REGION, SECRET, Server, aws_programs, clean_env, error, go_tool, main, md5, sign, while_it_lasts
 from rest import Rest
 
 ALL = [statement("fs:*", "*")]
@@ -240,12 +240,15 @@ def test_they_end():
         assert error(sts(server).get_session_token, DurationSeconds=1201) == ("ValidationError", 400)
         got = sts(server).get_session_token()["Credentials"]
         assert abs(got["Expiration"].timestamp() - time.time() - 1200) < 60
-        soon = int(time.time()) + 10
-        brief = User(server, api, "brief", *ALL, expires_at=soon)
-        c = sts(server, brief.key, brief.secret).get_session_token()["Credentials"]
-        assert int(c["Expiration"].timestamp()) == soon
-        t = s3(server, c)
-        t.list_objects_v2(Bucket="example")
+
+        def valid(soon):
+            brief = User(server, api, f"brief{soon}", *ALL, expires_at=soon)
+            c = sts(server, brief.key, brief.secret).get_session_token()["Credentials"]
+            assert int(c["Expiration"].timestamp()) == soon
+            t = s3(server, c)
+            t.list_objects_v2(Bucket="example")
+            return soon, c, t
+        soon, c, t = while_it_lasts(valid)
         link = t.generate_presigned_url("list_objects_v2", Params={"Bucket": "example"})
         while time.time() < soon + 0.1:
             time.sleep(0.1)

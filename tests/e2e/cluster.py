@@ -47,7 +47,7 @@ class Cluster:
     maxconn 2000
 defaults
     mode http
-    timeout connect 2s
+    timeout connect 20s
     timeout client 120s
     timeout server 120s
     timeout check 5s
@@ -75,10 +75,10 @@ backend servers
                     return
             time.sleep(0.1)
 
-    def harass(self, seconds):
-        """One of the servers is killed and started again, and again, for so long."""
+    def harass(self, seconds, least):
+        """One of the servers is killed and started again, and again, for so long, and so often at least."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or self.kills < least:
             time.sleep(random.uniform(0.5, 2.5))
             victim = random.choice(self.servers)
             victim.stop(signal.SIGKILL)

@@ -14,6 +14,7 @@ from versions_model import History
 AT = "/repositories/example"
 SDK = os.path.join(SOURCE, "build", "venv-lakefs", "bin", "python")
 WRITERS, LANES, COMMITTERS, KEYS = 4, 3, 2, 12
+KILLS, LEAST = 4, 5  # so often, and commits and merges: a run may take longer for them
 
 
 class Text(bytes):
@@ -93,16 +94,18 @@ class Load:
 
     def run(self, seconds):
         sdk = subprocess.Popen([SDK, os.path.join(SOURCE, "tests", "e2e", "cluster_sdk.py"), self.cluster.url, KEY, SECRET,
-                                self.first, str(LANES), str(COMMITTERS)],
+                                self.first, str(LANES), str(COMMITTERS), str(LEAST)],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_env())
         try:
             for w in self.writers:
                 w.start()
-            self.cluster.harass(seconds)
+            self.cluster.harass(seconds, KILLS)
         finally:
-            for w in self.writers:
-                w.alive = False
-            out, _ = sdk.communicate("", timeout=300)
+            try:
+                out, _ = sdk.communicate("", timeout=300)  # it ends when it has done enough, for which there must be writes
+            finally:
+                for w in self.writers:
+                    w.alive = False
         for w in self.writers:
             w.join(150)
             assert not w.is_alive()

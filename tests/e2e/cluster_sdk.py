@@ -1,6 +1,6 @@
 """A client of client_cluster_test.py, in an environment of its own (venv-lakefs): lakeFS's Python SDK. Lanes fill branches
 of their own, commit them and merge them into "prod", all at once; committers commit "main", to which others write.
-Ends when its stdin does, and says on stdout, as JSON, what was acknowledged and what wasn't."""
+Ends when its stdin does and it has done the least, and says on stdout, as JSON, what was acknowledged and what wasn't."""
 import json
 import os
 import random
@@ -17,7 +17,7 @@ import lakefs
 import urllib3
 from lakefs.exceptions import BadRequestException, ServerException
 
-url, key, secret, first, lanes, committers = sys.argv[1:7]
+url, key, secret, first, lanes, committers, least = sys.argv[1:8]
 client = lakefs.Client(host=url, username=key, password=secret)
 repo = lakefs.Repository("example", client=client)
 stop = threading.Event()
@@ -49,7 +49,7 @@ class Thread(threading.Thread):
 
     def run(self):
         try:
-            while not stop.is_set():
+            while not stop.is_set() or not enough():
                 try:
                     self.step()
                 except Unknown:
@@ -126,10 +126,22 @@ class Committer(Thread):
         time.sleep(random.random() * 0.2)
 
 
+PATIENCE = 120
+
+
+def enough():
+    """Of commits and of merges that were acknowledged; or it is no use to wait for them."""
+    done = [sum(len(t.merges) for t in threads if isinstance(t, Lane)),
+            sum(len(t.commits) for t in threads if isinstance(t, Committer))]
+    return min(done) >= int(least) or any(t.failed for t in threads) or time.monotonic() > stopped + PATIENCE
+
+
+stopped = 0
 threads = [Lane(i) for i in range(int(lanes))] + [Committer(i) for i in range(int(committers))]
 for t in threads:
     t.start()
 sys.stdin.read()
+stopped = time.monotonic()
 stop.set()
 for t in threads:
     t.join(150)

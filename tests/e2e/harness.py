@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -52,10 +53,27 @@ def clean_env(**more):
     return env
 
 
+taken = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that is this process's until it ends, also while nobody listens there: none that the system gives to clients,
+    and none that another test has chosen."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        low, high = map(int, f.read().split())
+    ports = range(10000, low) if low >= 12000 else range(high + 1, 65536)
+    for port in random.sample(ports, len(ports)):
+        sign = socket.socket(socket.AF_UNIX)
+        try:
+            sign.bind(f"\0sluice-test-port-{port}")
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            sign.close()
+            continue
+        taken.append(sign)
+        return port
+    raise AssertionError(f"no port of {ports} is free")
 
 
 def wait_for(condition, what="the condition", seconds=60):
@@ -67,6 +85,19 @@ def wait_for(condition, what="the condition", seconds=60):
             return got
         time.sleep(0.05)
     raise AssertionError(f"{what} didn't come within {seconds} s")
+
+
+def while_it_lasts(attempt, lives=(3, 12, 60, 240)):
+    """attempt(until): what must go well until that time, in whole seconds, is over. Where it is over before the attempt is, on
+    a machine that stands still now and then, it may try again with more time; it tells so by failing, whichever way."""
+    for life in lives:
+        until = int(time.time()) + life
+        try:
+            return attempt(until)
+        except Exception:
+            if time.time() < until or life == lives[-1]:
+                raise
+            traceback.print_exc()
 
 
 class Server:
@@ -81,7 +112,7 @@ class Server:
         self.folder = folder or tempfile.mkdtemp(prefix="sluice-test-")
         self.port = free_port()
         self.tls = tls
-        self.proc = None
+        self.proc, self.marks = None, 0
         self.repos = repos if stores is None else ()
         self.stores = stores
         self.extra = extra
@@ -165,8 +196,24 @@ auth: {{encrypt: {{secret_key: "{self.encrypt}"}}}}
         wait_for(lambda: self.log_text().count(words) > before, f"{words} in the log")
 
     def log_text(self):
+        """Whole lines, while it writes."""
         with open(self.path("server.log"), errors="replace") as f:
-            return f.read()
+            text = f.read()
+        return text[:text.rfind("\n") + 1] if self.proc else text
+
+    def wait_for_log(self, words):
+        """What a loop logs is written behind its answer."""
+        wait_for(lambda: words in self.log_text(), f"{words} in the log")
+
+    def settled_log(self):
+        """The log when it has all requests that were answered: when it has one that came after them."""
+        self.marks += 1
+        path = f"/api/v1/repositories/mark-{self.marks}"
+        with contextlib.closing(self.connect()) as h:
+            h.request("GET", path)
+            h.getresponse().read()
+        self.wait_for_log(f'"{path}"')
+        return self.log_text()
 
     def stop(self, sig=signal.SIGTERM):
         """Ends the server; after SIGTERM it must have gone down cleanly: no leak, no report."""

@@ -122,11 +122,12 @@ def killed_and_resumed(pair, kill_at, look=lambda terminal: None):
     begun, kills = time.monotonic(), 0
     for percent in kill_at:
         terminal = OnTerminal(pair)
-        if not terminal.until_copied(percent):
-            assert terminal.wait() == 0, terminal.shown[-500:]
+        if terminal.until_copied(percent):
+            terminal.kill()
+        code = terminal.wait()
+        if code == 0:  # it was over before
             break
-        terminal.kill()
-        assert terminal.wait() == -signal.SIGKILL
+        assert code == -signal.SIGKILL, (code, terminal.shown[-500:])
         kills += 1
         out = pair.run("migrate", "version", "--config", pair.b, code=2)
         assert "isn't complete" in out.stderr, out.stderr

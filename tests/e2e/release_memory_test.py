@@ -117,7 +117,7 @@ def test_idle_connections_and_slow_uploads():
             print(f"peak {s.peak_kib() - base} KiB above idle; slowest PUT and GET {worst * 1000:.0f} ms")
             # 200 uploads hold at most two slots of 256 KiB each, and then some
             assert s.peak_kib() - base < (200 * 2 * 256) + LIMIT_KIB
-            assert worst < 5
+            assert worst < 30  # and not until the slow ones are done, or given up
 
 
 def test_many_at_once():

@@ -34,7 +34,11 @@ def test_killed_and_resumed():
     try:
         pair = Pair(server)
         source = pair.digest(pair.a)
-        _, kills, terminal = killed_and_resumed(pair, KILL_AT, check_peak)
+        for _ in range(5):
+            _, kills, terminal = killed_and_resumed(pair, KILL_AT, check_peak)
+            if kills:
+                break
+            shutil.rmtree(server.path("kv-b"))  # it was over before it could be killed
         assert kills, "it was never killed in the middle"
         assert pair.digest(pair.a) == source and pair.digest(pair.b) == source
         print(f"{MANY} staged objects, killed {kills} times; peak {peak_mib(terminal):.0f} MiB")

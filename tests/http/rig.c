@@ -133,6 +133,13 @@ static void do_sink(struct http_req *r, struct rig *g)
 	sink_on(s);
 }
 
+static void do_doze(struct http_req *r, struct rig *g)
+{
+	while (!atomic_load(&g->release))
+		usleep(1000);
+	text(r, 200, STR("awake"));
+}
+
 /* Reads 10 bytes, then answers. */
 static void do_sip(struct http_req *r, struct rig *g)
 {
@@ -400,6 +407,7 @@ void rig_handle(struct http_req *r, void *ud)
 		{"/sip", do_sip},
 		{"/worker", do_worker},
 		{"/hold", do_hold},
+		{"/doze", do_doze},
 		{"/drip", do_drip},
 		{"/fail", do_fail},
 		{"/stream", do_stream},
@@ -457,7 +465,8 @@ static void start(struct rig *g, struct http_options o)
 	*g = (struct rig){.file = -1};
 	g->pool = work_pool_new("cold", 2, 64);
 	o.listen = STR("127.0.0.1:0");
-	o.loops = LOOPS;
+	if (!o.loops)
+		o.loops = LOOPS;
 	o.handler = rig_handle;
 	o.ud = g;
 	o.server_name = STR("rig");
@@ -474,6 +483,11 @@ static void start(struct rig *g, struct http_options o)
 void rig_start(struct rig *g, struct http_limits limits)
 {
 	start(g, (struct http_options){.limits = limits});
+}
+
+void rig_start_one_loop(struct rig *g, struct http_limits limits)
+{
+	start(g, (struct http_options){.limits = limits, .loops = 1});
 }
 
 void rig_start_tls(struct rig *g, struct http_limits limits, const char *cert, const char *key)

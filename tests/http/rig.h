@@ -22,11 +22,12 @@ struct rig {
 
 /* Paths: /hello · /bytes?N (from memory) · /file?offset,length · /echo (the body as answer) ·
  * /sink (counts the body, answers "N") · /worker (by way of a thread) · /deny (403, body unread) ·
- * /hold (until released or gone) · /drip?N (N bytes, one a millisecond) · /fail?n,failing (n
+ * /hold (until released or gone) · /doze (the loop stands still until released) · /drip?N (N bytes, one a millisecond) · /fail?n,failing (n
  * bytes of an announced 1,000,000 then a failure) · /long · /short · /status?N · /dirty (a header
  * with a line break) · /headers (answers with what it got). */
 /* Limits that aren't given are the server's, but for those that are shorter than a test's patience. */
 void rig_start(struct rig *g, struct http_limits limits);
+void rig_start_one_loop(struct rig *g, struct http_limits limits);
 void rig_start_tls(struct rig *g, struct http_limits limits, const char *cert, const char *key);
 void rig_stop(struct rig *g);
 /* A file of n bytes, each rig_byte of its offset. */

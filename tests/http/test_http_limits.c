@@ -295,6 +295,31 @@ static void test_limits__connections(void **state)
 		client_close(&c[i]);
 }
 
+/* A loop that stood still makes no room by closing who has sent a request meanwhile. */
+static void test_limits__connections_of_a_loop_that_stood_still(void **state)
+{
+	struct client idle, busy, more;
+
+	rig_start_one_loop(&rig, (struct http_limits){.connections = 2});
+	client_open(&idle, &rig);
+	client_send_c(&idle, GET("/hello"));
+	client_expect(&idle, 200, "hello");
+	client_open(&busy, &rig);
+	client_send_c(&busy, GET("/doze"));
+	rig_await(&rig.started, 2);
+	client_open(&more, &rig); /* it is seen first */
+	client_send_c(&more, GET("/hello"));
+	client_send_c(&idle, GET("/hello"));
+	usleep(1100 * 1000); /* longer than a connection may be silent then */
+	atomic_store(&rig.release, true);
+	client_expect(&busy, 200, "awake");
+	client_expect(&idle, 200, "hello");
+	client_close(&idle);
+	client_expect(&more, 200, "hello");
+	client_close(&busy);
+	client_close(&more);
+}
+
 static int64_t cpu_ms(void)
 {
 	struct timespec t;
@@ -394,6 +419,7 @@ int main(void)
 		T(size_of_the_head),
 		T(small_head),
 		T(connections),
+		T(connections_of_a_loop_that_stood_still),
 		T(no_descriptors),
 		T(fast_readers_leave_room),
 	};
