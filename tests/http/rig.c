@@ -446,16 +446,16 @@ static void hear(struct mail *m)
 }
 
 /* Threads open descriptors when they begin. */
-static void await_loops(struct rig *g)
+static void await_loops(struct rig *g, unsigned loops)
 {
 	struct hello hello[LOOPS];
 	atomic_uint heard = 0;
 
-	for (unsigned i = 0; i < LOOPS; i++) {
+	for (unsigned i = 0; i < loops; i++) {
 		hello[i] = (struct hello){{.deliver = hear}, &heard};
 		mailbox_post(loop_mailbox(http_server_loop(g->server, i)), &hello[i].mail);
 	}
-	rig_await(&heard, LOOPS);
+	rig_await(&heard, loops);
 }
 
 static void start(struct rig *g, struct http_options o)
@@ -477,7 +477,7 @@ static void start(struct rig *g, struct http_options o)
 		o.limits.tls_ms = PATIENCE_S * 1000;
 	if (!rc_ok(http_server_start(&o, &g->server, &err)))
 		fail_msg("%s", err.msg);
-	await_loops(g);
+	await_loops(g, (unsigned)o.loops);
 }
 
 void rig_start(struct rig *g, struct http_limits limits)
