@@ -16,31 +16,33 @@ static inline struct sockaddr_in loopback_at(unsigned port)
 				    .sin_port = htons((uint16_t)port)};
 }
 
-static inline int loopback_bind(unsigned *ret_port)
+/* shared: others may bind it, too, who say the same (as servers do), and one of them may listen. */
+static inline int loopback_bind(bool shared, unsigned *ret_port)
 {
 	struct sockaddr_in a = loopback_at(0);
 	socklen_t n = sizeof(a);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = shared;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&a, &n) != 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+	    bind(fd, (struct sockaddr *)&a, n) != 0 || getsockname(fd, (struct sockaddr *)&a, &n) != 0)
 		abort();
 	*ret_port = ntohs(a.sin_port);
 	return fd;
 }
 
-/* One that is free, if nobody is quicker. */
+/* For a server that is to be told its port. It stays bound until this process ends, so that it is given to nobody
+ * else meanwhile, however long the server takes, and between its lives. */
 static inline unsigned loopback_free_port(void)
 {
 	unsigned port;
 
-	close(loopback_bind(&port));
+	loopback_bind(true, &port);
 	return port;
 }
 
 static inline int loopback_listen(unsigned *ret_port)
 {
-	int fd = loopback_bind(ret_port);
+	int fd = loopback_bind(false, ret_port);
 
 	if (listen(fd, 128) != 0)
 		abort();

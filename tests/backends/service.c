@@ -121,7 +121,7 @@ void service_start(struct service *v)
 {
 	bool first = !v->port;
 
-	/* Somebody else may have been quicker to take the port. */
+	/* Whoever asks for that very port may have been quicker. */
 	for (unsigned i = 0; i < PORTS; i++) {
 		if (first)
 			v->port = loopback_free_port();

@@ -473,19 +473,47 @@ static void test_wire__busy_services_are_asked_again(void **state)
 	fails(head_k(), IO);
 }
 
-/* azure.try_timeout ends an attempt, and another one is made. */
+/* What it saw of the calls since `times` were to be met by silence. */
+static unsigned seen_of(struct refusal *r)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&service.lock);
+	n = r->seen;
+	pthread_mutex_unlock(&service.lock);
+	return n;
+}
+
+static void be_silent(struct refusal *r, unsigned times)
+{
+	pthread_mutex_lock(&service.lock);
+	*r = (struct refusal){.status = 403, .code = "NeverSeen", .times = times, .delay_ms = 2000};
+	pthread_mutex_unlock(&service.lock);
+}
+
+/* azure.try_timeout ends an attempt, and another one is made. Where the machine takes longer than that for one that
+ * is answered at once, it is one more, or comes to the service after the call, or never: then once more. */
 static void test_wire__silence(void **state)
 {
-	struct refusal r = {.status = 403, .code = "NeverSeen", .times = 1, .delay_ms = 2000};
+	enum { TRIES = 20 };
+	static struct refusal r; /* for who comes after the test */
+	bool met = false;
 
 	serve(refusing, &r);
 	open_store((struct backend_azure_options){.key = STR("a2V5"), .try_ms = 300});
-	ok(head_k());
-	assert_int_equal(r.seen, 2);
-	r = (struct refusal){.status = 403, .code = "NeverSeen", .times = 100, .delay_ms = 2000};
-	fails(put_k(), IO);
-	assert_non_null(strstr(test_err.msg, "127.0.0.1"));
-	assert_int_equal(r.seen, 4);
+	for (int i = 0; i < TRIES && !met; i++) {
+		be_silent(&r, 1);
+		met = rc_ok(head_k()) && seen_of(&r) == 2;
+	}
+	assert_true(met);
+	met = false;
+	for (int i = 0; i < TRIES && !met; i++) {
+		be_silent(&r, 100);
+		fails(put_k(), IO);
+		assert_non_null(strstr(test_err.msg, "127.0.0.1"));
+		met = seen_of(&r) == 4;
+	}
+	assert_true(met);
 }
 
 /* Whether the second attempt would have found the first one's work can't be told. */

@@ -14,7 +14,7 @@
 #include "tests/backends/stores.h"
 
 /* Generous: the machine may be busy. */
-enum { WAIT_MS = 30000 };
+enum { WAIT_MS = 60000 };
 
 static struct store s;
 static struct backend *fault;

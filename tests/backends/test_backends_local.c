@@ -333,6 +333,7 @@ static void test_local__failed_store_sync_stays_failed(void **state)
 	ok(put_at(&q, STR("before"))); /* the folder is known now */
 	l->whole.able = true;
 	l->whole.dev = st.st_dev;
+	atomic_store(&l->whole.again_ms, 0); /* a slow sync has the next ones go alone for a while */
 	broken_fd = open(s.root, O_PATH); /* syncfs of such: EBADF */
 	assert_true(broken_fd >= 0);
 	local_step_hook = break_store_sync;
@@ -388,6 +389,7 @@ static void test_local__commit_many_shares_a_sync(void **state)
 						"space/of names/three/2"}[i]));
 	}
 	write_three(c, errs, 1);
+	atomic_store(&l->whole.again_ms, 0); /* the same */
 	broken_fd = open(s.root, O_PATH);
 	local_step_hook = break_store_sync;
 	backend_commit_now(s.b, c, 3);

@@ -781,11 +781,15 @@ static void test_remote__hanging_service(void **state)
 	EACH_KIND(k)
 	{
 		struct str got;
-		int64_t begun;
+		int64_t begun, until;
 
-		open_kind(k, &(struct store_twist){
-				 .stall_ms = 500, .deadline_ms = 2000, .max_retries = 1});
+		open_kind(k, &(struct store_twist){0});
 		ok(put_pattern("k", 100000, 3, true));
+		store_reopen(&s, k, (struct store_twist){
+					.stall_ms = 500, .deadline_ms = 2000, .max_retries = 1});
+		until = mono_ms() + 60000;
+		while (!rc_ok(read_range("k", 0, 10, 10, &got))) /* it has met the service */
+			assert_true(mono_ms() < until);
 		service_freeze(s.at, true);
 		begun = mono_ms();
 		assert_false(rc_ok(read_range("k", 0, UINT64_MAX, 65536, &got)));

@@ -113,7 +113,7 @@ static void test_sweep__temporaries(void **state)
 	assert_int_equal(mkdir(path_of(".sluice/tmp/ended"), 0700), 0);
 	make_file(".sluice/tmp/ended/00001.x");
 	make_older(".sluice/tmp/0123456789abcdef0123456789abcdef", DAY + 10);
-	make_older(".sluice/tmp/young", DAY - 10);
+	make_older(".sluice/tmp/young", DAY - 600);
 	make_older(".sluice/tmp/link", 2 * DAY);
 	make_older("outside", 2 * DAY);
 	w = sweep_ok();

@@ -35,6 +35,7 @@ extern struct cut {
 	struct cutter *cutter;
 	struct kv *kv;	   /* through the cutter */
 	struct kv *direct; /* beside it */
+	bool hasty;	   /* kv's calls have little time, which a slow machine may use up */
 	struct arena *arena;
 } cut;
 
@@ -79,5 +80,5 @@ rc cut_moment(struct err *e);
 void cut_sweep(const struct cut_call *c, enum cutter_way way, struct cut_outcome *ret);
 /* The calls after their connections broke while idle: nobody notices, or a write doesn't know. */
 void cut_idle(const struct cut_call *calls, size_t n);
-/* The call, with silence instead of an end. */
-rc cut_silence(const struct cut_call *c, enum cutter_way way);
+/* The call, with silence instead of an end; it is to end so. */
+void cut_silence(const struct cut_call *c, enum cutter_way way, enum err_code want);

@@ -1,7 +1,5 @@
 #include "tests/kv/ddb_proxy.h"
 
-#include <unistd.h>
-
 #include "http/client.h"
 #include "tests/kv/conformance.h"
 
@@ -69,10 +67,8 @@ static void handle(struct fake *f, const struct fake_request *q, struct fake_ans
 
 	str_cut(target, '.', &operation);
 	watch(p, operation);
-	if (!answer || !answer(p, operation, q, w)) {
+	if (!answer || !answer(p, operation, q, w))
 		ddb_proxy_forward(p, q, q->body, w);
-		usleep(p->delay_ms * 1000);
-	}
 	atomic_fetch_sub(&p->under_way, 1);
 }
 

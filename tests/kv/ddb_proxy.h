@@ -23,7 +23,6 @@ struct ddb_proxy {
 	const char *_Atomic watched;
 	_Atomic unsigned n, watched_n;
 	_Atomic int under_way, most_under_way;
-	_Atomic unsigned delay_ms; /* of those that are passed on */
 };
 
 void ddb_proxy_start(struct ddb_proxy *p, int to_port);

@@ -60,15 +60,21 @@ const char *everything(struct kv *kv, struct arena *a)
 	return all;
 }
 
-rc migrate(struct kv *from, struct kv *to, bool clear, struct kv_migrated *ret, struct err *reterr)
+rc migrate_watching(struct kv *from, struct kv *to, bool clear, int64_t watch_ms, struct kv_migrated *ret,
+		    struct err *reterr)
 {
 	struct kv_stream *s = kv_stream_new(from);
 	const struct kv_migration m = {
-		.from = s, .to = to, .name = STR("a test"), .clear = clear, .watch_ms = 300};
+		.from = s, .to = to, .name = STR("a test"), .clear = clear, .watch_ms = watch_ms};
 	rc r = kv_migrate(&m, ret, reterr);
 
 	kv_stream_free(s);
 	return r;
+}
+
+rc migrate(struct kv *from, struct kv *to, bool clear, struct kv_migrated *ret, struct err *reterr)
+{
+	return migrate_watching(from, to, clear, 300, ret, reterr);
 }
 
 bool usable(struct kv *kv)

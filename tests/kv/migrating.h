@@ -11,6 +11,9 @@ const char *everything(struct kv *kv, struct arena *a);
 /* As everything(): of a stream. */
 const char *everything_of(struct kv_stream *s, struct arena *a);
 rc migrate(struct kv *from, struct kv *to, bool clear, struct kv_migrated *ret, struct err *reterr);
+/* The same, where somebody lives: long enough for him to be seen. */
+rc migrate_watching(struct kv *from, struct kv *to, bool clear, int64_t watch_ms, struct kv_migrated *ret,
+		    struct err *reterr);
 /* Whether a server would use it. */
 bool usable(struct kv *kv);
 /* As if other processes could have it open, too. */

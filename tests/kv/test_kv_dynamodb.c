@@ -480,6 +480,16 @@ static void *hold_one(void *arg)
 	return NULL;
 }
 
+static atomic_bool held;
+
+static bool hold_back(struct ddb_proxy *p, struct str operation, const struct fake_request *q,
+		      struct fake_answer *w)
+{
+	while (held)
+		usleep(1000);
+	return false;
+}
+
 static void test_dynamodb__waits_for_a_connection_so_long(void **state)
 {
 	struct ddb_proxy proxy;
@@ -493,14 +503,16 @@ static void test_dynamodb__waits_for_a_connection_so_long(void **state)
 	o.wait_ms = 100;
 	kv = open_with(&o);
 	proxy.n = 0;
-	proxy.delay_ms = 3000;
+	held = true;
+	proxy.answer = hold_back;
 	assert_int_equal(pthread_create(&holder, NULL, hold_one, kv), 0);
 	while (proxy.n == 0)
 		usleep(1000);
 	assert_rc(kv_set(kv, P, K, STR("v"), &err), SlowDown);
 	assert_told("database.dynamodb.max_connections");
+	held = false;
 	pthread_join(holder, NULL);
-	proxy.delay_ms = 0;
+	proxy.answer = NULL;
 	assert_int_equal(get(kv, K).n, 0);
 	kv_free(kv);
 	ddb_proxy_stop(&proxy);

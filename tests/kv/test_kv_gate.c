@@ -10,7 +10,9 @@
 #include "kv/marks.h"
 #include "tests/kv/migrating.h"
 
-enum { BEAT = 20, LEASE = 60 * 1000, WATCH = 1500, PATIENCE_MS = 30 * 1000 };
+enum { BEAT = 20, LEASE = 120 * 1000, PATIENCE_MS = 60 * 1000 };
+/* For the dead, which take as long; the living move, unless the machine holds them up for as long. */
+enum { WATCH_DEAD = 1500, WATCH = 60 * 1000 };
 
 struct fixture {
 	struct kv *kv; /* as the others see it */
@@ -189,11 +191,16 @@ static void test_gate__the_dead_are_swept(void **state)
 	kv_free(gate);
 }
 
-static rc hold(struct fixture *f, bool freeze, struct kv_hold *h)
+static rc hold_watching(struct fixture *f, bool freeze, int64_t watch_ms, struct kv_hold *h)
 {
-	const struct kv_hold_options o = {.freeze = freeze, .why = STR("a dump is made"), .watch_ms = WATCH};
+	const struct kv_hold_options o = {.freeze = freeze, .why = STR("a dump is made"), .watch_ms = watch_ms};
 
 	return kv_hold(f->kv, &o, f->arena, h, &f->err);
+}
+
+static rc hold(struct fixture *f, bool freeze, struct kv_hold *h)
+{
+	return hold_watching(f, freeze, WATCH, h);
 }
 
 static void test_hold__refuses_while_somebody_writes(void **state)
@@ -235,7 +242,7 @@ static void test_hold__the_dead_are_not_waited_for(void **state)
 	struct kv_hold h;
 
 	assert_ok(kv_set(f->kv, KV_MARKS, STR("writers/dead"), STR("not even JSON"), &f->err), f);
-	assert_ok(hold(f, true, &h), f);
+	assert_ok(hold_watching(f, true, WATCH_DEAD, &h), f);
 	assert_ok(kv_hold_release(f->kv, &h, &f->err), f);
 	assert_ok(kv_delete(f->kv, KV_MARKS, STR("writers/dead"), &f->err), f);
 }
@@ -268,7 +275,7 @@ static void test_gate__a_kv_that_is_being_filled(void **state)
 	size_t n;
 
 	fill(from, 20);
-	assert_rc(migrate(from, f->kv, false, &out, &f->err), SlowDown);
+	assert_rc(migrate_watching(from, f->kv, false, WATCH, &out, &f->err), SlowDown);
 	assert_non_null(strstr(f->err.msg, "the target: "));
 	assert_null(strstr(f->err.msg, "--freeze"));
 	assert_non_null(strstr(f->err.msg, "host a, process 1"));

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 
 static const struct str P = STR("p"), K = STR("k");
 
@@ -109,7 +110,7 @@ static void wait_until_looked(struct gate *g, int n)
 struct reader {
 	struct kv *kv;
 	pthread_t thread;
-	atomic_int done;
+	atomic_int came, done;
 	char got[64];
 	rc r;
 	struct err err;
@@ -121,6 +122,7 @@ static void *read_one(void *arg)
 	struct arena *a = arena_new();
 	struct str v = STR_NONE;
 
+	atomic_store(&me->came, 1);
 	me->r = kv_get(me->kv, KV_BLOCK, P, K, a, &v, &me->err);
 	CHECK(v.n < sizeof(me->got));
 	if (rc_ok(me->r))
@@ -141,9 +143,12 @@ static void finish(struct reader *r)
 	pthread_join(r->thread, NULL);
 }
 
-/* Long enough for a thread to come to the filter; whatever it does there, the test holds. */
-static void some_time(void)
+/* Long enough for n threads to come to the filter; whatever they do there, the test holds. */
+static void some_time(const struct reader *r, int n)
 {
+	for (int i = 0; i < n; i++)
+		while (!atomic_load(&r[i].came))
+			sched_yield();
 	nanosleep(&(struct timespec){.tv_nsec = 100 * 1000000}, NULL);
 }
 
@@ -174,7 +179,7 @@ static void test_share__those_who_wait_share_the_next_request(void **state)
 	assert_true(rc_ok(kv_set(kv, P, K, STR("new"), NULL)));
 	for (int i = 2; i < THREADS; i++)
 		start(&r[i], kv);
-	some_time();
+	some_time(r + 2, THREADS - 2);
 	assert_int_equal(gate->gets, 2);
 	let_pass(gate, 1);
 	wait_until_looked(gate, 3); /* the group's, for all of it */
@@ -197,14 +202,14 @@ static void test_share__who_comes_late_waits_for_another_request(void **state)
 	start(&r[1], kv);
 	wait_until_looked(gate, 2);
 	start(&r[2], kv);
-	some_time();
+	some_time(r + 2, 1);
 	let_pass(gate, 1); /* of the first two: then the third goes out */
 	wait_until_looked(gate, 3);
 	assert_true(rc_ok(kv_set(kv, P, K, STR("new"), NULL)));
 	start(&r[3], kv);
 	start(&r[4], kv);
 	start(&r[5], kv);
-	some_time();
+	some_time(r + 3, 3);
 	assert_int_equal(gate->gets, 3);
 	open_gate(gate);
 	for (int i = 0; i < 6; i++) {
@@ -237,7 +242,7 @@ static void test_share__errors_are_shared_with_their_story(void **state)
 	wait_until_looked(gate, 2);
 	for (int i = 2; i < 6; i++)
 		start(&r[i], kv);
-	some_time();
+	some_time(r + 2, 4);
 	open_gate(gate);
 	for (int i = 0; i < 6; i++) {
 		finish(&r[i]);
@@ -252,6 +257,7 @@ static void test_share__errors_are_shared_with_their_story(void **state)
 enum { WRITES = 3000, KEYS = 3 };
 
 static atomic_int told[KEYS];
+static atomic_long all_reads;
 static atomic_bool over;
 
 static struct str number(char to[16], int n)
@@ -259,11 +265,13 @@ static struct str number(char to[16], int n)
 	return str_make(to, (size_t)snprintf(to, 16, "%d", n));
 }
 
+/* Until some have shared: the readers may be slow to come. */
 static void *count_up(void *arg)
 {
+	int64_t until = mono_ms() + 60000;
 	char key[16], value[16];
 
-	for (int n = 1; n <= WRITES; n++)
+	for (int n = 1; n <= WRITES || (gate->gets >= all_reads && mono_ms() < until); n++)
 		for (int k = 0; k < KEYS; k++) {
 			CHECK(rc_ok(kv_set(kv, P, number(key, k), number(value, n), NULL)));
 			atomic_store(&told[k], n);
@@ -274,10 +282,9 @@ static void *count_up(void *arg)
 
 static void *read_on(void *arg)
 {
-	long reads = 0;
 	char key[16];
 
-	for (int k = 0; !atomic_load(&over); k = (k + 1) % KEYS, reads++) {
+	for (int k = 0; !atomic_load(&over); k = (k + 1) % KEYS) {
 		struct arena *a = arena_new();
 		int least = atomic_load(&told[k]);
 		struct str v;
@@ -285,21 +292,21 @@ static void *read_on(void *arg)
 
 		CHECK(rc_ok(kv_get(kv, KV_BLOCK, P, number(key, k), a, &v, NULL)));
 		CHECK(str_to_u64(v, &n) && (int)n >= least);
+		atomic_fetch_add(&all_reads, 1);
 		arena_free(a);
 	}
-	return (void *)reads;
+	return NULL;
 }
 
 static void test_share__no_read_is_older_than_its_call(void **state)
 {
 	pthread_t writer, readers[THREADS];
-	long reads = 0;
 	char key[16];
-	void *n;
 
 	open_gate(gate);
 	gate->slow_ns = 200000;
 	atomic_store(&over, false);
+	atomic_store(&all_reads, 0);
 	for (int k = 0; k < KEYS; k++) {
 		atomic_store(&told[k], 0);
 		CHECK(rc_ok(kv_set(kv, P, number(key, k), STR("0"), NULL)));
@@ -308,12 +315,10 @@ static void test_share__no_read_is_older_than_its_call(void **state)
 		CHECK(pthread_create(&readers[i], NULL, read_on, NULL) == 0);
 	CHECK(pthread_create(&writer, NULL, count_up, NULL) == 0);
 	pthread_join(writer, NULL);
-	for (int i = 0; i < THREADS; i++) {
-		pthread_join(readers[i], &n);
-		reads += (long)n;
-	}
-	print_message("%ld reads, %d requests\n", reads, atomic_load(&gate->gets));
-	assert_true(gate->gets < reads);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(readers[i], NULL);
+	print_message("%ld reads, %d requests\n", atomic_load(&all_reads), atomic_load(&gate->gets));
+	assert_true(gate->gets < all_reads);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_share__##name, setup, teardown)
