@@ -28,13 +28,13 @@ static bool wait_for(PGconn *pg, short events, int64_t deadline_ms)
 
 	for (;;) {
 		int64_t left = deadline_ms - mono_ms();
-		int n;
+		/* What has come in time counts, also when this thread stood still until it was over. */
+		int n = poll(&p, 1, left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
 
-		if (left <= 0)
-			return false;
-		n = poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left);
 		if (n > 0 || (n < 0 && errno != EINTR))
 			return true; /* libpq finds out what is wrong */
+		if (left <= 0)
+			return false;
 	}
 }
 

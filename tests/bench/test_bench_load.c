@@ -438,7 +438,7 @@ static void test_load__nobody_there(void **state)
 	struct workload w;
 	struct err err;
 	unsigned port;
-	int bound = loopback_bind(&port); /* and nobody listens: the port is nobody else's */
+	int bound = loopback_bind(false, &port); /* and nobody listens: the port is nobody else's */
 	struct server s = {.address = loopback_at(port)};
 
 	o = options(&s, BENCH_GET, 4);
