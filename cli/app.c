@@ -274,6 +274,7 @@ static void open_versions(struct app *app)
 		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
 		.actions = c->actions.enabled,
 		.lease_ms = app->kv->ops->sole_owner ? 0 : LEASE_MS,
+		.alone = app->kv->ops->sole_owner,
 		.block_prefix = c->committed.block_storage_prefix,
 		.gc_file_bytes = (uint64_t)c->ugc.prepare_max_file_size,
 		.gc_call_ms = c->ugc.prepare_interval,

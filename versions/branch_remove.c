@@ -15,6 +15,9 @@
  *            is deleted at once, or, if that came late or never, replaced by the next branch of that name,
  *            who waits until nobody may be about to delete it any more.
  *
+ * Where one process has the KV for itself nobody waits for one that died: what is older than the process is
+ * nobody's.
+ *
  * No write that was acknowledged is lost. A writer writes under the staging token of an open record and is
  * acknowledged if that token still is the branch's afterwards (or the write was guarded by the record
  * itself). Closing seals the token and takes a new one: what was acknowledged is there when it is looked
@@ -33,11 +36,13 @@
 /* So long a removed record may be deleted; so long must who replaces it wait: twice as long, for clocks. */
 enum { FORGET_MS = 30 * 1000, REMOVED_MS = 2 * FORGET_MS };
 
-static bool is_fresh(int64_t since_ms, int64_t life_ms)
+/* Whether who has written the time may be at it still. Not if he was an earlier process on a KV that is this one's
+ * alone. */
+static bool is_fresh(const struct vcall *c, int64_t since_ms, int64_t life_ms)
 {
 	int64_t age = wall_ms() - since_ms;
 
-	return age < life_ms && age > -life_ms;
+	return since_ms >= c->v->alone_since_ms && age < life_ms && age > -life_ms;
 }
 
 static rc changed(struct vcall *c)
@@ -108,7 +113,7 @@ rc branch_get_open(struct vcall *c, const struct repo *r, struct str name, struc
 		TRY(branch_get(c, r, name, ret));
 		if (!ret->closed_ms)
 			return RC_OK;
-		if (is_fresh(ret->closed_ms, c->v->closed_ms))
+		if (is_fresh(c, ret->closed_ms, c->v->closed_ms))
 			return err_set(c->err, ERR_SlowDown,
 				       "branch %.*s is being deleted; try again", STR_ARG(name));
 		if (c->wait == KV_NOWAIT)
@@ -134,7 +139,7 @@ rc branch_replace_removed(struct vcall *c, const struct repo *r, struct branch *
 	TRY(res);
 	if (!old.removed_ms)
 		return err_set(c->err, ERR_EXISTS, "branch already exists: not unique");
-	if (is_fresh(old.removed_ms, REMOVED_MS))
+	if (is_fresh(c, old.removed_ms, REMOVED_MS))
 		return err_set(c->err, ERR_SlowDown,
 			       "a branch %.*s has just been deleted; try again in a minute",
 			       STR_ARG(b->id));

@@ -33,6 +33,7 @@ struct versions {
 	bool ensure_readable_root;
 	bool actions;
 	int64_t closed_ms;
+	int64_t alone_since_ms; /* 0: it isn't alone */
 	char *block_prefix;
 	struct cache *repos;   /* repository id -> its record */
 	struct cache *commits; /* partition/commit id -> metarange id */

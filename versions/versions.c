@@ -26,6 +26,7 @@ struct versions *versions_new(const struct versions_options *o)
 	v->data = o->data;
 	v->repo_cache_ms = o->repo_cache_ms;
 	v->closed_ms = o->closed_ms ? o->closed_ms : CLOSED_MS;
+	v->alone_since_ms = o->alone ? wall_ms() : 0;
 	v->ensure_readable_root = o->ensure_readable_root;
 	v->actions = o->actions;
 	v->block_prefix = strndup(o->block_prefix.n ? o->block_prefix.p : "_lakefs",

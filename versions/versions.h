@@ -26,6 +26,8 @@ struct versions_options {
 	/* Other processes use the KV, too: so long a lease on a branch's head outlives its owner (turn.h); 0: there
 	 * are none. 3,000 */
 	int64_t lease_ms;
+	/* No other process uses the KV: what an earlier one left half done is nobody's any more (branch_remove.c). */
+	bool alone;
 	struct str block_prefix;    /* "_lakefs" */
 	/* Where ranges are cut (committed.permanent.*); zeros: 0, 20 MiB, 50,000. */
 	uint64_t min_range_bytes, max_range_bytes, range_raggedness;

@@ -268,7 +268,8 @@ def test_kill_9():
               f"lanes, {len(world.prod)} merges into prod, {len(world.committer.made)} commits of main beside its "
               f"writers, {world.checked} commits checked; {len(world.refused)} refused by a living server; "
               f"{summary}")
-        assert len(world.refused) < KILLS, world.refused[:5]
+        # Nobody waits for what the killed one left half done; who waited for a minute would be here in each round of it.
+        assert len(world.refused) < KILLS / 3, world.refused[:5]
         assert len(world.commits) > KILLS and len(world.committer.made) > KILLS
 
 

@@ -3,6 +3,7 @@
 #include "tests/versions/world.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include "versions/branch_remove.h"
 #include "versions/listing.h"
@@ -103,6 +104,38 @@ static void test_remove__closed(void **state)
 		later.closed_ms += 3600 * 1000;
 		assert_ok(branch_replace(&w.c, &r, &b, &later));
 		assert_ok(put(&w.c, &r, DEV, STR("c"), STAGE_ALWAYS));
+		world_close(&w);
+	}
+}
+
+/* A server that was killed in the middle of a removal, and started again: who has the KV for himself waits for nobody. */
+static void test_remove__left_by_an_earlier_process(void **state)
+{
+	for (unsigned alone = 0; alone < 2; alone++) {
+		struct world w;
+		struct repo r = with_dev(&w, GUARDED);
+		const struct str half = STR("half");
+		struct branch b;
+
+		w.alone = alone;
+		assert_ok(put(&w.c, &r, DEV, STR("a"), STAGE_ALWAYS));
+		assert_ok(branch_close(&w.c, &r, DEV, &b));
+		assert_ok(branch_create(&w.c, &r, half, STR_NONE));
+		assert_ok(branch_get(&w.c, &r, half, &b));
+		assert_ok(branch_mark_removed(&w.c, &r, &b));
+		usleep(2000); /* a millisecond later, at least */
+		world_restart(&w);
+		if (alone) {
+			assert_ok(put(&w.c, &r, DEV, STR("b"), STAGE_ALWAYS));
+			assert_ok(branch_create(&w.c, &r, half, STR_NONE));
+			assert_ok(put(&w.c, &r, half, STR("b"), STAGE_ALWAYS));
+			/* Its own are another matter. */
+			assert_ok(branch_close(&w.c, &r, DEV, &b));
+		}
+		assert_rc(put(&w.c, &r, DEV, STR("b"), STAGE_ALWAYS), SlowDown);
+		assert_ok(look(&w.c, &r, DEV, STR("a")));
+		if (!alone)
+			assert_rc(branch_create(&w.c, &r, half, STR_NONE), SlowDown);
 		world_close(&w);
 	}
 }
@@ -616,6 +649,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_remove__branch),
 		cmocka_unit_test(test_remove__closed),
+		cmocka_unit_test(test_remove__left_by_an_earlier_process),
 		cmocka_unit_test(test_remove__seals_are_dropped),
 		cmocka_unit_test(test_remove__left_record),
 		cmocka_unit_test(test_remove__branch_stopped_anywhere),

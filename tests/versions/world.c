@@ -124,6 +124,7 @@ static struct versions *process_new(struct world *w, bool cached, int64_t lease_
 		.range_raggedness = 10,
 		.ranges = w->ranges,
 		.lease_ms = lease_ms,
+		.alone = w->alone,
 	};
 	const struct tables_options tables = {
 		.cache_dir = cached ? str_c(w->cache) : STR_NONE,

@@ -24,6 +24,7 @@ struct world {
 	char cache[64]; /* the folder of the tables' cache */
 	struct versions *v;
 	struct versions *second; /* world_other's; NULL: there is none */
+	bool alone; /* from the next restart on the process has the KV for itself */
 	struct arena *a;
 	struct err err;
 	struct vcall c;
