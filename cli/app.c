@@ -273,8 +273,8 @@ static void open_versions(struct app *app)
 		.repo_cache_size = (size_t)c->graveler.repository_cache.size,
 		.ensure_readable_root = c->graveler.ensure_readable_root_namespace,
 		.actions = c->actions.enabled,
-		.lease_ms = app->kv->ops->sole_owner ? 0 : LEASE_MS,
 		.alone = app->kv->ops->sole_owner,
+		.lease_ms = LEASE_MS,
 		.block_prefix = c->committed.block_storage_prefix,
 		.gc_file_bytes = (uint64_t)c->ugc.prepare_max_file_size,
 		.gc_call_ms = c->ugc.prepare_interval,
@@ -331,7 +331,6 @@ void app_start_tasks(struct app *app)
 	versions_start_tasks(app->versions, &(struct tasks_options){
 						    .workers = (unsigned)c->server.task_workers,
 						    .max = (size_t)c->server.tasks,
-						    .alone = app->kv->ops->sole_owner,
 					    });
 }
 

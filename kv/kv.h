@@ -71,8 +71,9 @@ typedef rc kv_scan_fn(struct kv *kv, struct str partition, struct str from, size
  * ascending bytewise. As a scan's iterator, but for the whole of a migration. */
 typedef rc kv_partitions_fn(struct kv *kv, struct str from, struct kv_iter **ret,
 			    struct err *reterr);
-/* Entries of the partition that begin with one of the prefixes, ascending and neither of them the other's beginning,
- * all of them as they were at one moment. UNSUPPORTED: they are more than KV_MOMENT_BYTES (keys, values and a little for each). */
+/* Entries of the partition that begin with one of the prefixes, all of them as they were at one moment. The prefixes
+ * ascend, neither is the other's beginning, and their last bytes aren't 0xff. UNSUPPORTED: there are more of them than
+ * KV_MOMENT_BYTES (keys, values and a little for each). */
 typedef rc kv_scan_moment_fn(struct kv *kv, struct str partition, const struct str prefix[KV_MOMENT_PREFIXES],
 			     struct kv_iter **ret, struct err *reterr);
 /* Sets only while the guard key's value is exactly `guard_value` at the instant of the write, in one

@@ -4,6 +4,7 @@
 
 #include "versions/backup_priv.h"
 #include "versions/branch.h"
+#include "versions/gc_rules.h"
 #include "versions/head.h"
 #include "versions/namespace.h"
 #include "versions/object.h"
@@ -209,15 +210,10 @@ static rc copy_all(struct backup *b)
 
 /* The rules of garbage collection are an object that changes. */
 
-static struct object_ptr rules_of(struct vcall *c, const struct repo *r)
-{
-	return repo_pointer(r, arena_printf(c->a, "%s/retention/gc/rules/config.json", c->v->block_prefix));
-}
-
 static rc copy_rules(struct backup *b)
 {
 	struct vcall *c = b->c;
-	struct object_ptr from = rules_of(c, b->r), to = rules_of(c, &b->target);
+	struct object_ptr from = gc_rules_pointer(c, b->r), to = gc_rules_pointer(c, &b->target);
 	const struct backend_put_options o = {0};
 	struct backend_stat st;
 	char *bytes;

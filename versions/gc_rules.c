@@ -5,7 +5,7 @@
 
 enum { BYTES_MAX = 4 << 20 };
 
-static struct object_ptr pointer(struct vcall *c, const struct repo *r)
+struct object_ptr gc_rules_pointer(struct vcall *c, const struct repo *r)
 {
 	return repo_pointer(r, arena_printf(c->a, "%s/retention/gc/rules/config.json", c->v->block_prefix));
 }
@@ -28,7 +28,7 @@ static rc decode(struct vcall *c, const struct repo *r, struct str raw, struct g
 
 rc gc_rules_get(struct vcall *c, const struct repo *r, struct gc_rules *ret)
 {
-	struct object_ptr p = pointer(c, r);
+	struct object_ptr p = gc_rules_pointer(c, r);
 	struct backend_stat st;
 	struct backend *b;
 	char *bytes;
@@ -49,7 +49,7 @@ rc gc_rules_get(struct vcall *c, const struct repo *r, struct gc_rules *ret)
 static rc put(struct vcall *c, const struct repo *r, struct str bytes)
 {
 	const struct backend_put_options o = {.content_type = STR_NONE};
-	struct object_ptr p = pointer(c, r);
+	struct object_ptr p = gc_rules_pointer(c, r);
 	struct backend_stat st;
 	struct backend *b;
 
@@ -110,7 +110,7 @@ rc gc_rules_set(struct vcall *c, const struct repo *r, const struct gc_rules *ru
 /* Emptied, not removed: a removal isn't durable (backend.h), and old rules must not come back. */
 rc gc_rules_delete(struct vcall *c, const struct repo *r)
 {
-	struct object_ptr p = pointer(c, r);
+	struct object_ptr p = gc_rules_pointer(c, r);
 	struct backend_stat st;
 	struct backend *b;
 	rc found;

@@ -18,6 +18,8 @@ struct gc_rules {
 	size_t n;
 };
 
+/* Where they lie. */
+struct object_ptr gc_rules_pointer(struct vcall *c, const struct repo *r);
 /* On workers. NOT_FOUND: there are none. */
 rc gc_rules_get(struct vcall *c, const struct repo *r, struct gc_rules *ret);
 /* The last of several rules of a branch counts. INVALID: negative days, too many rules. */

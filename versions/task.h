@@ -91,8 +91,6 @@ struct tasks_options {
 	size_t max;        /* tasks that run or wait in this process */
 	/* 0: 5 seconds, 1 second, TASK_LOST_MS; for tests. */
 	int64_t heartbeat_ms, poll_ms, lost_ms;
-	/* No other process can use this KV: what somebody else owns is lost at once. */
-	bool alone;
 };
 
 /* Once, before the first submission; looks for lost tasks at once, and from then on. */

@@ -40,7 +40,7 @@ static bool has_lost_owner(const struct lost *l)
 	struct str owner = pb_str(l->rec.m->task->owner_instance_id);
 	int64_t age = wall_ms() - updated.s * 1000 - updated.ns / 1000000;
 
-	if (!owner.n || (l->t->o.alone && !str_eq(owner, str_c(l->t->instance))))
+	if (!owner.n || (l->t->v->alone_since_ms && !str_eq(owner, str_c(l->t->instance))))
 		return true;
 	/* One that was written in the future: by a clock that was ahead. */
 	return age >= l->t->o.lost_ms || -age >= l->t->o.lost_ms;
@@ -131,7 +131,7 @@ static rc visit(struct lost *l, struct str since)
 		return forget(l);
 	if (!rc_is(found, NOT_FOUND))
 		return found;
-	if (str_to_u64(since, &ms) && wall_ms() - (int64_t)ms < l->t->o.lost_ms && !l->t->o.alone)
+	if (str_to_u64(since, &ms) && wall_ms() - (int64_t)ms < l->t->o.lost_ms && !l->t->v->alone_since_ms)
 		return RC_OK;
 	return forget(l);
 }

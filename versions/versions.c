@@ -40,7 +40,7 @@ struct versions *versions_new(const struct versions_options *o)
 	pthread_mutex_init(&v->names, NULL);
 	pthread_mutex_init(&v->ids, NULL);
 	v->puts = put_batch_new(v);
-	v->turns = turns_new(o->lease_ms);
+	v->turns = turns_new(o->alone ? 0 : o->lease_ms);
 	v->ranges = o->ranges;
 	v->split.min_bytes = o->min_range_bytes;
 	v->split.max_bytes = o->max_range_bytes ? o->max_range_bytes : 20 << 20;

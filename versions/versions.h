@@ -23,11 +23,11 @@ struct versions_options {
 	bool ensure_readable_root;  /* graveler.ensure_readable_root_namespace */
 	/* actions.enabled: a repository's actions count, so what they guard is refused (actions.h). */
 	bool actions;
-	/* Other processes use the KV, too: so long a lease on a branch's head outlives its owner (turn.h); 0: there
-	 * are none. 3,000 */
-	int64_t lease_ms;
-	/* No other process uses the KV: what an earlier one left half done is nobody's any more (branch_remove.c). */
+	/* No other process uses the KV: there are no leases, and what an earlier one left half done (branch_remove.c), or
+	 * owns (task.h), is nobody's any more. */
 	bool alone;
+	/* So long a lease on a branch's head outlives its owner (turn.h); 0: there are none. 3,000 */
+	int64_t lease_ms;
 	struct str block_prefix;    /* "_lakefs" */
 	/* Where ranges are cut (committed.permanent.*); zeros: 0, 20 MiB, 50,000. */
 	uint64_t min_range_bytes, max_range_bytes, range_raggedness;

@@ -149,6 +149,7 @@ static void server_open(struct world *w, struct server *s)
 		.max_range_bytes = 4096,
 		.range_raggedness = 10,
 		.ranges = w->ranges,
+		.alone = w->alone,
 	};
 	const struct tables_options tables = {.block_cache_bytes = 64 * 1024, .open_max = 20};
 
@@ -728,15 +729,13 @@ static void test_task__poison(void **state)
 	assert_ok(task_submit_dump(&s.c, &r, &id));
 	id = arena_dup(w.a, id);
 	for (int i = 0; i < TASK_STARTS; i++) {
-		struct tasks_options alone = quick;
-
 		wait_at_gate(&s.gate);
 		server_kill(&s);
-		alone.alone = true;
+		w.alone = true;
 		server_open(&w, &s);
 		if (i + 1 < TASK_STARTS)
 			close_gate(&s.gate, "branches/");
-		versions_start_tasks(s.v, &alone);
+		versions_start_tasks(s.v, &quick);
 	}
 	t = wait_done(&s.c, &r, id);
 	assert_int_equal(t.status, 503);
